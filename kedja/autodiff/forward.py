@@ -1,0 +1,102 @@
+"""Forward mode: tangents travel with the values, from the inputs to the outputs.
+
+One rule for each kind of derivative turns the tangents of an op's inputs into that of its output.
+The result is a graph. Not here: the rules of single ops (`kedja/ops`). Next: `reverse.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kedja.ground.dtypes import is_float
+from kedja.ir.graph import Node, expanded, is_full, origin, rebuild, topological, zeros_like
+from kedja.ir.op import ByExpansion, Forward, Linear, Multilinear, NoDerivative, Partials
+
+Tangents = Mapping[Node, Node | None]
+
+
+def jvp(outputs: Sequence[Node], tangents: Mapping[Node, Node]) -> list[Node]:
+    """The tangents of the outputs, given those of some nodes: J·t for each output.
+
+    Outputs that depend on none of those nodes get zeros.
+    """
+    known: dict[Node, Node | None] = dict(tangents)
+    for node in topological(outputs, leaves=tangents):
+        if node not in known:
+            known[node] = node_tangent(node, [known[each] for each in node.inputs])
+    return [_or_zeros(known[node], node) for node in outputs]
+
+
+def _or_zeros(tangent: Node | None, node: Node) -> Node:
+    return zeros_like(node) if tangent is None else tangent
+
+
+def node_tangent(node: Node, tangents: Sequence[Node | None]) -> Node | None:
+    """The tangent of one node from those of its inputs; None where it is zero."""
+    if not is_float(node.dtype) or all(tangent is None for tangent in tangents):
+        return None
+    with origin(node):
+        return _tangent(node, tangents)
+
+
+def _tangent(node: Node, tangents: Sequence[Node | None]) -> Node | None:
+    match node.op.derivative:
+        case NoDerivative():
+            return None
+        case Partials(rules):
+            return _by_partials(node, rules, tangents)
+        case Linear(_, rule):
+            return _by_linearity(node, tangents) if rule is None else rule(node, tangents)
+        case Multilinear():
+            return _by_products(node, tangents)
+        case Forward(rule):
+            return rule(node, tangents)
+        case ByExpansion():
+            return _by_expansion(node, tangents)
+
+
+def _by_partials(node: Node, rules: Sequence, tangents: Sequence[Node | None]) -> Node | None:
+    """Σ ∂y/∂x_i · t_i."""
+    total = None
+    for rule, tangent in zip(rules, tangents, strict=True):
+        if rule is not None and tangent is not None:
+            total = add(total, times(rule(node, *node.inputs), tangent))
+    return total
+
+
+def _by_linearity(node: Node, tangents: Sequence[Node | None]) -> Node:
+    """The op itself on the tangents; inputs that take none (conditions, indices) stay."""
+    moved = [
+        _or_zeros(tangent, each) if is_float(each.dtype) else each
+        for each, tangent in zip(node.inputs, tangents, strict=True)
+    ]
+    return rebuild(node, moved)
+
+
+def _by_products(node: Node, tangents: Sequence[Node | None]) -> Node | None:
+    """The product rule: one input at a time is replaced by its tangent."""
+    total = None
+    for place, tangent in enumerate(tangents):
+        if tangent is not None:
+            inputs = (*node.inputs[:place], tangent, *node.inputs[place + 1 :])
+            total = add(total, rebuild(node, inputs))
+    return total
+
+
+def _by_expansion(node: Node, tangents: Sequence[Node | None]) -> Node | None:
+    given = {
+        each: tangent
+        for each, tangent in zip(node.inputs, tangents, strict=True)
+        if tangent is not None
+    }
+    return jvp([expanded(node)], given)[0]
+
+
+def add(total: Node | None, term: Node) -> Node:
+    """A sum that starts from nothing instead of from zeros."""
+    return term if total is None else total + term
+
+
+def times(partial: Node, g: Node) -> Node:
+    """A product in which a factor of one is left out, so that formulas stay short."""
+    return g if is_full(partial, 1) else partial * g

@@ -1,0 +1,398 @@
+"""Matrix products as LLVM IR: the functions of a plan's phases, built from the kernels.
+
+Not here: the choices (`matmul_plan.py`), the register tiles (`llvm_matmul_kernels.py`), packing
+(`llvm_matmul_pack.py`), epilogues (`llvm_matmul_epilogue.py`), and who runs the tasks.
+
+Every emitted function is `void f(ptr args, i64 task)`, `args` an array of pointers:
+
+    args[0] C    args[1] A    args[2] B    args[3] scratch (64-byte aligned; unused if the plan
+    asks for none)    args[4] and on: whatever the epilogue wants
+
+Scratch holds what the packing phase packed, or a region of `task_scratch` elements per task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from kedja.compiler.llvm_blocks import I64, PTR, Index, alloca, for_range, function, i64
+from kedja.compiler.llvm_matmul_epilogue import Epilogue, Finisher, argument
+from kedja.compiler.llvm_matmul_kernels import Dot, Tile
+from kedja.compiler.llvm_matmul_pack import PanelPacker, RowCopier
+from kedja.compiler.llvm_matmul_vectors import Vectors
+from kedja.compiler.matmul_plan import MatmulPlan
+
+Range = tuple[Index, Index]
+
+
+@contextmanager
+def _loop(b: ir.IRBuilder, start: Index, stop: Index, name: str) -> Iterator[ir.Value]:
+    """A counted loop, or just its body where it runs once for certain."""
+    if start == 0 and stop == 1:
+        yield i64(0)
+        return
+    with for_range(b, start, stop, name=name) as index:
+        yield index
+
+
+def _share(b: ir.IRBuilder, index: ir.Value, size: int, count: int) -> tuple[Index, Index]:
+    """The bounds of piece `index` of `size` things cut into `count` pieces."""
+    if count == 1:
+        return 0, size
+    bounds = [b.mul(at, i64(size)) for at in (index, b.add(index, i64(1)))]
+    low, high = (b.udiv(bound, i64(count)) for bound in bounds)
+    return low, high
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One product of the batch and one block of k: the operands at that block's first k."""
+
+    z: ir.Value
+    a: ir.Value
+    b: ir.Value
+    block: ir.Value
+    first: ir.Value
+    steps: ir.Value
+
+
+class _Product:
+    """The functions of one product, while they are being emitted."""
+
+    def __init__(
+        self, module: ir.Module, name: str, plan: MatmulPlan, epilogue: Epilogue | None
+    ) -> None:
+        self.module, self.name, self.plan = module, name, plan
+        self.vectors = Vectors(module, plan.shape.dtype, plan.lanes)
+        self.blocked = plan.k_blocks > 1
+        # Sums that an epilogue will map go through a small buffer, unless they must wait in C.
+        self.buffered = epilogue is not None and not self.blocked
+        self.sums_stride = plan.panel_width if self.buffered else plan.shape.n
+        self.copier = self._row_copier()
+        self.finisher = Finisher(self.vectors, plan, epilogue, self.sums_stride) if epilogue else None
+        self.made: dict[object, ir.Function] = {}
+
+    # --- the parts that the loops call, each emitted once ----------------------------------------
+
+    def part(self, kind: Tile | Dot | PanelPacker | RowCopier | Finisher) -> ir.Function:
+        """The function of a kernel, a packer or an epilogue; the same one when asked again."""
+        if kind not in self.made:
+            self.made[kind] = kind.emit(self.name)
+        return self.made[kind]
+
+    def _row_copier(self) -> RowCopier | None:
+        plan, shape = self.plan, self.plan.shape
+        if not plan.copy_a or plan.kernel == "dot":
+            return None
+        steps = min(plan.k_block, shape.k)
+        return RowCopier(self.vectors, shape.a_strides, plan.rows.longest, steps)
+
+    def _tile(self, rows: int, last: bool) -> Tile:
+        """The kernel for so many rows of a full panel, or of the last one."""
+        plan, shape = self.plan, self.plan.shape
+        width = (plan.last_vectors if last else plan.vectors) * plan.lanes
+        tail = plan.tail if last else 0
+        packed = plan.packing != "none"
+        return Tile(
+            self.vectors,
+            rows,
+            width // plan.lanes,
+            self.copier.out_strides if self.copier else shape.a_strides,
+            width if packed else shape.b_strides[0],
+            self.sums_stride,
+            tail,
+            mask_b=not packed,
+            mask_out=not self.buffered,
+            steps=None if self.blocked else shape.k,
+            odd=shape.k % 2 == 1,
+            resumes=self.blocked,
+        )
+
+    def _packer(self, last: bool) -> PanelPacker:
+        plan, shape = self.plan, self.plan.shape
+        vectors = plan.last_vectors if last else plan.vectors
+        tail = plan.tail if last else 0
+        return PanelPacker(self.vectors, vectors, shape.b_strides, tail, plan.shortest_block)
+
+    def _dot(self, last: bool) -> Dot:
+        plan, shape = self.plan, self.plan.shape
+        columns = plan.tail if last and plan.tail else plan.lanes
+        mask_out = columns < plan.lanes and not self.buffered
+        return Dot(self.vectors, columns, shape.b_strides[1], shape.k, mask_out)
+
+    def _by_panel(self, b: ir.IRBuilder, p: ir.Value, emit: Callable[[bool], None]) -> None:
+        """Emit code for panel p: once if the last panel is like the others, else twice."""
+        plan = self.plan
+        if plan.panels == 1 or (plan.tail == 0 and plan.last_vectors == plan.vectors):
+            emit(plan.panels == 1)
+            return
+        with b.if_else(b.icmp_signed("<", p, i64(plan.panels - 1))) as (inner, last):
+            with inner:
+                emit(False)
+            with last:
+                emit(True)
+
+    def _by_rows(self, b: ir.IRBuilder, t: ir.Value, emit: Callable[[int], None]) -> None:
+        """Emit code for row tile t: once if all tiles have the same height, else twice."""
+        rows = self.plan.rows
+        if rows.longer == 0:
+            emit(rows.base)
+            return
+        with b.if_else(b.icmp_signed("<", t, i64(rows.longer))) as (longer, shorter):
+            with longer:
+                emit(rows.base + 1)
+            with shorter:
+                emit(rows.base)
+
+    # --- the packing phase -----------------------------------------------------------------------
+
+    def emit_pack(self, symbol: str) -> str:
+        """The phase that packs B: one panel of one product per task."""
+        plan, shape = self.plan, self.plan.shape
+        b, made = self._function(symbol)
+        args, task = made.args
+        z, p = b.udiv(task, i64(plan.panels)), b.urem(task, i64(plan.panels))
+        source = b.add(b.mul(z, i64(shape.b_batch)), self._column_offset(b, p))
+        source = self.vectors.at(b, argument(b, args, 2), source)
+        out = self.vectors.at(b, argument(b, args, 3), self._panel_offset(b, z, p))
+
+        def pack(last: bool) -> None:
+            b.call(self.part(self._packer(last)), [source, out, i64(shape.k)])
+
+        self._by_panel(b, p, pack)
+        b.ret_void()
+        return symbol
+
+    def _function(self, symbol: str) -> tuple[ir.IRBuilder, ir.Function]:
+        b, made = function(self.module, symbol, {"args": PTR, "task": I64})
+        made.attributes.add("nounwind")
+        return b, made
+
+    def _column_offset(self, b: ir.IRBuilder, p: ir.Value) -> ir.Value:
+        """Where panel p begins in B as it is stored."""
+        return b.mul(p, i64(self.plan.panel_width * self.plan.shape.b_strides[1]))
+
+    def _panel_offset(self, b: ir.IRBuilder, z: ir.Value, p: ir.Value) -> ir.Value:
+        """Where panel p of product z begins in the scratch of a packing phase."""
+        plan = self.plan
+        panel = b.mul(p, i64(plan.panel_width * plan.shape.k))
+        if plan.packed_products == 1:
+            return panel
+        return b.add(b.mul(z, i64(plan.packed_size)), panel)
+
+    # --- the product phase -----------------------------------------------------------------------
+
+    def emit_product(self, symbol: str) -> str:
+        """The phase that computes C: one block of it per task."""
+        b, made = self._function(symbol)
+        _Loops(self, b, *made.args).emit()
+        b.ret_void()
+        return symbol
+
+
+class _Loops:
+    """The loop nest of one task of the product, while it is being emitted.
+
+    Outside in: the task's products of the batch, blocks of k, then row tiles and panels in the
+    order that the plan says.
+    """
+
+    def __init__(
+        self, product: _Product, b: ir.IRBuilder, args: ir.Value, task: ir.Value
+    ) -> None:
+        self.product, self.plan, self.vectors = product, product.plan, product.vectors
+        self.builder, self.args, self.task = b, args, task
+        self.left, self.right = argument(b, args, 1), argument(b, args, 2)
+        self.sums = self._buffer(self.plan.rows.longest * self.plan.panel_width, product.buffered)
+        copier = product.copier
+        self.copied = self._buffer(copier.size if copier else 0, copier is not None)
+
+    def _buffer(self, size: int, wanted: bool) -> ir.Value | None:
+        """Stack memory for so many elements, aligned like scratch."""
+        if not wanted:
+            return None
+        made = alloca(self.builder, ir.ArrayType(self.vectors.scalar, size))
+        made.align = 64
+        return made
+
+    def emit(self) -> None:
+        """The whole nest."""
+        b, plan = self.builder, self.plan
+        group, rest = self._divide(self.task, plan.row_blocks * plan.column_blocks)
+        row_block, column_block = self._divide(rest, plan.column_blocks)
+        tiles = _share(b, row_block, plan.rows.count, plan.row_blocks)
+        panels = _share(b, column_block, plan.panels, plan.column_blocks)
+        with _loop(b, *_share(b, group, plan.shape.batch, plan.groups), "z") as z:
+            with _loop(b, 0, plan.k_blocks, "block") as block:
+                self._sweep(self._step(z, block), tiles, panels)
+
+    def _divide(self, index: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
+        """The quotient and the remainder of a task's number."""
+        if count == 1:
+            return index, i64(0)
+        return self.builder.udiv(index, i64(count)), self.builder.urem(index, i64(count))
+
+    def _step(self, z: ir.Value, block: ir.Value) -> _Step:
+        b, shape = self.builder, self.plan.shape
+        first = b.mul(block, i64(self.plan.k_block))
+        left = b.sub(i64(shape.k), first)
+        whole = i64(min(self.plan.k_block, shape.k))
+        steps = b.select(b.icmp_signed("<", left, whole), left, whole)
+        at_a = b.add(b.mul(z, i64(shape.a_batch)), b.mul(first, i64(shape.a_strides[1])))
+        at_b = b.add(b.mul(z, i64(shape.b_batch)), b.mul(first, i64(shape.b_strides[0])))
+        a, right = self.vectors.at(b, self.left, at_a), self.vectors.at(b, self.right, at_b)
+        return _Step(z, a, right, block, first, steps)
+
+    def _sweep(self, step: _Step, tiles: Range, panels: Range) -> None:
+        """All tiles of the task's block of C; what is copied is copied in the outer loop."""
+        b = self.builder
+        if self.plan.rows_inner:
+            with _loop(b, *panels, "panel") as p:
+                right = self._panel(step, p)
+                with _loop(b, *tiles, "tile") as t:
+                    self._tile(step, t, p, self._rows(step, t), right)
+        else:
+            with _loop(b, *tiles, "tile") as t:
+                left = self._rows(step, t)
+                with _loop(b, *panels, "panel") as p:
+                    self._tile(step, t, p, left, self._panel(step, p))
+
+    def _row(self, t: ir.Value) -> ir.Value:
+        """The first row of tile t."""
+        b, rows = self.builder, self.plan.rows
+        row = b.mul(t, i64(rows.base))
+        if not rows.longer:
+            return row
+        before = b.select(b.icmp_signed("<", t, i64(rows.longer)), t, i64(rows.longer))
+        return b.add(row, before)
+
+    def _rows(self, step: _Step, t: ir.Value) -> ir.Value:
+        """A's rows of tile t: where they stand, or their copy."""
+        b, plan = self.builder, self.plan
+        source = self.vectors.at(
+            b, step.a, b.mul(self._row(t), i64(plan.shape.a_strides[0]))
+        )
+        if plan.kernel == "dot" and plan.copy_a:
+            return self._gathered(source)
+        copier = self.product.copier
+        if copier is None:
+            return source
+
+        def copy(rows: int) -> None:
+            b.call(self.product.part(copier), [source, self.copied, i64(rows), step.steps])
+
+        self.product._by_rows(b, t, copy)
+        return self.copied
+
+    def _gathered(self, source: ir.Value) -> ir.Value:
+        """A row of A whose elements are apart, gathered into the task's scratch."""
+        b, vectors = self.builder, self.vectors
+        to = self._task_scratch()
+        with for_range(b, 0, self.plan.shape.k, name="gather") as k:
+            at = b.mul(k, i64(self.plan.shape.a_strides[1]))
+            b.store(vectors.load_scalar(b, source, at), vectors.at(b, to, k))
+        return to
+
+    def _task_scratch(self) -> ir.Value:
+        """The task's own region of scratch."""
+        b = self.builder
+        at = b.mul(self.task, i64(self.plan.task_scratch))
+        return self.vectors.at(b, argument(b, self.args, 3), at)
+
+    def _panel(self, step: _Step, p: ir.Value) -> ir.Value:
+        """B's panel p, at the block's first k: where it stands, or packed."""
+        b, plan, product = self.builder, self.plan, self.product
+        if plan.packing == "phase":
+            return self._packed_panel(step, p)
+        source = self.vectors.at(b, step.b, product._column_offset(b, p))
+        if plan.packing == "none":
+            return source
+        to = self._task_scratch()
+
+        def pack(last: bool) -> None:
+            b.call(product.part(product._packer(last)), [source, to, step.steps])
+
+        product._by_panel(b, p, pack)
+        return to
+
+    def _packed_panel(self, step: _Step, p: ir.Value) -> ir.Value:
+        """Panel p from the packing phase; the rows of the last panel may be shorter."""
+        b, plan = self.builder, self.plan
+        z = step.z if plan.packed_products > 1 else i64(0)
+        start = self.product._panel_offset(b, z, p)
+        full, short = plan.panel_width, plan.last_vectors * plan.lanes
+        is_last = b.icmp_signed("==", p, i64(plan.panels - 1))
+        width = b.select(is_last, i64(short), i64(full)) if full != short else i64(full)
+        at = b.add(start, b.mul(step.first, width))
+        return self.vectors.at(b, argument(b, self.args, 3), at)
+
+    def _tile(
+        self, step: _Step, t: ir.Value, p: ir.Value, left: ir.Value, right: ir.Value
+    ) -> None:
+        """One tile of C: its sums, then its epilogue."""
+        b, plan = self.builder, self.plan
+
+        def of_panel(last: bool) -> None:
+            self.product._by_rows(b, t, lambda rows: of_rows(last, rows))
+
+        def of_rows(last: bool, rows: int) -> None:
+            place = (step.z, self._row(t), b.mul(p, i64(plan.panel_width)))
+            out = self._out(*place)
+            self._kernel(step, (left, right, out), last, rows)
+            self._finish(step, out, place, last, rows)
+
+        self.product._by_panel(b, p, of_panel)
+
+    def _out(self, z: ir.Value, row: ir.Value, column: ir.Value) -> ir.Value:
+        """Where the kernel writes its sums: C, or the buffer on the stack."""
+        if self.sums is not None:
+            return self.sums
+        b, shape = self.builder, self.plan.shape
+        at = b.add(b.mul(b.add(b.mul(z, i64(shape.m)), row), i64(shape.n)), column)
+        return self.vectors.at(b, argument(b, self.args, 0), at)
+
+    def _kernel(
+        self, step: _Step, operands: tuple[ir.Value, ...], last: bool, rows: int
+    ) -> None:
+        b, product = self.builder, self.product
+        if self.plan.kernel == "dot":
+            b.call(product.part(product._dot(last)), operands)
+            return
+        kernel = product.part(product._tile(rows, last))
+        b.call(kernel, [*operands, step.steps, self._resume(step)])
+
+    def _resume(self, step: _Step) -> ir.Value:
+        """1 where an earlier block of k has left its sums in C."""
+        b = self.builder
+        return b.zext(b.icmp_signed(">", step.block, i64(0)), I64)
+
+    def _finish(
+        self, step: _Step, sums: ir.Value, place: tuple[ir.Value, ...], last: bool, rows: int
+    ) -> None:
+        """Run the epilogue on a tile whose sums are complete."""
+        if self.product.finisher is None:
+            return
+        b, plan = self.builder, self.plan
+        z, row, column = place
+        columns = plan.shape.n - (plan.panels - 1) * plan.panel_width if last else plan.panel_width
+        complete = b.icmp_signed("==", step.block, i64(plan.k_blocks - 1))
+        with b.if_then(complete):
+            call = [sums, self.args, z, row, i64(rows), column, i64(columns)]
+            b.call(self.product.part(self.product.finisher), call)
+
+
+def emit_matmul(
+    module: ir.Module, name: str, plan: MatmulPlan, epilogue: Epilogue | None = None
+) -> list[str]:
+    """Add the functions of a product to a module; their names, one per phase of the plan.
+
+    The epilogue maps each finished sum to what is stored into C. It is emitted once or twice per
+    product, for whole vectors and for the masked last one, and runs once per element of C.
+    """
+    product = _Product(module, name, plan, epilogue)
+    emitters = {"pack": product.emit_pack, "product": product.emit_product}
+    return [emitters[phase.suffix](f"{name}_{phase.suffix}") for phase in plan.phases]

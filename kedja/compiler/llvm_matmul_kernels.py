@@ -1,0 +1,227 @@
+"""The two inner kernels of a matrix product, each an internal function of the module.
+
+    tile  out[r, v] = sum over k of A[r, k] B[k, v]   a block of C that fits in registers
+    dot   out[c]    = sum over k of A[k] B[c, k]      one row of A times up to `lanes` columns
+
+In both, the sum over k of one element has a fixed order. The tile's is k = 0, 1, 2 ..., each step
+one fused multiply-add, however C is cut into tiles and k into blocks; the dot's depends on the
+number of lanes only.
+Not here: loops over tiles, packing, epilogues. Next: `llvm_matmul.py`, which calls these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from kedja.compiler.llvm_blocks import I64, PTR, for_carry, function, i64
+from kedja.compiler.llvm_matmul_vectors import Vectors
+
+# Steps of k in one round of the tile's loop: two hide the loop's own instructions.
+UNROLL = 2
+
+
+def internal(
+    module: ir.Module, name: str, args: dict[str, ir.Type]
+) -> tuple[ir.IRBuilder, ir.Function]:
+    """A new function that only this module sees; the same conventions for all of them."""
+    builder, made = function(module, name, args)
+    made.linkage = "internal"
+    made.attributes.add("nounwind")
+    return builder, made
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A kernel for `rows` x `vectors` of C; strides in elements.
+
+    The function's arguments: a, b (at the tile's first k), out, the number of `steps` of k, and
+    `resume`: 0 where the sums start from zero, 1 where they go on from what stands in out.
+    """
+
+    vectors_of: Vectors
+    rows: int
+    vectors: int
+    a_strides: tuple[int, int]
+    b_stride: int  # from one k to the next
+    out_stride: int  # from one row to the next
+    tail: int  # the used lanes of the last vector; 0 if all are
+    mask_b: bool  # with a tail: B must not be read beyond it
+    mask_out: bool  # with a tail: out must not be written beyond it
+    steps: int | None  # the number of steps where it is always the same
+    odd: bool  # whether a single step may be left over from the rounds
+    resumes: bool  # whether `resume` may be 1
+
+    @property
+    def name(self) -> str:
+        """A name that tells the kernels of one product apart."""
+        return f"tile_{self.rows}x{self.vectors}{'_tail' if self.tail else ''}"
+
+    def emit(self, prefix: str) -> ir.Function:
+        """Add the function to the module."""
+        args = {"a": PTR, "b": PTR, "out": PTR, "steps": I64, "resume": I64}
+        b, made = internal(self.vectors_of.module, f"{prefix}_{self.name}", args)
+        left, right, out, steps, resume = made.args
+        _TileBody(self, b, out).emit(left, right, steps, resume)
+        b.ret_void()
+        return made
+
+
+@dataclass(frozen=True)
+class _TileBody:
+    """The body of one tile function, while it is being emitted.
+
+    `state` below is [a, b, *sums]: both operands' addresses and the accumulators, row by row.
+    """
+
+    tile: Tile
+    b: ir.IRBuilder
+    out: ir.Value
+
+    def emit(self, a: ir.Value, b: ir.Value, steps: ir.Value, resume: ir.Value) -> None:
+        """The sums' start, the rounds of UNROLL steps, what is left over, and the stores."""
+        tile = self.tile
+        count = steps if tile.steps is None else i64(tile.steps)
+        state = self.rounds([a, b, *self.first_sums(resume)], count)
+        if tile.odd:
+            state = self.left_over(state, count)
+        self.store(state[2:])
+
+    def first_sums(self, resume: ir.Value) -> list[ir.Value]:
+        """Zeros, or what an earlier block of k left in out."""
+        zeros = [self.tile.vectors_of.zero] * (self.tile.rows * self.tile.vectors)
+        if not self.tile.resumes:
+            return zeros
+        with for_carry(self.b, 0, resume, zeros, name="resume") as once:
+            once.carry(*self.load_sums())
+        return once.results
+
+    def rounds(self, state: list[ir.Value], steps: ir.Value) -> list[ir.Value]:
+        """As many whole rounds as fit into the steps."""
+        known = self.tile.steps
+        if known is not None and known < UNROLL:
+            return state
+        rounded = self.b.and_(steps, i64(-UNROLL))
+        whole = rounded if known is None else i64(known // UNROLL * UNROLL)
+        with for_carry(self.b, 0, whole, state, UNROLL, name="k") as loop:
+            loop.carry(*self.advance(loop.values, UNROLL))
+        return loop.results
+
+    def left_over(self, state: list[ir.Value], steps: ir.Value) -> list[ir.Value]:
+        """The single step after the rounds; a loop that runs once or not at all where unknown."""
+        if self.tile.steps is not None:
+            return self.advance(state, 1)
+        odd = self.b.and_(steps, i64(UNROLL - 1))
+        with for_carry(self.b, 0, odd, state, name="odd") as once:
+            once.carry(*self.advance(once.values, 1))
+        return once.results
+
+    def advance(self, state: Sequence[ir.Value], steps: int) -> list[ir.Value]:
+        """The state after some steps of k."""
+        a, b, *sums = state
+        vectors = self.tile.vectors_of
+        for step in range(steps):
+            sums = self.one_step(a, b, step, sums)
+        a = vectors.at(self.b, a, steps * self.tile.a_strides[1])
+        return [a, vectors.at(self.b, b, steps * self.tile.b_stride), *sums]
+
+    def one_step(
+        self, a: ir.Value, b: ir.Value, step: int, sums: Sequence[ir.Value]
+    ) -> list[ir.Value]:
+        """sums[r, v] + A[r, k] B[k, v] for one k."""
+        tile, vectors = self.tile, self.tile.vectors_of
+        row = [
+            vectors.load(self.b, b, step * tile.b_stride + v * vectors.lanes, self.mask(v, tile.mask_b))
+            for v in range(tile.vectors)
+        ]
+        made = []
+        for r in range(tile.rows):
+            at = r * tile.a_strides[0] + step * tile.a_strides[1]
+            x = vectors.splat(self.b, vectors.load_scalar(self.b, a, at))
+            before = sums[r * tile.vectors : (r + 1) * tile.vectors]
+            made += [
+                vectors.multiply_add(self.b, x, y, s) for y, s in zip(row, before, strict=True)
+            ]
+        return made
+
+    def mask(self, v: int, wanted: bool) -> ir.Value | None:
+        """The mask of vector v of a row: the tail, where the last vector has one."""
+        tile = self.tile
+        masked = wanted and tile.tail and v == tile.vectors - 1
+        return tile.vectors_of.mask(self.b, tile.tail) if masked else None
+
+    def places(self) -> list[tuple[int, ir.Value | None]]:
+        """The offset in out and the mask of every accumulator."""
+        tile = self.tile
+        return [
+            (r * tile.out_stride + v * tile.vectors_of.lanes, self.mask(v, tile.mask_out))
+            for r in range(tile.rows)
+            for v in range(tile.vectors)
+        ]
+
+    def load_sums(self) -> list[ir.Value]:
+        """The accumulators as they stand in out."""
+        vectors = self.tile.vectors_of
+        return [vectors.load(self.b, self.out, at, mask) for at, mask in self.places()]
+
+    def store(self, sums: Sequence[ir.Value]) -> None:
+        """Write the accumulators to out."""
+        for (at, mask), value in zip(self.places(), sums, strict=True):
+            self.tile.vectors_of.store(self.b, self.out, at, value, mask)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A kernel for one row of A and `columns` columns of B, both contiguous along k.
+
+    The function's arguments: a, b and out; out gets a whole vector unless `mask_out`.
+    """
+
+    vectors_of: Vectors
+    columns: int
+    b_stride: int  # from one column of B to the next
+    steps: int
+    mask_out: bool  # out must not be written beyond the columns
+
+    def emit(self, prefix: str) -> ir.Function:
+        """Add the function to the module."""
+        vectors = self.vectors_of
+        args = {"a": PTR, "b": PTR, "out": PTR}
+        b, made = internal(vectors.module, f"{prefix}_dot_{self.columns}", args)
+        total = vectors.lane_sums(b, self._sums(b, made.args[0], made.args[1]))
+        mask = vectors.mask(b, self.columns) if self.mask_out else None
+        vectors.store(b, made.args[2], 0, total, mask)
+        b.ret_void()
+        return made
+
+    def _sums(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> list[ir.Value]:
+        """Lane sums along k: whole vectors in a loop, then the masked rest."""
+        lanes = self.vectors_of.lanes
+        whole, rest = self.steps // lanes * lanes, self.steps % lanes
+        sums = [self.vectors_of.zero] * self.columns
+        if whole:
+            with for_carry(b, 0, whole, sums, lanes, name="k") as loop:
+                loop.carry(*self._step(b, x, y, loop.index, loop.values, None))
+            sums = loop.results
+        if rest:
+            sums = self._step(b, x, y, i64(whole), sums, self.vectors_of.mask(b, rest))
+        return sums
+
+    def _step(
+        self,
+        b: ir.IRBuilder,
+        x: ir.Value,
+        y: ir.Value,
+        k: ir.Value,
+        sums: Sequence[ir.Value],
+        mask: ir.Value | None,
+    ) -> list[ir.Value]:
+        vectors = self.vectors_of
+        left = vectors.load(b, x, k, mask)
+        base = vectors.at(b, y, k)
+        rights = [vectors.load(b, base, c * self.b_stride, mask) for c in range(self.columns)]
+        return [
+            vectors.multiply_add(b, left, right, s) for right, s in zip(rights, sums, strict=True)
+        ]

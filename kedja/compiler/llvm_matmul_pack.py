@@ -1,0 +1,170 @@
+"""Copies of the operands of a matrix product into the order in which its kernels read them.
+
+B goes into panels: panel p holds, k after k, the row of its `vectors * lanes` columns, so that a
+tile reads one contiguous stream. The last vector of a row is padded; what the pad holds does not
+matter, because no lane of C that is stored depends on it.
+A's rows of one tile go into a small buffer of the task, so that neither a large stride nor a power
+of two as stride disturbs the caches.
+Not here: who calls this and when. Next: `llvm_matmul.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from kedja.compiler.llvm_blocks import I64, PTR, for_range, i64
+from kedja.compiler.llvm_matmul_kernels import internal
+from kedja.compiler.llvm_matmul_vectors import Vectors
+
+
+@dataclass(frozen=True)
+class PanelPacker:
+    """A function that packs one panel of B, `steps` of k.
+
+    The function's arguments: b (at the panel's first k and column), out, `steps`, and `columns`,
+    the columns of C from the panel's first on.
+    """
+
+    vectors_of: Vectors
+    vectors: int
+    strides: tuple[int, int]
+    tail: int  # the used lanes of the last vector; 0 if all are
+    shortest: int  # the fewest steps that it is called with
+
+    def emit(self, prefix: str) -> ir.Function:
+        """Add the function to the module."""
+        args = {"b": PTR, "out": PTR, "steps": I64}
+        name = f"{prefix}_pack_{self.vectors}{'_tail' if self.tail else ''}"
+        builder, made = internal(self.vectors_of.module, name, args)
+        pack = self._copy_rows if self.strides[1] == 1 else self._transpose_blocks
+        pack(builder, *made.args)
+        builder.ret_void()
+        return made
+
+    @property
+    def width(self) -> int:
+        """Elements in a row of the panel."""
+        return self.vectors * self.vectors_of.lanes
+
+    def _used(self, v: int) -> int:
+        """The lanes of vector v that B has."""
+        lanes = self.vectors_of.lanes
+        return self.tail if self.tail and v == self.vectors - 1 else lanes
+
+    def _copy_rows(self, b: ir.IRBuilder, source: ir.Value, out: ir.Value, steps: ir.Value) -> None:
+        """B row-major: a row of the panel is a run of a row of B."""
+        vectors = self.vectors_of
+        with for_range(b, 0, steps, name="k") as k:
+            row = vectors.at(b, source, b.mul(k, i64(self.strides[0])))
+            to = vectors.at(b, out, b.mul(k, i64(self.width)))
+            for v in range(self.vectors):
+                used = self._used(v)
+                mask = vectors.mask(b, used) if used < vectors.lanes else None
+                vectors.store(b, to, v * vectors.lanes, vectors.load(b, row, v * vectors.lanes, mask))
+
+    def _transpose_blocks(
+        self, b: ir.IRBuilder, source: ir.Value, out: ir.Value, steps: ir.Value
+    ) -> None:
+        """B stored transposed: blocks of lanes x lanes, turned in registers.
+
+        The last block along k ends with the last step, overlapping the block before it.
+        """
+        whole = self.vectors - (self.tail > 0)
+        with for_range(b, 0, steps, self.vectors_of.lanes, name="k") as first:
+            k = self._block_start(b, first, steps)
+            if whole:
+                with for_range(b, 0, whole, name="v") as v:
+                    self._transpose_block(b, source, out, k, v, self.vectors_of.lanes)
+            if self.tail:
+                self._transpose_block(b, source, out, k, i64(whole), self.tail)
+
+    def _block_start(self, b: ir.IRBuilder, first: ir.Value, steps: ir.Value) -> ir.Value:
+        lanes = self.vectors_of.lanes
+        if self.shortest < lanes:
+            return first
+        last = b.sub(steps, i64(lanes))
+        return b.select(b.icmp_signed("<", first, last), first, last)
+
+    def _transpose_block(
+        self,
+        b: ir.IRBuilder,
+        source: ir.Value,
+        out: ir.Value,
+        k: ir.Value,
+        v: ir.Value,
+        used: int,
+    ) -> None:
+        """Vector v of the panel's rows from k on, of which B has the first `used` columns."""
+        vectors, lanes = self.vectors_of, self.vectors_of.lanes
+        height = min(self.shortest, lanes)
+        mask = vectors.mask(b, height) if height < lanes else None
+        column = b.mul(v, i64(lanes))
+        block = vectors.at(b, source, b.add(k, b.mul(column, i64(self.strides[1]))))
+        read = [vectors.load(b, block, i * self.strides[1], mask) for i in range(used)]
+        turned = vectors.transpose(b, read + [vectors.zero] * (lanes - used))
+        to = vectors.at(b, out, b.add(column, b.mul(k, i64(self.width))))
+        for i in range(height):
+            vectors.store(b, to, i * self.width, turned[i])
+
+
+@dataclass(frozen=True)
+class RowCopier:
+    """A function that copies the rows of A of one tile, `steps` of k, into a buffer.
+
+    The function's arguments: a (at the tile's first row and k), out, `rows` and `steps`. The
+    buffer keeps A's order: row-major with `stride` between rows, or k-major likewise.
+    """
+
+    vectors_of: Vectors
+    strides: tuple[int, int]
+    most_rows: int
+    most_steps: int
+
+    @property
+    def row_major(self) -> bool:
+        """Whether A is contiguous along k."""
+        return self.strides[1] == 1
+
+    @property
+    def stride(self) -> int:
+        """The buffer's leading stride: whole vectors, and one more to avoid powers of two."""
+        lanes = self.vectors_of.lanes
+        if self.row_major:
+            return -(-self.most_steps // lanes) * lanes + lanes
+        return -(-self.most_rows // lanes) * lanes
+
+    @property
+    def out_strides(self) -> tuple[int, int]:
+        """The strides of the copy."""
+        return (self.stride, 1) if self.row_major else (1, self.stride)
+
+    @property
+    def size(self) -> int:
+        """Elements of the buffer."""
+        return self.stride * (self.most_rows if self.row_major else self.most_steps)
+
+    def emit(self, prefix: str) -> ir.Function:
+        """Add the function to the module."""
+        args = {"a": PTR, "out": PTR, "rows": I64, "steps": I64}
+        b, made = internal(self.vectors_of.module, f"{prefix}_copy_rows", args)
+        a, out, rows, steps = made.args
+        outer, inner = (rows, steps) if self.row_major else (steps, rows)
+        lead = self.strides[0] if self.row_major else self.strides[1]
+        with for_range(b, 0, outer, name="line") as line:
+            source = self.vectors_of.at(b, a, b.mul(line, i64(lead)))
+            to = self.vectors_of.at(b, out, b.mul(line, i64(self.stride)))
+            self._copy_line(b, source, to, inner)
+        b.ret_void()
+        return made
+
+    def _copy_line(self, b: ir.IRBuilder, source: ir.Value, to: ir.Value, count: ir.Value) -> None:
+        """`count` contiguous elements; the last vector is masked when read, whole when written."""
+        vectors, lanes = self.vectors_of, self.vectors_of.lanes
+        whole = b.and_(count, i64(-lanes))
+        with for_range(b, 0, whole, lanes, name="e") as e:
+            vectors.store(b, to, e, vectors.load(b, source, e))
+        with b.if_then(b.icmp_signed("<", whole, count)):
+            mask = vectors.mask(b, b.sub(count, whole))
+            vectors.store(b, to, whole, vectors.load(b, source, whole, mask))

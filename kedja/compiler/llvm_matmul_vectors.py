@@ -1,0 +1,150 @@
+"""The vector instructions that matrix products need, for one element type and number of lanes.
+
+Not here: loops (`llvm_blocks.py`) and kernels. Next: `llvm_matmul_kernels.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from kedja.compiler.llvm_blocks import F32, F64, I1, I32, I64, PTR, Index, as_i64, declare, i32
+from kedja.ground.dtypes import DType, float32
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of `lanes` elements of one dtype, in one module. A mask None means all lanes."""
+
+    module: ir.Module
+    dtype: DType
+    lanes: int
+
+    @property
+    def scalar(self) -> ir.Type:
+        """The element type."""
+        return F32 if self.dtype == float32 else F64
+
+    @property
+    def kind(self) -> ir.VectorType:
+        """The vector type."""
+        return ir.VectorType(self.scalar, self.lanes)
+
+    @property
+    def suffix(self) -> str:
+        """The vector type's name inside intrinsics' names."""
+        return f"v{self.lanes}f{self.dtype.itemsize * 8}"
+
+    @property
+    def zero(self) -> ir.Constant:
+        """A vector of zeros."""
+        return ir.Constant(self.kind, [0.0] * self.lanes)
+
+    def at(self, b: ir.IRBuilder, base: ir.Value, index: Index) -> ir.Value:
+        """The address of element `index`, counted in scalars."""
+        return b.gep(base, [as_i64(index)], inbounds=True, source_etype=self.scalar)
+
+    def load(
+        self, b: ir.IRBuilder, base: ir.Value, index: Index, mask: ir.Value | None = None
+    ) -> ir.Value:
+        """`lanes` elements from `index` on; lanes outside the mask are not touched and give 0."""
+        address = self.at(b, base, index)
+        size = self.dtype.itemsize
+        if mask is None:
+            return b.load(address, typ=self.kind, align=size)
+        types = [PTR, I32, mask.type, self.kind]
+        load = declare(self.module, f"llvm.masked.load.{self.suffix}.p0", types, self.kind)
+        return b.call(load, [address, i32(size), mask, self.zero])
+
+    def store(
+        self,
+        b: ir.IRBuilder,
+        base: ir.Value,
+        index: Index,
+        value: ir.Value,
+        mask: ir.Value | None = None,
+    ) -> None:
+        """Write `lanes` elements from `index` on; lanes outside the mask stay as they are."""
+        address = self.at(b, base, index)
+        size = self.dtype.itemsize
+        if mask is None:
+            b.store(value, address, align=size)
+            return
+        types = [self.kind, PTR, I32, mask.type]
+        store = declare(self.module, f"llvm.masked.store.{self.suffix}.p0", types)
+        b.call(store, [value, address, i32(size), mask])
+
+    def load_scalar(self, b: ir.IRBuilder, base: ir.Value, index: Index) -> ir.Value:
+        """One element."""
+        return b.load(self.at(b, base, index), typ=self.scalar, align=self.dtype.itemsize)
+
+    def splat(self, b: ir.IRBuilder, value: ir.Value) -> ir.Value:
+        """One element in every lane."""
+        kind = ir.VectorType(value.type, self.lanes)
+        first = b.insert_element(ir.Constant(kind, ir.Undefined), value, i32(0))
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        return b.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+
+    def mask(self, b: ir.IRBuilder, used: Index) -> ir.Value:
+        """The mask of the first `used` lanes; more than `lanes` means all of them."""
+        if isinstance(used, int):
+            bits = [int(lane < used) for lane in range(self.lanes)]
+            return ir.Constant(ir.VectorType(I1, self.lanes), bits)
+        iota = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
+        return b.icmp_signed("<", iota, self.splat(b, used))
+
+    def multiply_add(
+        self, b: ir.IRBuilder, x: ir.Value, y: ir.Value, total: ir.Value
+    ) -> ir.Value:
+        """`x * y + total`, rounded once where the target has such an instruction."""
+        kinds = [self.kind] * 3
+        return b.call(declare(self.module, f"llvm.fmuladd.{self.suffix}", kinds, self.kind), [x, y, total])
+
+    def pick(
+        self, b: ir.IRBuilder, x: ir.Value, y: ir.Value, indices: Sequence[int]
+    ) -> ir.Value:
+        """Lanes chosen from x (indices below `lanes`) and y (from `lanes` on)."""
+        chosen = ir.Constant(ir.VectorType(I32, self.lanes), list(indices))
+        return b.shuffle_vector(x, y, chosen)
+
+    def _halves(self, h: int) -> tuple[list[int], list[int]]:
+        """Indices that exchange bit `h` of the lane with the choice between two vectors."""
+        lanes = range(self.lanes)
+        low = [self.lanes + lane - h if lane & h else lane for lane in lanes]
+        high = [self.lanes + lane if lane & h else lane + h for lane in lanes]
+        return low, high
+
+    def transpose(self, b: ir.IRBuilder, rows: Sequence[ir.Value]) -> list[ir.Value]:
+        """The columns of `lanes` vectors: a butterfly of log2(lanes) rounds of shuffles."""
+        made, h = list(rows), 1
+        while h < self.lanes:
+            low, high = self._halves(h)
+            for i in (i for i in range(self.lanes) if not i & h):
+                x, y = made[i], made[i + h]
+                made[i], made[i + h] = self.pick(b, x, y, low), self.pick(b, x, y, high)
+            h *= 2
+        return made
+
+    def lane_sums(self, b: ir.IRBuilder, rows: Sequence[ir.Value]) -> ir.Value:
+        """Lane i of the answer is the sum of the lanes of rows[i], in one fixed order of adding.
+
+        Missing rows give zeros. Each round adds neighbours and halves the number of vectors.
+        """
+        made: list[ir.Value | None] = [*rows, *[None] * (self.lanes - len(rows))]
+        h = 1
+        while h < self.lanes:
+            pairs = zip(made[0::2], made[1::2], strict=True)
+            made = [self._add_halves(b, x, y, h) for x, y in pairs]
+            h *= 2
+        return made[0]
+
+    def _add_halves(
+        self, b: ir.IRBuilder, x: ir.Value | None, y: ir.Value | None, h: int
+    ) -> ir.Value | None:
+        if x is None:
+            return None
+        low, high = self._halves(h)
+        other = self.zero if y is None else y
+        return b.fadd(self.pick(b, x, other, low), self.pick(b, x, other, high))

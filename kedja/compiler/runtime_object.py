@@ -1,0 +1,103 @@
+"""From LLVM IR to object code, and from object code to callable addresses.
+
+Not here: what the IR computes, nor where object code is kept (`runtime_cache.py`).
+Next: `runtime_threads.py`.
+
+Object code is emitted for the small code model, whose constants are reached relative to the
+instruction, and is loaded through llvmlite's memory manager, which places all sections of an
+object in one block, as that model requires.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+from kedja.compiler.runtime_target import Target
+from kedja.ground.errors import VerificationError
+
+PREFIX = "kedja_"  # without it, a symbol called `step` was bound to a function of libc
+
+
+@lru_cache(maxsize=1)
+def _initialise() -> None:
+    """Register LLVM's code generators, all of them, so that other targets can be emitted."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+
+
+def _machine(target: Target) -> llvm.TargetMachine:
+    _initialise()
+    return llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.cpu,
+        features=target.features,
+        opt=2,
+        reloc="pic",
+        codemodel="small",
+        jit=True,
+    )
+
+
+def _parse(module: ir.Module | str, target: Target, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+    try:
+        parsed = llvm.parse_assembly(str(module))
+        parsed.triple = target.triple
+        parsed.data_layout = str(machine.target_data)
+        parsed.verify()
+    except RuntimeError as problem:
+        raise VerificationError(f"LLVM refuses the emitted module: {problem}") from None
+    return parsed
+
+
+def _optimise(parsed: llvm.ModuleRef, machine: llvm.TargetMachine, level: int) -> None:
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(parsed, builder)
+
+
+def _prepare(
+    module: ir.Module | str, target: Target, passes: int
+) -> tuple[llvm.ModuleRef, llvm.TargetMachine]:
+    machine = _machine(target)
+    parsed = _parse(module, target, machine)
+    if passes:
+        _optimise(parsed, machine, passes)
+    return parsed, machine
+
+
+def compile_module(module: ir.Module | str, target: Target, *, passes: int = 0) -> bytes:
+    """The object code of a module for a target.
+
+    `passes` is the level (0 to 3) of LLVM's passes over the IR that run first; kernels that are
+    emitted as vector code need none. Raises VerificationError if LLVM refuses the module.
+    """
+    parsed, machine = _prepare(module, target, passes)
+    return bytes(machine.emit_object(parsed))
+
+
+def assembly(module: ir.Module | str, target: Target, *, passes: int = 0) -> str:
+    """The assembly text of a module for a target, for people to read."""
+    parsed, machine = _prepare(module, target, passes)
+    return str(machine.emit_assembly(parsed))
+
+
+class Library:
+    """Object code loaded into this process; its functions live as long as this object."""
+
+    def __init__(self, object_code: bytes, target: Target) -> None:
+        machine = _machine(target)
+        empty = llvm.parse_assembly(f'target triple = "{target.triple}"')
+        self._engine = llvm.create_mcjit_compiler(empty, machine, use_lmm=True)
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(object_code))
+        self._engine.finalize_object()
+
+    def address(self, symbol: str) -> int:
+        """The address of a function; VerificationError if the object has none of that name."""
+        if not symbol.startswith(PREFIX):
+            raise VerificationError(f"symbol {symbol!r} does not begin with {PREFIX!r}")
+        found = int(self._engine.get_function_address(symbol))
+        if not found:
+            raise VerificationError(f"the object code has no function {symbol!r}")
+        return found

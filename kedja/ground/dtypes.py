@@ -1,0 +1,85 @@
+"""The dtypes, their kinds and how two of them meet. Next: `kedja/ir/op.py`.
+
+A dtype is NumPy's. Python scalars are weak: they take the dtype of the array that they meet.
+Integers that meet a float become that float (as in PyTorch); bool gives way to everything.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+
+from kedja.ground.errors import DtypeError
+
+DType = np.dtype
+
+bool_ = np.dtype(np.bool_)
+uint8 = np.dtype(np.uint8)
+uint32 = np.dtype(np.uint32)
+int32 = np.dtype(np.int32)
+int64 = np.dtype(np.int64)
+float32 = np.dtype(np.float32)
+float64 = np.dtype(np.float64)
+
+FLOATS = (float32, float64)
+SIGNED = (int32, int64)
+UNSIGNED = (uint8, uint32)
+INTEGERS = SIGNED + UNSIGNED
+NUMBERS = FLOATS + INTEGERS
+ALL = (bool_, *NUMBERS)
+
+_BY_NAME = {dtype.name: dtype for dtype in ALL}
+
+
+def as_dtype(given: object) -> DType:
+    """The dtype meant by a name, a NumPy dtype, or Python's bool, int and float.
+
+    Raises DtypeError for any dtype that kedja does not have.
+    """
+    weak = {bool: bool_, int: int64, float: float32}
+    if isinstance(given, type) and given in weak:
+        return weak[given]
+    try:
+        name = np.dtype(given).name  # type: ignore[call-overload]
+    except TypeError:
+        name = str(given)
+    if name not in _BY_NAME:
+        raise DtypeError(f"dtype {name} is not supported", fix=f"one of {', '.join(_BY_NAME)}")
+    return _BY_NAME[name]
+
+
+def is_float(dtype: DType) -> bool:
+    """Whether a dtype is a floating-point one, the only kind with derivatives."""
+    return dtype.kind == "f"
+
+
+def is_integer(dtype: DType) -> bool:
+    """Whether a dtype is a signed or unsigned integer (bool is neither)."""
+    return dtype.kind in "iu"
+
+
+def promote(*dtypes: DType) -> DType:
+    """The dtype in which values of the given dtypes meet.
+
+    >>> promote(int64, float32)
+    dtype('float32')
+    >>> promote(uint32, int32)
+    dtype('int64')
+    """
+    return reduce(_promote_two, dtypes)
+
+
+def _promote_two(a: DType, b: DType) -> DType:
+    if is_float(a) != is_float(b):
+        return a if is_float(a) else b
+    return np.promote_types(a, b)
+
+
+def of_scalar(value: bool | int | float, like: DType | None = None) -> DType:
+    """The dtype that a Python scalar takes beside an array of dtype `like` (or alone)."""
+    if isinstance(value, bool):
+        return bool_ if like is None else like
+    if isinstance(value, int):
+        return int64 if like is None or like == bool_ else like
+    return float32 if like is None or not is_float(like) else like

@@ -1,0 +1,104 @@
+"""The few switches of the system: read once from the environment, settable for a scope.
+
+Not here: options of a single call (those are arguments). Next: `dtypes.py`.
+
+| flag        | environment       | meaning                                                          |
+|-------------|-------------------|------------------------------------------------------------------|
+| `debug`     | `KEDJA_DEBUG`     | 1 timings, 2 graphs, 3 passes, 4 loops, 5 LLVM and assembly      |
+| `tier`      | `KEDJA_TIER`      | `auto`, or force every graph to `interpret` or to `compile`      |
+| `threads`   | `KEDJA_THREADS`   | worker threads of compiled programs; 0 = one per core            |
+| `cache`     | `KEDJA_CACHE`     | folder of compiled objects and data sets; empty = the platform's |
+| `use_cache` | `KEDJA_USE_CACHE` | 0 compiles anew, reads and writes no compiled objects            |
+| `verify`    | `KEDJA_VERIFY`    | 1 verifies the graph after every pass (tests do)                 |
+| `target`    | `KEDJA_TARGET`    | the CPU to emit for: `host`, `avx512`, `avx2`, `neon`            |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from kedja.ground.errors import UsageError
+
+TIERS = ("auto", "interpret", "compile")
+TARGETS = ("host", "avx512", "avx2", "neon")
+
+
+@dataclass(frozen=True)
+class Flags:
+    """One setting of all switches; the table above says what each means."""
+
+    debug: int = 0
+    tier: str = "auto"
+    threads: int = 0
+    cache: str = ""
+    use_cache: bool = True
+    verify: bool = False
+    target: str = "host"
+
+    def __post_init__(self) -> None:
+        _require("tier", self.tier, TIERS)
+        _require("target", self.target, TARGETS)
+        if self.threads < 0:
+            raise UsageError(f"threads is {self.threads}", fix="give 0 (all cores) or more")
+
+
+def _require(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{name} is {value!r}", fix=f"one of {', '.join(allowed)}")
+
+
+def _from_environment() -> Flags:
+    found: dict[str, Any] = {}
+    for field in fields(Flags):
+        name = f"KEDJA_{field.name.upper()}"
+        text = os.environ.get(name)
+        if text is not None:
+            found[field.name] = _parse(name, text, type(field.default))
+    return Flags(**found)
+
+
+def _parse(name: str, text: str, kind: type) -> Any:
+    if kind is str:
+        return text
+    try:
+        return kind(int(text))
+    except ValueError:
+        raise UsageError(f"{name}={text!r} is not a whole number", fix=f"unset {name}") from None
+
+
+_current: ContextVar[Flags | None] = ContextVar("kedja_flags", default=None)
+_process: Flags | None = None
+
+
+def flags() -> Flags:
+    """The flags in force here: the innermost `scope`, else the process's."""
+    global _process
+    scoped = _current.get()
+    if scoped is not None:
+        return scoped
+    if _process is None:
+        _process = _from_environment()
+    return _process
+
+
+@contextmanager
+def scope(**changes: Any) -> Iterator[Flags]:
+    """Set flags for a `with` block.
+
+    >>> with scope(threads=1) as inside:
+    ...     inside.threads
+    1
+    """
+    unknown = set(changes) - {field.name for field in fields(Flags)}
+    if unknown:
+        raise UsageError(f"unknown flag {sorted(unknown)[0]!r}", fix="see kedja/ground/flags.py")
+    token = _current.set(replace(flags(), **changes))
+    try:
+        yield flags()
+    finally:
+        _current.reset(token)

@@ -1,0 +1,1 @@
+"""Floor 3: the NumPy meaning of every graph, in `reference.py`."""

@@ -1,0 +1,291 @@
+"""Immutable nodes: an op applied to nodes, with type, attributes and the user's source line.
+
+Not here: what the ops mean (`kedja/ops`), and tensors that users hold (`kedja/front`).
+Next: `verify.py`, `rewrite.py`, `show.py`.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kedja.ground.dtypes import of_scalar
+from kedja.ground.errors import DtypeError, KedjaError, ShapeError
+from kedja.ir.op import Op, Shape, Type, lookup
+
+Scalar = bool | int | float
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+
+
+class Source(NamedTuple):
+    """Where the user wrote the line that made a node."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """The line itself, stripped; empty where the file is not readable."""
+        return linecache.getline(self.file, self.line).strip()
+
+
+def user_source() -> Source | None:
+    """The innermost frame outside kedja, or None where there is none."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is None:
+        return None
+    return Source(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+_scope: ContextVar[str] = ContextVar("kedja_scope", default="")
+_origin: ContextVar[Node | None] = ContextVar("kedja_origin", default=None)
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Name the layer inside which nodes are made: scopes nest with a dot, `layers.0`."""
+    outer = _scope.get()
+    token = _scope.set(f"{outer}.{name}" if outer else name)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+@contextmanager
+def origin(node: Node) -> Iterator[None]:
+    """Nodes made inside belong to `node` (its derivative, its expansion): its line, its layer."""
+    token = _origin.set(node)
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+def provenance() -> tuple[Source | None, str]:
+    """The source line and the layer of a node that is made now."""
+    node = _origin.get()
+    if node is not None:
+        return node.source, node.scope
+    return user_source(), _scope.get()
+
+
+class Node:
+    """An op applied to nodes. Immutable; two nodes are equal only if they are the same one."""
+
+    __slots__ = ("__weakref__", "attrs", "inputs", "op", "scope", "source", "type")
+
+    op: Op
+    inputs: tuple[Node, ...]
+    attrs: Mapping[str, Any]
+    type: Type
+    source: Source | None
+    scope: str
+
+    def __init__(
+        self,
+        op: Op,
+        inputs: tuple[Node, ...],
+        attrs: Mapping[str, Any],
+        type: Type,
+        source: Source | None,
+        scope: str,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "op", op)
+        put(self, "inputs", inputs)
+        put(self, "attrs", MappingProxyType(dict(attrs)))
+        put(self, "type", type)
+        put(self, "source", source)
+        put(self, "scope", scope)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"nodes are immutable: cannot set {name}")
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} {self.type}>"
+
+    @property
+    def shape(self) -> Shape:
+        """The extents of the axes."""
+        return self.type.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The element type."""
+        return self.type.dtype
+
+    def __add__(self, other: Node | Scalar) -> Node:
+        return apply("add", self, _beside(self, other))
+
+    def __radd__(self, other: Scalar) -> Node:
+        return apply("add", _beside(self, other), self)
+
+    def __sub__(self, other: Node | Scalar) -> Node:
+        return apply("subtract", self, _beside(self, other))
+
+    def __rsub__(self, other: Scalar) -> Node:
+        return apply("subtract", _beside(self, other), self)
+
+    def __mul__(self, other: Node | Scalar) -> Node:
+        return apply("multiply", self, _beside(self, other))
+
+    def __rmul__(self, other: Scalar) -> Node:
+        return apply("multiply", _beside(self, other), self)
+
+    def __truediv__(self, other: Node | Scalar) -> Node:
+        return apply("divide", self, _beside(self, other))
+
+    def __rtruediv__(self, other: Scalar) -> Node:
+        return apply("divide", _beside(self, other), self)
+
+    def __neg__(self) -> Node:
+        return apply("negative", self)
+
+
+def _beside(node: Node, other: Node | Scalar) -> Node:
+    return other if isinstance(other, Node) else full(other, node.shape, node.dtype)
+
+
+# ----------------------------------------------------------------------------- making nodes
+
+
+def apply(name: str, /, *inputs: Node, **attrs: Any) -> Node:
+    """The node of an op applied to nodes.
+
+    Raises ShapeError or DtypeError, naming the op, the layer and the user's line, when the
+    inputs do not fit the op.
+    """
+    return make(lookup(name), inputs, attrs)
+
+
+def make(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Node:
+    """As `apply`, for an Op record at hand."""
+    source, layer = provenance()
+    try:
+        result = op.type(*(node.type for node in inputs), **attrs)
+    except (ShapeError, DtypeError) as error:
+        raise located(error, source, layer) from None
+    return Node(op, inputs, attrs, result, source, layer)
+
+
+def located(error: KedjaError, source: Source | None, layer: str) -> KedjaError:
+    """The same error with the user's line and the layer in front, where it has none yet."""
+    if error.where is not None or source is None:
+        return error
+    place = f"{source}" + (f" (in layer {layer})" if layer else "")
+    text = f"\n    {source.text}" if source.text else ""
+    return type(error)(error.what + text, where=place, fix=error.fix)
+
+
+def rebuild(node: Node, inputs: Sequence[Node]) -> Node:
+    """The same op on other inputs, with the source and layer of the original."""
+    if all(new is old for new, old in zip(inputs, node.inputs, strict=True)):
+        return node
+    result = node.op.type(*(each.type for each in inputs), **node.attrs)
+    return Node(node.op, tuple(inputs), node.attrs, result, node.source, node.scope)
+
+
+def constant(value: Any) -> Node:
+    """A leaf that holds an array. The array is not copied and must not be changed after."""
+    array = np.asarray(value)
+    return apply("constant", value=array)
+
+
+def variable(name: str, type: Type) -> Node:
+    """A leaf whose value is given when the graph is run."""
+    return apply("input", name=name, shape=type.shape, dtype=type.dtype)
+
+
+def full(value: Scalar, shape: Shape, dtype: np.dtype | None = None) -> Node:
+    """One scalar at every index of a shape."""
+    return apply("full", value=value, shape=tuple(shape), dtype=dtype or of_scalar(value))
+
+
+def zeros_like(node: Node) -> Node:
+    """Zeros of a node's shape and dtype."""
+    return full(0, node.shape, node.dtype)
+
+
+def is_full(node: Node, value: Scalar | None = None) -> bool:
+    """Whether a node is one scalar everywhere (and which one)."""
+    if node.op.name != "full":
+        return False
+    return value is None or bool(node.attrs["value"] == value)
+
+
+# ------------------------------------------------------------------------------------ walks
+
+
+def topological(outputs: Iterable[Node], leaves: Iterable[Node] = ()) -> list[Node]:
+    """Every node that the outputs need, inputs before users; nothing beyond `leaves`.
+
+    Iterative, so that a graph of any depth can be walked; the order is deterministic.
+    """
+    stop = set(leaves)
+    seen: set[Node] = set()
+    order: list[Node] = []
+    stack: list[tuple[Node, bool]] = [(node, False) for node in reversed(list(outputs))]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            if node not in stop:
+                stack.extend((each, False) for each in reversed(node.inputs))
+    return order
+
+
+def consumers(order: Iterable[Node]) -> dict[Node, list[Node]]:
+    """For each node, the nodes that use it, in order; one that uses it twice stands twice."""
+    users: dict[Node, list[Node]] = {}
+    for node in order:
+        users.setdefault(node, [])
+        for each in node.inputs:
+            users.setdefault(each, []).append(node)
+    return users
+
+
+def transform(
+    outputs: Sequence[Node],
+    visit: Callable[[Node, tuple[Node, ...]], Node],
+    replaced: Mapping[Node, Node] | None = None,
+) -> list[Node]:
+    """Rebuild a graph from the leaves up: `visit(node, new inputs)` gives each new node.
+
+    `replaced` maps nodes to their replacements beforehand; nothing beneath them is visited.
+    """
+    done: dict[Node, Node] = dict(replaced or {})
+    for node in topological(outputs, leaves=done):
+        if node not in done:
+            done[node] = visit(node, tuple(done[each] for each in node.inputs))
+    return [done[node] for node in outputs]
+
+
+def substitute(outputs: Sequence[Node], replaced: Mapping[Node, Node]) -> list[Node]:
+    """The same graph with some nodes replaced by others of the same type."""
+    return transform(outputs, rebuild, replaced)
+
+
+def expanded(node: Node, inputs: Sequence[Node] | None = None) -> Node:
+    """The subgraph that a composite node names, on its own inputs or on others."""
+    assert node.op.expand is not None
+    with origin(node):
+        return node.op.expand(*(node.inputs if inputs is None else inputs), **node.attrs)

@@ -1,0 +1,243 @@
+"""Indexing by data: take and scatter-add, along an axis or element by element.
+
+Indices count from the front and must lie inside the axis: the interpreter raises an error
+otherwise, compiled programs hold them inside the axis (reading the nearest element) and never
+touch memory outside. The front turns negative indices into these. Next: `random.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kedja.ground.dtypes import ALL, INTEGERS, NUMBERS
+from kedja.ground.errors import DataError, ShapeError
+from kedja.ir.graph import Node, apply
+from kedja.ir.op import Case, Kernel, Linear, Op, Reindex, Type, register
+from kedja.ops.reduce import kept_shape
+from kedja.ops.types import require_dtype
+
+
+def taken_shape(x: Type, index: Type, axis: int) -> tuple[int, ...]:
+    """The axis is replaced by the axes of the index."""
+    return (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
+
+
+def take_type(x: Type, index: Type, *, axis: int) -> Type:
+    """y[…, i…, …] = x[…, index[i…], …]."""
+    require_dtype("take", index.dtype, INTEGERS)
+    if x.shape[axis] == 0 and index.size:
+        raise ShapeError(f"take from an axis without elements, shape {list(x.shape)}")
+    return Type(taken_shape(x, index, axis), x.dtype)
+
+
+def checked(index: np.ndarray, extent: int, name: str) -> np.ndarray:
+    """The index itself; DataError where it leaves the axis."""
+    if index.size and (index.min() < 0 or index.max() >= extent):
+        wrong = int(index.min()) if index.min() < 0 else int(index.max())
+        raise DataError(
+            f"{name}: index {wrong} is outside an axis of {extent} elements",
+            fix=f"indices from 0 to {extent - 1}",
+        )
+    return index.astype(np.int64)
+
+
+def numpy_take(x: np.ndarray, index: np.ndarray, *, axis: int) -> np.ndarray:
+    """NumPy's take."""
+    return np.take(x, checked(index, x.shape[axis], "take"), axis=axis)
+
+
+def take_index(space: Any, node: Node, out: Sequence[Any]) -> list[Any]:
+    """The element that the index names."""
+    x, index = node.inputs
+    axis = node.attrs["axis"]
+    rank = len(index.shape)
+    chosen = space.value(index, tuple(out[axis : axis + rank]), x.shape[axis])
+    return [(0, (*out[:axis], chosen, *out[axis + rank :]), ())]
+
+
+def scatter_add_type(x: Type, index: Type, updates: Type, *, axis: int) -> Type:
+    """y = x with updates added at the places that the index names."""
+    require_dtype("scatter_add", index.dtype, INTEGERS)
+    expected = Type(taken_shape(x, index, axis), x.dtype)
+    if updates != expected:
+        raise ShapeError(f"scatter_add of {updates} where {expected} fits")
+    return x
+
+
+def numpy_scatter_add(
+    x: np.ndarray, index: np.ndarray, updates: np.ndarray, *, axis: int
+) -> np.ndarray:
+    """np.add.at, in the order of the updates."""
+    out = x.copy()
+    place = (*(slice(None),) * axis, checked(index, x.shape[axis], "scatter_add"))
+    np.add.at(out, place, updates)
+    return out
+
+
+def along_type(x: Type, index: Type, *, axis: int) -> Type:
+    """y[i, j] = x[i, index[i, j]] (for axis 1): all axes but one agree."""
+    require_dtype("take_along_axis", index.dtype, INTEGERS)
+    if kept_shape(x.shape, (axis,)) != kept_shape(index.shape, (axis,)):
+        raise ShapeError(
+            f"take_along_axis of {list(x.shape)} by {list(index.shape)} along axis {axis}",
+            fix="all other axes must be equal",
+        )
+    if x.shape[axis] == 0 and index.size:
+        raise ShapeError(f"take_along_axis over an axis without elements, {list(x.shape)}")
+    return Type(index.shape, x.dtype)
+
+
+def numpy_along(x: np.ndarray, index: np.ndarray, *, axis: int) -> np.ndarray:
+    """NumPy's take_along_axis."""
+    return np.take_along_axis(x, checked(index, x.shape[axis], "take_along_axis"), axis)
+
+
+def along_index(space: Any, node: Node, out: Sequence[Any]) -> list[Any]:
+    """The same index, with the axis replaced by the index's value."""
+    x, index = node.inputs
+    axis = node.attrs["axis"]
+    chosen = space.value(index, tuple(out), x.shape[axis])
+    return [(0, (*out[:axis], chosen, *out[axis + 1 :]), ())]
+
+
+def scatter_along_type(x: Type, index: Type, updates: Type, *, axis: int) -> Type:
+    """y = x with updates[i, j] added at [i, index[i, j]] (for axis 1)."""
+    expected = along_type(x, index, axis=axis)
+    if updates != expected:
+        raise ShapeError(f"scatter_add_along_axis of {updates} where {expected} fits")
+    return x
+
+
+def numpy_scatter_along(
+    x: np.ndarray, index: np.ndarray, updates: np.ndarray, *, axis: int
+) -> np.ndarray:
+    """np.add.at, in the order of the updates."""
+    out = x.copy()
+    place: list[np.ndarray] = list(np.indices(index.shape, sparse=True))
+    place[axis] = checked(index, x.shape[axis], "scatter_add_along_axis")
+    np.add.at(out, tuple(place), updates)
+    return out
+
+
+def sample_take(rng: np.random.Generator) -> Sequence[Case]:
+    """Rows, columns and a matrix of indices, with repetitions."""
+    x = rng.uniform(-2, 2, (4, 5))
+    shapes = (((7,), 0), ((2, 3), 1), ((), 0))
+    return [
+        Case((x, rng.integers(0, x.shape[axis], shape)), {"axis": axis}) for shape, axis in shapes
+    ]
+
+
+def sample_along(rng: np.random.Generator) -> Sequence[Case]:
+    """One and several indices for each row and column."""
+    x = rng.uniform(-2, 2, (4, 5))
+    shapes = (((4, 1), 1), ((4, 3), 1), ((2, 5), 0))
+    return [
+        Case((x, rng.integers(0, x.shape[axis], shape)), {"axis": axis}) for shape, axis in shapes
+    ]
+
+
+def with_updates(cases: Sequence[Case], rng: np.random.Generator, along: bool) -> list[Case]:
+    """The same cases with an array of updates as third input."""
+    rule = along_type if along else take_type
+    result = []
+    for case in cases:
+        types = (Type(each.shape, each.dtype) for each in case.inputs)
+        updates = rng.uniform(-1, 1, rule(*types, **case.attrs).shape)
+        result.append(Case((*case.inputs, updates), case.attrs))
+    return result
+
+
+TAKE_GATE = "scatters: the gradient is added where the element came from"
+SCATTER_GATE = "add distributes: the base gets the gradient, each update the gradient at its place"
+
+register(
+    (
+        Op(
+            "take",
+            type=take_type,
+            numpy=numpy_take,
+            derivative=Linear(
+                (
+                    lambda g, node: apply(
+                        "scatter_add",
+                        apply("full", value=0, shape=node.inputs[0].shape, dtype=g.dtype),
+                        node.inputs[1],
+                        g,
+                        axis=node.attrs["axis"],
+                    ),
+                    None,
+                )
+            ),
+            lowering=Reindex(take_index),
+            formula="take({0}, {1}, axis={axis})",
+            sample=sample_take,
+            dtypes=ALL,
+            flops=0,
+            gate=TAKE_GATE,
+        ),
+        Op(
+            "scatter_add",
+            type=scatter_add_type,
+            numpy=numpy_scatter_add,
+            derivative=Linear(
+                (
+                    lambda g, node: g,
+                    None,
+                    lambda g, node: apply("take", g, node.inputs[1], axis=node.attrs["axis"]),
+                )
+            ),
+            lowering=Kernel("scatter_add"),
+            formula="scatter_add({0}, {1}, {2}, axis={axis})",
+            sample=lambda rng: with_updates(sample_take(rng), rng, along=False),
+            dtypes=NUMBERS,
+            gate=SCATTER_GATE,
+        ),
+        Op(
+            "take_along_axis",
+            type=along_type,
+            numpy=numpy_along,
+            derivative=Linear(
+                (
+                    lambda g, node: apply(
+                        "scatter_add_along_axis",
+                        apply("full", value=0, shape=node.inputs[0].shape, dtype=g.dtype),
+                        node.inputs[1],
+                        g,
+                        axis=node.attrs["axis"],
+                    ),
+                    None,
+                )
+            ),
+            lowering=Reindex(along_index),
+            formula="take_along_axis({0}, {1}, axis={axis})",
+            sample=sample_along,
+            dtypes=ALL,
+            flops=0,
+            gate=TAKE_GATE,
+        ),
+        Op(
+            "scatter_add_along_axis",
+            type=scatter_along_type,
+            numpy=numpy_scatter_along,
+            derivative=Linear(
+                (
+                    lambda g, node: g,
+                    None,
+                    lambda g, node: apply(
+                        "take_along_axis", g, node.inputs[1], axis=node.attrs["axis"]
+                    ),
+                )
+            ),
+            lowering=Kernel("scatter_add"),
+            formula="scatter_add_along_axis({0}, {1}, {2}, axis={axis})",
+            sample=lambda rng: with_updates(sample_along(rng), rng, along=True),
+            dtypes=NUMBERS,
+            gate=SCATTER_GATE,
+        ),
+    ),
+    "indexing",
+)

@@ -1,0 +1,84 @@
+"""Leaves: values that are given. Inputs, arrays, one scalar everywhere, and counting.
+
+Next: `elementwise.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kedja.ground.dtypes import ALL, NUMBERS, float32, int64
+from kedja.ir.op import Leaf, NoDerivative, Op, Rule, Shape, Type, register
+from kedja.ops.samples import nothing
+from kedja.ops.types import require_dtype
+
+GIVEN = NoDerivative("it is given, not computed")
+
+
+def iota_type(*, shape: Shape, axis: int, dtype: np.dtype) -> Type:
+    """The index along one axis."""
+    require_dtype("iota", dtype, NUMBERS)
+    return Type(tuple(shape), dtype)
+
+
+def numpy_iota(*, shape: Shape, axis: int, dtype: np.dtype) -> np.ndarray:
+    """np.arange along one axis, repeated along the others."""
+    line = np.arange(shape[axis], dtype=dtype)
+    return np.broadcast_to(line.reshape([-1 if a == axis else 1 for a in range(len(shape))]), shape)
+
+
+def unbound(*, name: str, **attrs: Any) -> np.ndarray:
+    """An input has no meaning of its own: the executor binds it."""
+    raise KeyError(f"the input {name!r} is not bound")
+
+
+def leaf(name: str, type: Rule, numpy: Rule, formula: str, attrs: dict[str, Any]) -> Op:
+    """One entry of the table below; `attrs` are those of its sample."""
+    return Op(
+        name,
+        type=type,
+        numpy=numpy,
+        derivative=GIVEN,
+        lowering=Leaf(),
+        formula=formula,
+        sample=nothing(attrs),
+        dtypes=ALL,
+        flops=0,
+    )
+
+
+register(
+    (
+        leaf(
+            "input",
+            lambda *, name, shape, dtype: Type(tuple(shape), dtype),
+            unbound,
+            "{name}",
+            {"name": "x", "shape": (2, 3), "dtype": float32},
+        ),
+        leaf(
+            "constant",
+            lambda *, value: Type(value.shape, value.dtype),
+            lambda *, value: value,
+            "{value}",
+            {"value": np.arange(6, dtype=np.float32).reshape(2, 3)},
+        ),
+        leaf(
+            "full",
+            lambda *, value, shape, dtype: Type(tuple(shape), dtype),
+            lambda *, value, shape, dtype: np.broadcast_to(np.asarray(value, dtype), shape),
+            "{value}",
+            {"value": 1.5, "shape": (2, 3), "dtype": float32},
+        ),
+        leaf(
+            "iota",
+            iota_type,
+            numpy_iota,
+            "iota({shape}, axis={axis})",
+            {"shape": (2, 3), "axis": 1, "dtype": int64},
+        ),
+    ),
+    "leaves",
+)

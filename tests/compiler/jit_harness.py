@@ -1,0 +1,116 @@
+"""Compiles one elementwise expression into a loop over arrays, so that tests can run it on numbers.
+
+It is a miniature of what the compiler does with a fused loop, and knows nothing of graphs. One
+kernel steps over whole vectors of a chosen width; width 1 is the scalar tail.
+Next: `tests/compiler/test_llvm_math.py`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+
+Emit = Callable[..., ir.Value]  # takes the builder and the loaded operands
+
+_POINTER = ir.IntType(8).as_pointer()
+_LONG = ir.IntType(64)
+_MXCSR_FLUSH = 0x8040  # flush results (bit 15) and operands (bit 6) that are denormal to zero
+
+
+def kernel_ir(emit: Emit, scalar: ir.Type, width: int, arity: int) -> ir.Module:
+    """A module with `kernel(in…, out, n)`: n is a multiple of the width."""
+    module = ir.Module("kernel")
+    takes = [_POINTER] * (arity + 1) + [_LONG]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), takes), "kedja_test_kernel")
+    head, loop, done = (function.append_basic_block(name) for name in ("head", "loop", "done"))
+    builder = ir.IRBuilder(head)
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    i = builder.phi(_LONG)
+    i.add_incoming(_LONG(0), head)
+    lanes = scalar if width == 1 else ir.VectorType(scalar, width)
+    size = 4 if isinstance(scalar, ir.FloatType) else 8
+    places = [_place(builder, pointer, i, scalar, lanes) for pointer in function.args[:-1]]
+    operands = [builder.load(place, align=size) for place in places[:-1]]
+    builder.store(emit(builder, *operands), places[-1], align=size)
+    after = builder.add(i, _LONG(width))
+    i.add_incoming(after, builder.block)  # not `loop`: the expression may have opened blocks
+    builder.cbranch(builder.icmp_signed("<", after, function.args[-1]), loop, done)
+    builder.position_at_end(done)
+    builder.ret_void()
+    return module
+
+
+def _place(
+    builder: ir.IRBuilder, base: ir.Value, i: ir.Value, scalar: ir.Type, lanes: ir.Type
+) -> ir.Value:
+    elements = builder.bitcast(base, scalar.as_pointer())
+    return builder.bitcast(builder.gep(elements, [i]), lanes.as_pointer())
+
+
+@cache
+def host_machine() -> llvm.TargetMachine:
+    """The host's target machine, from the features it really has."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2
+    )
+
+
+def cross_machine(triple: str, cpu: str, features: str) -> llvm.TargetMachine:
+    """A target machine for another processor; it can emit assembly, not run it."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    return llvm.Target.from_triple(triple).create_target_machine(
+        cpu=cpu, features=features, opt=2
+    )
+
+
+def optimised(module: ir.Module, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+    """The module parsed, verified and run through LLVM's O2 passes."""
+    parsed = llvm.parse_assembly(str(module))
+    parsed.verify()
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(2))
+    builder.getModulePassManager().run(parsed, builder)
+    return parsed
+
+
+class Kernel:
+    """An elementwise expression compiled for the host; call it with arrays of one dtype."""
+
+    def __init__(self, emit: Emit, dtype: np.dtype, width: int, arity: int = 1) -> None:
+        scalar = ir.FloatType() if dtype == np.float32 else ir.DoubleType()
+        module = kernel_ir(emit, scalar, width, arity)
+        self.dtype, self.width = np.dtype(dtype), width
+        self._engine = llvm.create_mcjit_compiler(
+            optimised(module, host_machine()), _fresh_machine()
+        )
+        self._engine.finalize_object()
+        address = self._engine.get_function_address("kedja_test_kernel")
+        takes = [ctypes.c_void_p] * (arity + 1) + [ctypes.c_int64]
+        self.native = ctypes.CFUNCTYPE(None, *takes)(address)
+
+    def __call__(self, *operands: np.ndarray) -> np.ndarray:
+        """The expression at each element; operands are padded to whole vectors."""
+        n = len(operands[0])
+        padded = -(-n // self.width) * self.width
+        arrays = [np.ones(padded, self.dtype) for _ in operands]
+        for array, operand in zip(arrays, operands, strict=True):
+            array[:n] = operand
+        out = np.empty(padded, self.dtype)
+        self.native(*(array.ctypes.data for array in [*arrays, out]), padded)
+        return out[:n]
+
+
+def _fresh_machine() -> llvm.TargetMachine:
+    """An engine owns its target machine, so each gets its own."""
+    host_machine()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2
+    )
