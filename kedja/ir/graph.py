@@ -6,6 +6,7 @@ Next: `verify.py`, `rewrite.py`, `show.py`.
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from kedja.ir.op import Op, Shape, Type, lookup
 Scalar = bool | int | float
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
+_INTERNAL = (_PACKAGE, contextlib.__file__)  # frames that are never the user's
 
 
 class Source(NamedTuple):
@@ -45,7 +47,7 @@ class Source(NamedTuple):
 def user_source() -> Source | None:
     """The innermost frame outside kedja, or None where there is none."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(_INTERNAL):
         frame = frame.f_back  # type: ignore[assignment]
     if frame is None:
         return None
@@ -193,6 +195,15 @@ def located(error: KedjaError, source: Source | None, layer: str) -> KedjaError:
     return type(error)(error.what + text, where=place, fix=error.fix)
 
 
+@contextmanager
+def locating() -> Iterator[None]:
+    """Errors that are raised inside name the user's line and the layer."""
+    try:
+        yield
+    except KedjaError as error:
+        raise located(error, *provenance()) from None
+
+
 def rebuild(node: Node, inputs: Sequence[Node]) -> Node:
     """The same op on other inputs, with the source and layer of the original."""
     if all(new is old for new, old in zip(inputs, node.inputs, strict=True)):
@@ -201,10 +212,9 @@ def rebuild(node: Node, inputs: Sequence[Node]) -> Node:
     return Node(node.op, tuple(inputs), node.attrs, result, node.source, node.scope)
 
 
-def constant(value: Any) -> Node:
+def constant(value: Any, name: str = "") -> Node:
     """A leaf that holds an array. The array is not copied and must not be changed after."""
-    array = np.asarray(value)
-    return apply("constant", value=array)
+    return apply("constant", value=np.asarray(value), name=name)
 
 
 def variable(name: str, type: Type) -> Node:

@@ -60,8 +60,8 @@ register(
         ),
         leaf(
             "constant",
-            lambda *, value: Type(value.shape, value.dtype),
-            lambda *, value: value,
+            lambda *, value, name="": Type(value.shape, value.dtype),
+            lambda *, value, name="": value,
             "{value}",
             {"value": np.arange(6, dtype=np.float32).reshape(2, 3)},
         ),

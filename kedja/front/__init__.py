@@ -1,0 +1,3 @@
+"""Floor 5: what users touch. Start at `tensor.py`, then `functions.py` and `transforms.py`."""
+
+import kedja.ops  # noqa: F401  the table of ops, before anything applies one

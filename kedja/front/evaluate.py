@@ -1,0 +1,104 @@
+"""When what runs: values of nodes outside `jit`, and `loss.backward()`.
+
+A graph that is looked at runs in the interpreter at once; with the flag `tier="compile"` it is
+compiled first. Next: `jit.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from kedja.autodiff.reverse import vjp
+from kedja.front import tensor as front
+from kedja.ground.errors import GradientError, ShapeError
+from kedja.ground.flags import flags
+from kedja.interpret import reference
+from kedja.ir.graph import Node, constant, topological
+
+if TYPE_CHECKING:
+    from kedja.front.tensor import Tensor
+
+_traced: WeakKeyDictionary[Node, bool] = WeakKeyDictionary()
+
+
+def is_traced(node: Node) -> bool:
+    """Whether a node depends on an input that has no value yet."""
+    if node not in _traced:
+        for each in topological([node], leaves=_traced.keys()):
+            if each not in _traced:
+                below = any(_traced[other] for other in each.inputs)
+                _traced[each] = below or each.op.name == "input"
+    return _traced[node]
+
+
+def value(node: Node) -> np.ndarray:
+    """The value of one node."""
+    return values([node])[0]
+
+
+def values(nodes: Sequence[Node]) -> list[np.ndarray]:
+    """The values of several nodes, computed together."""
+    if flags().tier == "compile":
+        return compiler().compile_and_run(nodes)
+    return reference.run(nodes)
+
+
+def compiler() -> Any:
+    """The CPU compiler, loaded when it is first needed (importing kedja stays cheap)."""
+    return importlib.import_module("kedja.compiler.pipeline")
+
+
+def backward(loss: Tensor, gradient: Any, retain: bool) -> None:
+    """See `Tensor.backward`."""
+    if loss._freed:
+        raise GradientError(
+            "the history of this tensor was freed by an earlier backward()",
+            fix="compute the loss again, or call the first backward(retain=True)",
+        )
+    order = topological([loss.node])
+    leaves = [node for node in order if node in front.marked]
+    if not leaves:
+        raise GradientError(
+            "no tensor that requires a gradient leads to this one",
+            fix="make the parameters with requires_grad=True",
+        )
+    start = _start(loss, gradient)
+    grads = vjp([loss.node], [start], leaves)
+    reached = [(leaf, g) for leaf, g in zip(leaves, grads, strict=True) if g is not None]
+    found = values([loss.node, *(g for _, g in reached)])
+    for (leaf, _), each in zip(reached, found[1:], strict=True):
+        _accumulate(front.marked[leaf], each)
+    loss._value = found[0]
+    if not retain:
+        _free(loss)
+
+
+def _start(loss: Tensor, gradient: Any) -> Node:
+    if gradient is None:
+        if loss.size != 1:
+            raise GradientError(
+                f"backward() of shape {list(loss.shape)}",
+                fix="reduce it to a scalar first (sum, mean), or pass the gradient",
+            )
+        return constant(np.ones(loss.shape, loss.dtype))
+    given = front.to_array(gradient, loss.dtype)
+    if given.shape != loss.shape:
+        raise ShapeError(f"a gradient of shape {list(given.shape)} for {list(loss.shape)}")
+    return constant(given)
+
+
+def _accumulate(leaf: Tensor, g: np.ndarray) -> None:
+    leaf.grad = front.from_value(g if leaf.grad is None else leaf.grad.numpy() + g)
+
+
+def _free(loss: Tensor) -> None:
+    """The loss keeps its value and forgets how it was computed."""
+    assert loss._value is not None
+    loss._node = constant(loss._value)
+    loss.tracks = False
+    loss._freed = True

@@ -1,0 +1,149 @@
+"""`kj.jit`: a Python function traced once for each kind of arguments, compiled, then run natively.
+
+Tracing calls the function with tensors that have types but no values; what it returns is a graph.
+Not here: what the compiler does with it (`kedja/compiler/pipeline.py`). Next: `explain.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any
+
+import numpy as np
+
+from kedja.front import evaluate, tree
+from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
+from kedja.ground.errors import TracingError, UsageError
+from kedja.ground.flags import flags
+from kedja.interpret import reference
+from kedja.ir.graph import Node, variable
+from kedja.ir.op import Type
+
+log = logging.getLogger("kedja")
+ARRAYS = (Tensor, np.ndarray, bool, int, float)
+
+
+class Traced:
+    """A function as a graph: its inputs, its outputs, and how the outputs fit together."""
+
+    def __init__(self, inputs: list[Node], outputs: list[Node], structure: tree.Structure) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.structure = structure
+
+
+def trace(f: Callable[..., Any], types: Sequence[Type], rebuild: Callable[..., Any]) -> Traced:
+    """Call `f(*rebuild(tensors))` with value-less tensors of these types."""
+    inputs = [variable(f"x{i}", each) for i, each in enumerate(types)]
+    args, kwargs = rebuild([from_node(node) for node in inputs])
+    leaves, structure = tree.flatten(f(*args, **kwargs))
+    return Traced(inputs, [_output(leaf) for leaf in leaves], structure)
+
+
+def _output(leaf: Any) -> Node:
+    if not isinstance(leaf, ARRAYS):
+        raise TracingError(
+            f"a compiled function returned {type(leaf).__name__}",
+            fix="return tensors, in lists, tuples, dicts or modules",
+        )
+    return as_tensor(leaf).node
+
+
+class Compiled:
+    """What `jit` returns: callable as the function itself."""
+
+    def __init__(self, f: Callable[..., Any], donate: Sequence[int]) -> None:
+        self._f = f
+        self._donate = frozenset(donate)
+        self._programs: dict[Any, tuple[Traced, Any]] = {}
+        self.compile_seconds = 0.0
+        update_wrapper(self, f)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves, structure = tree.flatten((args, kwargs))
+        dynamic = [place for place, leaf in enumerate(leaves) if isinstance(leaf, ARRAYS)]
+        tensors = [as_tensor(leaves[place]) for place in dynamic]
+        if any(each.tracks or not each.is_known for each in tensors):
+            return self._f(*args, **kwargs)  # inside another trace: part of its graph
+        key = self._key(structure, leaves, dynamic, tensors)
+        if key not in self._programs:
+            self._programs[key] = self._build(structure, leaves, dynamic, tensors)
+        traced, program = self._programs[key]
+        values = [each.numpy() for each in tensors]
+        found = self._run(traced, program, values)
+        return tree.unflatten(traced.structure, [from_value(value) for value in found])
+
+    def _key(
+        self,
+        structure: tree.Structure,
+        leaves: Sequence[Any],
+        dynamic: Sequence[int],
+        tensors: Sequence[Tensor],
+    ) -> Any:
+        places = set(dynamic)
+        static = tuple(leaf for place, leaf in enumerate(leaves) if place not in places)
+        try:
+            hash(static)
+        except TypeError:
+            wrong = next(each for each in static if type(each).__hash__ is None)
+            raise UsageError(
+                f"an argument of type {type(wrong).__name__} in a compiled function",
+                fix="pass arrays, containers of arrays, or hashable values",
+            ) from None
+        return structure, static, tuple(each.node.type for each in tensors), flags().tier
+
+    def _build(
+        self,
+        structure: tree.Structure,
+        leaves: Sequence[Any],
+        dynamic: Sequence[int],
+        tensors: Sequence[Tensor],
+    ) -> tuple[Traced, Any]:
+        start = time.perf_counter()
+
+        def rebuild(fresh: Sequence[Tensor]) -> Any:
+            filled = list(leaves)
+            for place, each in zip(dynamic, fresh, strict=True):
+                filled[place] = each
+            return tree.unflatten(structure, filled)
+
+        traced = trace(self._f, [each.node.type for each in tensors], rebuild)
+        program = None
+        if flags().tier != "interpret":
+            program = evaluate.compiler().compile(traced.outputs, traced.inputs)
+        seconds = time.perf_counter() - start
+        self.compile_seconds += seconds
+        if flags().debug:
+            why = "first call" if not self._programs else "arguments of another kind"
+            kinds = ", ".join(str(each.node.type) for each in tensors)
+            log.warning(
+                "jit %s: %s (%s), %.3f s", self._f.__qualname__, why, kinds, seconds
+            )
+        return traced, program
+
+    def _run(self, traced: Traced, program: Any, values: list[np.ndarray]) -> list[np.ndarray]:
+        if program is None:
+            return reference.run(traced.outputs, dict(zip(traced.inputs, values, strict=True)))
+        return program(*values)
+
+
+def jit(f: Callable[..., Any] | None = None, *, donate: Sequence[int] = ()) -> Any:
+    """Compile a function of tensors; usable as a decorator.
+
+    Arrays and numbers among the arguments (in any nesting of containers and modules) are inputs
+    of the compiled program; other arguments must be hashable and lead to a program of their own
+    for each value, as do arrays of other shapes and dtypes.
+
+    >>> import kedja as kj
+    >>> @kj.jit
+    ... def f(x):
+    ...     return kj.sum(x * x)
+    >>> f(kj.tensor([1.0, 2.0])).item()
+    5.0
+    """
+    if f is None:
+        return lambda function: Compiled(function, donate)
+    return Compiled(f, donate)

@@ -1,0 +1,141 @@
+"""A step function run many times inside one native call: what `fit` stands on.
+
+`step(carry, fixed) -> carry` is traced once. The carry is held in buffers that are updated in
+place; nothing goes through Python between steps. Cutting a run into several calls changes no bit.
+Next: `kedja/train`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kedja.front import evaluate, tree
+from kedja.front.jit import Traced, trace
+from kedja.front.tensor import Tensor, as_tensor, from_value
+from kedja.ground.errors import UsageError
+from kedja.ground.flags import flags
+from kedja.interpret import reference
+
+Progress = Callable[[int], None]
+
+
+class Ran(NamedTuple):
+    """How a run ended: the carry stands exactly after `steps` whole steps of this call.
+
+    `status` is "done", "cancelled" (by Ctrl-C, or because `progress` raised; then `interrupt` is
+    that exception), or "nonfinite" (the watched value of the last of these steps).
+    """
+
+    steps: int
+    status: str
+    interrupt: BaseException | None = None
+
+
+class Loop:
+    """A compiled step with its carry; see the module's text.
+
+    `watch` names the scalar float leaf of the carry (its dotted path) that must stay finite.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[Any, Any], Any],
+        carry: Any,
+        fixed: Any = None,
+        *,
+        watch: str | None = None,
+    ) -> None:
+        start = time.perf_counter()
+        leaves, self._structure = tree.flatten(carry)
+        self._names = [path for path, _ in tree.paths(carry)]
+        self._state = [np.array(as_tensor(leaf).numpy(), order="C") for leaf in leaves]
+        self._fixed = [as_tensor(leaf).numpy() for leaf in tree.leaves(fixed)]
+        self._watch = None if watch is None else self._names.index(watch)
+        self.traced = self._trace(step, fixed)
+        self._program = self._compile()
+        self.compile_seconds = time.perf_counter() - start
+
+    def _trace(self, step: Callable[[Any, Any], Any], fixed: Any) -> Traced:
+        fixed_structure = tree.flatten(fixed)[1]
+        count = len(self._state)
+
+        def rebuild(tensors: Sequence[Tensor]) -> Any:
+            carry = tree.unflatten(self._structure, tensors[:count])
+            return (carry, tree.unflatten(fixed_structure, tensors[count:])), {}
+
+        types = [as_tensor(from_value(each)).node.type for each in (*self._state, *self._fixed)]
+        traced = trace(step, types, rebuild)
+        self._require_same(traced, types[:count])
+        return traced
+
+    def _require_same(self, traced: Traced, types: Sequence[Any]) -> None:
+        if traced.structure != self._structure:
+            raise UsageError("a step returned a carry of another structure than it was given")
+        for name, node, kind in zip(self._names, traced.outputs, types, strict=True):
+            if node.type != kind:
+                raise UsageError(
+                    f"a step turns {name} from {kind} into {node.type}",
+                    fix="every leaf of the carry keeps its shape and dtype",
+                )
+
+    def _compile(self) -> Any:
+        if flags().tier == "interpret":
+            return None
+        carried = {i: i for i in range(len(self._state))}
+        return evaluate.compiler().compile(
+            self.traced.outputs, self.traced.inputs, carry=carried, watch=self._watch
+        )
+
+    @property
+    def carry(self) -> Any:
+        """A copy of the carry as it stands."""
+        copies = [from_value(each.copy()) for each in self._state]
+        return tree.unflatten(self._structure, copies)
+
+    def replace(self, carry: Any) -> None:
+        """Set the whole carry, as after loading a checkpoint."""
+        for mine, leaf in zip(self._state, tree.leaves(carry), strict=True):
+            mine[...] = as_tensor(leaf).numpy()
+
+    def run(
+        self, steps: int, *, progress: Progress | None = None, cancellable: bool = False
+    ) -> Ran:
+        """Advance the carry by `steps`; `progress(steps done)` is called about ten times a second.
+
+        With `cancellable`, Ctrl-C and exceptions of `progress` end the run after a whole step.
+        """
+        if self._program is None:
+            return self._interpret(steps, progress)
+        return Ran(
+            *self._program.advance(
+                self._state, self._fixed, steps, progress=progress, cancellable=cancellable
+            )
+        )
+
+    def _interpret(self, steps: int, progress: Progress | None) -> Ran:
+        for done in range(steps):
+            try:
+                self._interpret_step()
+                if progress is not None:
+                    progress(done + 1)
+            except (KeyboardInterrupt, Exception) as error:
+                if not isinstance(error, KeyboardInterrupt) and progress is None:
+                    raise
+                return Ran(done, "cancelled", error)
+            if self._watch is not None and not np.isfinite(self._state[self._watch]).all():
+                return Ran(done + 1, "nonfinite")
+        return Ran(steps, "done")
+
+    def _interpret_step(self) -> None:
+        found = reference.run(self.traced.outputs, self.bound())
+        for mine, value in zip(self._state, found, strict=True):
+            mine[...] = value
+
+    def bound(self) -> dict[Any, np.ndarray]:
+        """The values of the step's inputs as they stand, for the interpreter."""
+        values = (*self._state, *self._fixed)
+        return dict(zip(self.traced.inputs, (each.copy() for each in values), strict=True))

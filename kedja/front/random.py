@@ -1,0 +1,105 @@
+"""Random numbers from explicit keys: the same key gives the same numbers, everywhere, always.
+
+A key is a uint32 tensor of two words. It is not used up by drawing; derive new ones with `split`
+and `fold_in`. Layers that are made without a key take the next one of the process's default
+sequence, which `seed` sets. Source of the bits: `kedja/ops/random.py`. Next: `transforms.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from kedja.front import arithmetic
+from kedja.front.functions import cos, log, sqrt
+from kedja.front.tensor import Tensor, as_tensor
+from kedja.ground.dtypes import float32, float64, uint32
+from kedja.ground.errors import UsageError
+
+Shape = Sequence[int]
+
+
+def key(seed: int) -> Tensor:
+    """The key of a whole number from 0 to 2⁶⁴ − 1.
+
+    >>> key(7).tolist()
+    [0, 7]
+    """
+    if not 0 <= seed < 2**64:
+        raise UsageError(f"seed {seed}", fix="a whole number from 0 to 2**64 - 1")
+    return Tensor(np.array([seed >> 32, seed & 0xFFFFFFFF], dtype=np.uint32))
+
+
+def bits(key: Tensor, shape: Shape = (), word: int = 0) -> Tensor:
+    """uint32 words, uniform over all their values; `word` 0 and 1 are independent of each other."""
+    return arithmetic.call("random_bits", as_tensor(key), shape=tuple(shape), word=word)
+
+
+def split(key: Tensor, count: int = 2) -> list[Tensor]:
+    """Keys that are independent of each other and of the given one."""
+    words = [bits(fold_in(key, 0x5EED), (count,), word) for word in (0, 1)]
+    pairs = arithmetic.concatenate([each.reshape(count, 1) for each in words], 1)
+    return [pairs[i] for i in range(count)]
+
+
+def fold_in(key: Tensor, number: int | Tensor) -> Tensor:
+    """The key of a sub-stream, named by a number (a step, a layer)."""
+    key = as_tensor(key)
+    name = as_tensor(number).astype(uint32).reshape(1)
+    parts = [arithmetic.broadcast(key[i : i + 1], (1,)) for i in (0, 1)]
+    zero = Tensor(np.zeros(1, np.uint32))
+    words = [arithmetic.call("threefry", *parts, name, zero, word=word) for word in (0, 1)]
+    return arithmetic.concatenate(words, 0)
+
+
+def uniform(
+    key: Tensor, shape: Shape = (), low: float = 0.0, high: float = 1.0, dtype: np.dtype = float32
+) -> Tensor:
+    """Uniform in [low, high): 24 random bits in float32, 53 in float64."""
+    unit = _unit(key, shape, 0, dtype)
+    return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
+
+
+def _unit(key: Tensor, shape: Shape, word: int, dtype: np.dtype) -> Tensor:
+    if dtype == float64:
+        high = (bits(key, shape, 0) >> 5).astype(float64) * 2.0**26
+        low = (bits(fold_in(key, word), shape, 1) >> 6).astype(float64)
+        return (high + low) * 2.0**-53
+    return (bits(key, shape, word) >> 8).astype(float32) * 2.0**-24
+
+
+def normal(key: Tensor, shape: Shape = (), dtype: np.dtype = float32) -> Tensor:
+    """Normal of mean 0 and variance 1: √(−2 log(1 − u₁))·cos(2π u₂) (Box and Muller, 1958)."""
+    first, second = _unit(key, shape, 0, dtype), _unit(fold_in(key, 1), shape, 1, dtype)
+    return sqrt(-2 * log(1 - first)) * cos((2 * math.pi) * second)
+
+
+def bernoulli(key: Tensor, probability: float, shape: Shape = ()) -> Tensor:
+    """True with the given probability."""
+    return uniform(key, shape) < probability
+
+
+_sequence: Iterator[Tensor] | None = None
+
+
+def seed(number: int) -> None:
+    """Start the process's default sequence of keys anew."""
+    global _sequence
+    root = key(number)
+    _sequence = (_known(fold_in(root, i)) for i in itertools.count())
+
+
+def _known(tensor: Tensor) -> Tensor:
+    tensor.numpy()
+    return tensor
+
+
+def next_key() -> Tensor:
+    """The next key of the default sequence (of seed 0 where none was set)."""
+    if _sequence is None:
+        seed(0)
+    assert _sequence is not None
+    return next(_sequence)

@@ -1,0 +1,384 @@
+"""`kj.Tensor`: a node of the graph with the operators of Python, lazy and immutable.
+
+Nothing is computed until a value is looked at (`numpy()`, `item()`, `print`, `if`). Not here:
+the functions by name (`functions.py`) and what evaluation does (`evaluate.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from kedja.front import arithmetic, evaluate, index
+from kedja.ground.dtypes import DType, as_dtype, is_float, of_scalar
+from kedja.ground.errors import DtypeError, GradientError, TracingError
+from kedja.ir.graph import Node, constant, full
+
+marked: WeakValueDictionary[Node, Tensor] = WeakValueDictionary()  # leaves that want a gradient
+
+
+class Tensor:
+    """An array of one dtype; see the module's text.
+
+    `requires_grad` marks a leaf whose gradient `loss.backward()` adds into `.grad`. `name` is
+    what printed formulas call it.
+    """
+
+    __slots__ = ("__weakref__", "_freed", "_node", "_value", "grad", "tracks")
+    __array_priority__ = 1000  # NumPy's operators give way to ours
+
+    _node: Node
+    _value: np.ndarray | None
+    _freed: bool
+    grad: Tensor | None
+    tracks: bool
+
+    def __init__(
+        self, data: Any, dtype: Any = None, *, requires_grad: bool = False, name: str = ""
+    ) -> None:
+        value = to_array(data, dtype)
+        self._set(constant(value, name), value)
+        if requires_grad:
+            self.requires_grad_()
+
+    def _set(self, node: Node, value: np.ndarray | None, tracks: bool = False) -> None:
+        self._node = node
+        self._value = value
+        self._freed = False
+        self.grad = None
+        self.tracks = tracks
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def node(self) -> Node:
+        """The node of the graph that this tensor stands for."""
+        return self._node
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The extents of the axes."""
+        return self._node.shape
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self._node.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._node.type.size
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose of a matrix (of the last two axes, were there more)."""
+        return self.mT
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged."""
+        return arithmetic.swap_last_axes(self)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether this is a leaf into whose `.grad` a backward pass adds."""
+        return self._node in marked
+
+    def requires_grad_(self) -> Tensor:
+        """Mark this tensor as a leaf whose gradient is wanted, and return it."""
+        if not is_float(self.dtype):
+            raise DtypeError(
+                f"a gradient of {self.dtype.name}", fix="only floats have gradients: astype"
+            )
+        if self.tracks and self._node not in marked:
+            raise GradientError(
+                "requires_grad on the result of a computation", fix="use t.detach() first"
+            )
+        self.numpy()
+        marked[self._node] = self
+        self.tracks = True
+        return self
+
+    def detach(self) -> Tensor:
+        """The same value without its history."""
+        return from_value(self.numpy()) if self.is_known else arithmetic.stop_gradient(self)
+
+    # ------------------------------------------------------------------ looking at the value
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a value is there, or could be computed now (false inside a trace)."""
+        return self._value is not None or not evaluate.is_traced(self._node)
+
+    def numpy(self) -> np.ndarray:
+        """The value as a NumPy array, which must not be written to."""
+        if self._value is None:
+            self._value = evaluate.value(self._node)
+            if not self.tracks:
+                self._node = constant(self._value)  # drops the inputs: loops do not grow a graph
+        return self._value
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        """The value as nested lists of Python numbers."""
+        return self.numpy().tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        value = self.numpy()
+        return value.astype(dtype) if dtype is not None else value.copy() if copy else value
+
+    def __float__(self) -> float:
+        return float(self._scalar("float"))
+
+    def __int__(self) -> int:
+        return int(self._scalar("int"))
+
+    def __index__(self) -> int:
+        return self._scalar("an index").__index__()
+
+    def __bool__(self) -> bool:
+        return bool(self._scalar("if"))
+
+    def _scalar(self, purpose: str) -> Any:
+        if not self.is_known:
+            raise TracingError(
+                f"{purpose} needs a value, but {self._node.type} has none while it is traced",
+                where=str(self._node.source) if self._node.source else None,
+                fix="use kj.where instead of `if`, or take this line out of the jit",
+            )
+        if self.size != 1:
+            raise TracingError(f"{purpose} of {self.size} elements", fix="reduce it first: any, all")
+        return self.numpy().reshape(())[()]
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a scalar has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        if not self.is_known:
+            return f"Tensor({self._node.type}, traced)"
+        body = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
+        suffix = ", requires_grad=True" if self.requires_grad else ""
+        return f"Tensor({body}, {self.dtype.name}{suffix})"
+
+    # ------------------------------------------------------------------ gradients
+
+    def backward(self, gradient: Any = None, *, retain: bool = False) -> None:
+        """Add ∂self/∂leaf into `.grad` of every leaf that requires it, and free the history.
+
+        `self` must be a scalar unless `gradient` (of the same shape) is given. Raises
+        GradientError where no leaf is reached, or when the history was freed by an earlier call
+        (`retain=True` keeps it).
+        """
+        evaluate.backward(self, gradient, retain)
+
+    # ------------------------------------------------------------------ operators
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return index.get(self, key)
+
+    def __add__(self, other: Any) -> Tensor:
+        return arithmetic.binary("add", self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return arithmetic.binary("add", other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return arithmetic.binary("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return arithmetic.binary("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return arithmetic.binary("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return arithmetic.binary("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return arithmetic.binary("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return arithmetic.binary("divide", other, self)
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return arithmetic.binary("floor_divide", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return arithmetic.binary("floor_divide", other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return arithmetic.binary("remainder", self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return arithmetic.binary("remainder", other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return arithmetic.power(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return arithmetic.power(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return arithmetic.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return arithmetic.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return arithmetic.unary("negative", self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return arithmetic.unary("abs", self)
+
+    def __invert__(self) -> Tensor:
+        return arithmetic.unary("logical_not" if self.dtype.kind == "b" else "invert", self)
+
+    def __and__(self, other: Any) -> Tensor:
+        return arithmetic.binary("bitwise_and", self, other)
+
+    def __or__(self, other: Any) -> Tensor:
+        return arithmetic.binary("bitwise_or", self, other)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return arithmetic.binary("bitwise_xor", self, other)
+
+    def __lshift__(self, other: Any) -> Tensor:
+        return arithmetic.binary("left_shift", self, other)
+
+    def __rshift__(self, other: Any) -> Tensor:
+        return arithmetic.binary("right_shift", self, other)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return arithmetic.binary("less", self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return arithmetic.binary("less_equal", self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return arithmetic.binary("greater", self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return arithmetic.binary("greater_equal", self, other)
+
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return arithmetic.binary("equal", self, other)
+
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return arithmetic.binary("not_equal", self, other)
+
+    __hash__ = object.__hash__
+
+    # An update of a marked leaf starts a fresh leaf: `w -= rate * w.grad`.
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._updated(self + other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self._updated(self - other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self._updated(self * other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._updated(self / other)
+
+    def _updated(self, result: Tensor) -> Tensor:
+        if not self.requires_grad:
+            return result
+        name = self._node.attrs.get("name", "")
+        return Tensor(result.numpy(), requires_grad=True, name=name)
+
+    # ------------------------------------------------------------------ methods by name
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The values in another dtype."""
+        return arithmetic.cast(self, as_dtype(dtype))
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements in row-major order under another shape; one extent may be −1."""
+        return arithmetic.reshape(self, _variadic(shape))
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order; without arguments in reverse."""
+        return arithmetic.transpose(self, _variadic(axes) or None)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Σ over some axes or all."""
+        return arithmetic.reduce("sum", self, axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The mean over some axes or all."""
+        return arithmetic.mean(self, axis, keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The largest element over some axes or all."""
+        return arithmetic.reduce("max", self, axis, keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The smallest element over some axes or all."""
+        return arithmetic.reduce("min", self, axis, keepdims)
+
+
+def _variadic(given: tuple[Any, ...]) -> Sequence[int]:
+    """`(2, 3)` from both `f(2, 3)` and `f((2, 3))`."""
+    if len(given) == 1 and not isinstance(given[0], int):
+        return tuple(given[0])
+    return given
+
+
+def from_node(node: Node, tracks: bool = False) -> Tensor:
+    """The tensor of a node, with a value only when it is looked at."""
+    tensor = Tensor.__new__(Tensor)
+    tensor._set(node, None, tracks)
+    return tensor
+
+
+def from_value(value: np.ndarray) -> Tensor:
+    """A tensor of an array at hand, which is not copied."""
+    tensor = Tensor.__new__(Tensor)
+    tensor._set(constant(value), value)
+    return tensor
+
+
+def to_array(data: Any, dtype: Any = None) -> np.ndarray:
+    """A NumPy array of a dtype that kedja has; Python floats become float32, integers int64."""
+    if isinstance(data, Tensor):
+        data = data.numpy()
+    if isinstance(data, (bool, int, float)):
+        return np.asarray(data, as_dtype(dtype) if dtype is not None else of_scalar(data))
+    plain = not isinstance(data, (np.ndarray, np.generic))
+    if plain and isinstance(data, (list, tuple)):
+        data = [each.numpy() if isinstance(each, Tensor) else each for each in data]
+    array = np.asarray(data)
+    if dtype is None and plain and array.dtype == np.float64:
+        dtype = np.float32
+    return np.ascontiguousarray(array, dtype=as_dtype(dtype or array.dtype)).reshape(array.shape)
+
+
+def as_tensor(data: Any, like: Tensor | None = None) -> Tensor:
+    """A tensor as it is; scalars in the dtype that they take beside `like`; arrays wrapped."""
+    if isinstance(data, Tensor):
+        return data
+    if isinstance(data, (bool, int, float)) and like is not None:
+        return from_node(full(data, (), of_scalar(data, like.dtype)))
+    return Tensor(data)
