@@ -89,7 +89,15 @@ def call_pointer(
 ) -> ir.Value:
     """Call the function at a `ptr` value."""
     kind = ir.FunctionType(returns, [a.type for a in args])
-    return b.call(b.bitcast(address, kind.as_pointer()), args)
+    return b.call(_typed(b, address, kind), args)
+
+
+def _typed(b: ir.IRBuilder, pointer: ir.Value, kind: ir.Type) -> ir.Value:
+    """The pointer with its pointee's type, which llvmlite wants to know in two places.
+
+    By way of an integer, because llvmlite leaves out a bitcast between pointers.
+    """
+    return b.inttoptr(b.ptrtoint(pointer, I64), kind.as_pointer())
 
 
 def alloca(b: ir.IRBuilder, kind: ir.Type, count: int | None = None) -> ir.Value:
@@ -133,8 +141,7 @@ def store_shared(
     b: ir.IRBuilder, value: ir.Value, address: ir.Value, order: str = "release"
 ) -> None:
     """An atomic store of an integer that other threads read."""
-    typed = b.bitcast(address, value.type.as_pointer())
-    b.store_atomic(value, typed, order, value.type.width // 8)
+    b.store_atomic(value, _typed(b, address, value.type), order, value.type.width // 8)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,32 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
 
 Number = float | int
+
+
+@dataclass(frozen=True)
+class Format:
+    """How IEEE 754 lays out a float of one width.
+
+    `shifter` is 1.5·2^mantissa + bias: adding it to a small x rounds x to an integer n and leaves
+    n + bias in the low bits of the sum, one shift away from being the float 2ⁿ.
+    """
+
+    mantissa: int  # bits stored after the binary point
+    bias: int  # added to the exponent
+    tiny: float  # the smallest normal number
+    shifter: float
+
+
+FORMATS = {
+    32: Format(mantissa=23, bias=127, tiny=2.0**-126, shifter=1.5 * 2.0**23 + 127),
+    64: Format(mantissa=52, bias=1023, tiny=2.0**-1022, shifter=1.5 * 2.0**52 + 1023),
+}
 
 
 class Lanes:
@@ -59,6 +80,11 @@ class Lanes:
     def is_float(self) -> bool:
         """Whether the lanes are float32 or float64."""
         return isinstance(self.scalar, ir.FloatType | ir.DoubleType)
+
+    @property
+    def format(self) -> Format:
+        """The layout of these floats."""
+        return FORMATS[self.bits]
 
     def like(self, number: Number) -> Lanes:
         """A constant of this type, the same number in every lane."""
@@ -138,6 +164,10 @@ class Lanes:
         """x == y in each lane; −0 equals +0, NaN equals nothing."""
         return self._compare("==", other)
 
+    def differs(self, other: Lanes | Number) -> Lanes:
+        """x != y in each lane, for integers."""
+        return self._compare("!=", other)
+
     def is_nan(self) -> Lanes:
         """Which lanes hold NaN."""
         return Lanes(self.builder, self.builder.fcmp_unordered("uno", self.value, self.value))
@@ -212,6 +242,39 @@ def at_least(x: Lanes, limit: Lanes | Number) -> Lanes:
     """max(x, limit), with NaN in x kept; one instruction on x86."""
     bound, x = lift(limit, x)
     return where(bound > x, bound, x)
+
+
+def any_of(condition: Lanes) -> Lanes:
+    """Whether the condition holds in any lane, as a scalar."""
+    if condition.count == 1:
+        return condition
+    mask = condition.builder.bitcast(condition.value, ir.IntType(condition.count))
+    return Lanes(condition.builder, mask).differs(0)
+
+
+def rarely(
+    special: Lanes, usual: Sequence[Lanes], compute: Callable[[], Sequence[Lanes]]
+) -> list[Lanes]:
+    """The usual values, replaced in the special lanes by what `compute` emits.
+
+    That code stands behind a branch which is taken only if some lane is special, and the builder
+    ends up in the block after it. Lanes that are not special keep their usual bits either way.
+    """
+    builder = special.builder
+    before = builder.block
+    with builder.if_then(any_of(special).value, likely=False):
+        pairs = zip(compute(), usual, strict=True)
+        found = [where(special, new, old) for new, old in pairs]
+        after = builder.block
+    return [_merge(old, before, new, after) for old, new in zip(usual, found, strict=True)]
+
+
+def _merge(one: Lanes, block: ir.Block, other: Lanes, other_block: ir.Block) -> Lanes:
+    """The value that comes from whichever of two blocks was left last."""
+    phi = one.builder.phi(one.type)
+    phi.add_incoming(one.value, block)
+    phi.add_incoming(other.value, other_block)
+    return Lanes(one.builder, phi)
 
 
 def bits_of(x: Lanes) -> Lanes:

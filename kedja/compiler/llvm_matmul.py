@@ -20,11 +20,19 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from kedja.compiler.llvm_blocks import I64, PTR, Index, alloca, for_range, function, i64
-from kedja.compiler.llvm_matmul_epilogue import Epilogue, Finisher, argument
+from kedja.compiler.llvm_matmul_epilogue import (
+    FIRST_EXTRA,
+    Epilogue,
+    EpilogueSite,
+    Finisher,
+    argument,
+)
 from kedja.compiler.llvm_matmul_kernels import Dot, Tile
 from kedja.compiler.llvm_matmul_pack import PanelPacker, RowCopier
 from kedja.compiler.llvm_matmul_vectors import Vectors
 from kedja.compiler.matmul_plan import MatmulPlan
+
+__all__ = ["FIRST_EXTRA", "Epilogue", "EpilogueSite", "emit_matmul"]
 
 Range = tuple[Index, Index]
 
@@ -73,7 +81,9 @@ class _Product:
         self.buffered = epilogue is not None and not self.blocked
         self.sums_stride = plan.panel_width if self.buffered else plan.shape.n
         self.copier = self._row_copier()
-        self.finisher = Finisher(self.vectors, plan, epilogue, self.sums_stride) if epilogue else None
+        self.finisher = (
+            Finisher(self.vectors, plan, epilogue, self.sums_stride) if epilogue else None
+        )
         self.made: dict[object, ir.Function] = {}
 
     # --- the parts that the loops call, each emitted once ----------------------------------------
@@ -91,7 +101,7 @@ class _Product:
         steps = min(plan.k_block, shape.k)
         return RowCopier(self.vectors, shape.a_strides, plan.rows.longest, steps)
 
-    def _tile(self, rows: int, last: bool) -> Tile:
+    def tile(self, rows: int, last: bool) -> Tile:
         """The kernel for so many rows of a full panel, or of the last one."""
         plan, shape = self.plan, self.plan.shape
         width = (plan.last_vectors if last else plan.vectors) * plan.lanes
@@ -112,19 +122,19 @@ class _Product:
             resumes=self.blocked,
         )
 
-    def _packer(self, last: bool) -> PanelPacker:
+    def packer(self, last: bool) -> PanelPacker:
         plan, shape = self.plan, self.plan.shape
         vectors = plan.last_vectors if last else plan.vectors
         tail = plan.tail if last else 0
-        return PanelPacker(self.vectors, vectors, shape.b_strides, tail, plan.shortest_block)
+        return PanelPacker(self.vectors, vectors, shape.b_strides, tail, plan.shortest_pack)
 
-    def _dot(self, last: bool) -> Dot:
+    def dot(self, last: bool) -> Dot:
         plan, shape = self.plan, self.plan.shape
         columns = plan.tail if last and plan.tail else plan.lanes
         mask_out = columns < plan.lanes and not self.buffered
         return Dot(self.vectors, columns, shape.b_strides[1], shape.k, mask_out)
 
-    def _by_panel(self, b: ir.IRBuilder, p: ir.Value, emit: Callable[[bool], None]) -> None:
+    def by_panel(self, b: ir.IRBuilder, p: ir.Value, emit: Callable[[bool], None]) -> None:
         """Emit code for panel p: once if the last panel is like the others, else twice."""
         plan = self.plan
         if plan.panels == 1 or (plan.tail == 0 and plan.last_vectors == plan.vectors):
@@ -136,7 +146,7 @@ class _Product:
             with last:
                 emit(True)
 
-    def _by_rows(self, b: ir.IRBuilder, t: ir.Value, emit: Callable[[int], None]) -> None:
+    def by_rows(self, b: ir.IRBuilder, t: ir.Value, emit: Callable[[int], None]) -> None:
         """Emit code for row tile t: once if all tiles have the same height, else twice."""
         rows = self.plan.rows
         if rows.longer == 0:
@@ -156,14 +166,14 @@ class _Product:
         b, made = self._function(symbol)
         args, task = made.args
         z, p = b.udiv(task, i64(plan.panels)), b.urem(task, i64(plan.panels))
-        source = b.add(b.mul(z, i64(shape.b_batch)), self._column_offset(b, p))
-        source = self.vectors.at(b, argument(b, args, 2), source)
-        out = self.vectors.at(b, argument(b, args, 3), self._panel_offset(b, z, p))
+        source = b.add(b.mul(z, i64(shape.b_batch)), self.column_offset(b, p))
+        source = self.vectors.at(b, argument(b, args, plan.operands[1]), source)
+        out = self.vectors.at(b, argument(b, args, 3), self.panel_offset(b, z, p))
 
         def pack(last: bool) -> None:
-            b.call(self.part(self._packer(last)), [source, out, i64(shape.k)])
+            b.call(self.part(self.packer(last)), [source, out, i64(shape.k)])
 
-        self._by_panel(b, p, pack)
+        self.by_panel(b, p, pack)
         b.ret_void()
         return symbol
 
@@ -172,11 +182,11 @@ class _Product:
         made.attributes.add("nounwind")
         return b, made
 
-    def _column_offset(self, b: ir.IRBuilder, p: ir.Value) -> ir.Value:
+    def column_offset(self, b: ir.IRBuilder, p: ir.Value) -> ir.Value:
         """Where panel p begins in B as it is stored."""
         return b.mul(p, i64(self.plan.panel_width * self.plan.shape.b_strides[1]))
 
-    def _panel_offset(self, b: ir.IRBuilder, z: ir.Value, p: ir.Value) -> ir.Value:
+    def panel_offset(self, b: ir.IRBuilder, z: ir.Value, p: ir.Value) -> ir.Value:
         """Where panel p of product z begins in the scratch of a packing phase."""
         plan = self.plan
         panel = b.mul(p, i64(plan.panel_width * plan.shape.k))
@@ -201,12 +211,10 @@ class _Loops:
     order that the plan says.
     """
 
-    def __init__(
-        self, product: _Product, b: ir.IRBuilder, args: ir.Value, task: ir.Value
-    ) -> None:
+    def __init__(self, product: _Product, b: ir.IRBuilder, args: ir.Value, task: ir.Value) -> None:
         self.product, self.plan, self.vectors = product, product.plan, product.vectors
         self.builder, self.args, self.task = b, args, task
-        self.left, self.right = argument(b, args, 1), argument(b, args, 2)
+        self.left, self.right = (argument(b, args, index) for index in self.plan.operands)
         self.sums = self._buffer(self.plan.rows.longest * self.plan.panel_width, product.buffered)
         copier = product.copier
         self.copied = self._buffer(copier.size if copier else 0, copier is not None)
@@ -226,9 +234,9 @@ class _Loops:
         row_block, column_block = self._divide(rest, plan.column_blocks)
         tiles = _share(b, row_block, plan.rows.count, plan.row_blocks)
         panels = _share(b, column_block, plan.panels, plan.column_blocks)
-        with _loop(b, *_share(b, group, plan.shape.batch, plan.groups), "z") as z:
-            with _loop(b, 0, plan.k_blocks, "block") as block:
-                self._sweep(self._step(z, block), tiles, panels)
+        products = _share(b, group, plan.shape.batch, plan.groups)
+        with _loop(b, *products, "z") as z, _loop(b, 0, plan.k_blocks, "block") as block:
+            self._sweep(self._step(z, block), tiles, panels)
 
     def _divide(self, index: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
         """The quotient and the remainder of a task's number."""
@@ -273,9 +281,7 @@ class _Loops:
     def _rows(self, step: _Step, t: ir.Value) -> ir.Value:
         """A's rows of tile t: where they stand, or their copy."""
         b, plan = self.builder, self.plan
-        source = self.vectors.at(
-            b, step.a, b.mul(self._row(t), i64(plan.shape.a_strides[0]))
-        )
+        source = self.vectors.at(b, step.a, b.mul(self._row(t), i64(plan.shape.a_strides[0])))
         if plan.kernel == "dot" and plan.copy_a:
             return self._gathered(source)
         copier = self.product.copier
@@ -285,7 +291,7 @@ class _Loops:
         def copy(rows: int) -> None:
             b.call(self.product.part(copier), [source, self.copied, i64(rows), step.steps])
 
-        self.product._by_rows(b, t, copy)
+        self.product.by_rows(b, t, copy)
         return self.copied
 
     def _gathered(self, source: ir.Value) -> ir.Value:
@@ -308,36 +314,34 @@ class _Loops:
         b, plan, product = self.builder, self.plan, self.product
         if plan.packing == "phase":
             return self._packed_panel(step, p)
-        source = self.vectors.at(b, step.b, product._column_offset(b, p))
+        source = self.vectors.at(b, step.b, product.column_offset(b, p))
         if plan.packing == "none":
             return source
         to = self._task_scratch()
 
         def pack(last: bool) -> None:
-            b.call(product.part(product._packer(last)), [source, to, step.steps])
+            b.call(product.part(product.packer(last)), [source, to, step.steps])
 
-        product._by_panel(b, p, pack)
+        product.by_panel(b, p, pack)
         return to
 
     def _packed_panel(self, step: _Step, p: ir.Value) -> ir.Value:
         """Panel p from the packing phase; the rows of the last panel may be shorter."""
         b, plan = self.builder, self.plan
         z = step.z if plan.packed_products > 1 else i64(0)
-        start = self.product._panel_offset(b, z, p)
+        start = self.product.panel_offset(b, z, p)
         full, short = plan.panel_width, plan.last_vectors * plan.lanes
         is_last = b.icmp_signed("==", p, i64(plan.panels - 1))
         width = b.select(is_last, i64(short), i64(full)) if full != short else i64(full)
         at = b.add(start, b.mul(step.first, width))
         return self.vectors.at(b, argument(b, self.args, 3), at)
 
-    def _tile(
-        self, step: _Step, t: ir.Value, p: ir.Value, left: ir.Value, right: ir.Value
-    ) -> None:
+    def _tile(self, step: _Step, t: ir.Value, p: ir.Value, left: ir.Value, right: ir.Value) -> None:
         """One tile of C: its sums, then its epilogue."""
         b, plan = self.builder, self.plan
 
         def of_panel(last: bool) -> None:
-            self.product._by_rows(b, t, lambda rows: of_rows(last, rows))
+            self.product.by_rows(b, t, lambda rows: of_rows(last, rows))
 
         def of_rows(last: bool, rows: int) -> None:
             place = (step.z, self._row(t), b.mul(p, i64(plan.panel_width)))
@@ -345,7 +349,7 @@ class _Loops:
             self._kernel(step, (left, right, out), last, rows)
             self._finish(step, out, place, last, rows)
 
-        self.product._by_panel(b, p, of_panel)
+        self.product.by_panel(b, p, of_panel)
 
     def _out(self, z: ir.Value, row: ir.Value, column: ir.Value) -> ir.Value:
         """Where the kernel writes its sums: C, or the buffer on the stack."""
@@ -355,14 +359,12 @@ class _Loops:
         at = b.add(b.mul(b.add(b.mul(z, i64(shape.m)), row), i64(shape.n)), column)
         return self.vectors.at(b, argument(b, self.args, 0), at)
 
-    def _kernel(
-        self, step: _Step, operands: tuple[ir.Value, ...], last: bool, rows: int
-    ) -> None:
+    def _kernel(self, step: _Step, operands: tuple[ir.Value, ...], last: bool, rows: int) -> None:
         b, product = self.builder, self.product
         if self.plan.kernel == "dot":
-            b.call(product.part(product._dot(last)), operands)
+            b.call(product.part(product.dot(last)), operands)
             return
-        kernel = product.part(product._tile(rows, last))
+        kernel = product.part(product.tile(rows, last))
         b.call(kernel, [*operands, step.steps, self._resume(step)])
 
     def _resume(self, step: _Step) -> ir.Value:

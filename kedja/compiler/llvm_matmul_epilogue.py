@@ -131,7 +131,7 @@ class Finisher:
         args, batch, row, first = place
         column = b.add(first, at)
         shape, swapped = self.plan.shape, self.plan.swapped
-        value = self.vectors.load(b, line, at)
+        value = self.vectors.load(b, line, at, mask)
         where = (column, i64(0)) if swapped else (row, column)
         site = EpilogueSite(b, self.vectors, args, value, batch, *where, mask, swapped)
         answer = self.epilogue(site)

@@ -133,7 +133,9 @@ class _TileBody:
         """sums[r, v] + A[r, k] B[k, v] for one k."""
         tile, vectors = self.tile, self.tile.vectors_of
         row = [
-            vectors.load(self.b, b, step * tile.b_stride + v * vectors.lanes, self.mask(v, tile.mask_b))
+            vectors.load(
+                self.b, b, step * tile.b_stride + v * vectors.lanes, self.mask(v, tile.mask_b)
+            )
             for v in range(tile.vectors)
         ]
         made = []

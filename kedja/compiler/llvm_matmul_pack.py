@@ -1,8 +1,8 @@
 """Copies of the operands of a matrix product into the order in which its kernels read them.
 
 B goes into panels: panel p holds, k after k, the row of its `vectors * lanes` columns, so that a
-tile reads one contiguous stream. The last vector of a row is padded; what the pad holds does not
-matter, because no lane of C that is stored depends on it.
+tile reads one contiguous stream. The last vector of a row is padded with zeros: no lane of C that
+is stored depends on them, but numbers left there might be denormal, and slow.
 A's rows of one tile go into a small buffer of the task, so that neither a large stride nor a power
 of two as stride disturbs the caches.
 Not here: who calls this and when. Next: `llvm_matmul.py`.
@@ -10,7 +10,7 @@ Not here: who calls this and when. Next: `llvm_matmul.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
@@ -62,29 +62,44 @@ class PanelPacker:
             for v in range(self.vectors):
                 used = self._used(v)
                 mask = vectors.mask(b, used) if used < vectors.lanes else None
-                vectors.store(b, to, v * vectors.lanes, vectors.load(b, row, v * vectors.lanes, mask))
+                vectors.store(
+                    b, to, v * vectors.lanes, vectors.load(b, row, v * vectors.lanes, mask)
+                )
 
     def _transpose_blocks(
         self, b: ir.IRBuilder, source: ir.Value, out: ir.Value, steps: ir.Value
     ) -> None:
-        """B stored transposed: blocks of lanes x lanes, turned in registers.
+        """B stored transposed: square blocks, turned in registers; zeros beyond B's columns.
 
         The last block along k ends with the last step, overlapping the block before it.
         """
-        whole = self.vectors - (self.tail > 0)
-        with for_range(b, 0, steps, self.vectors_of.lanes, name="k") as first:
+        side = self._side.lanes
+        used = self.width - (self.vectors_of.lanes - self.tail if self.tail else 0)
+        with for_range(b, 0, steps, side, name="k") as first:
             k = self._block_start(b, first, steps)
-            if whole:
-                with for_range(b, 0, whole, name="v") as v:
-                    self._transpose_block(b, source, out, k, v, self.vectors_of.lanes)
-            if self.tail:
-                self._transpose_block(b, source, out, k, i64(whole), self.tail)
+            for start, stop, inside in self._runs(used):
+                with for_range(b, start, stop, side, name="column") as column:
+                    self._transpose_block(b, source, out, (k, column), inside)
+
+    def _runs(self, used: int) -> list[tuple[int, int, int]]:
+        """Runs of columns cut into blocks: start, stop, and the columns of a block that B has."""
+        side = self._side.lanes
+        whole, rest = used // side * side, used % side
+        padded = whole + (side if rest else 0)
+        runs = [(0, whole, side), (whole, padded, rest), (padded, self.width, 0)]
+        return [run for run in runs if run[0] < run[1]]
+
+    @property
+    def _side(self) -> Vectors:
+        """Vectors of at most 256 bits: wider blocks take longer to compile and are no faster."""
+        lanes = min(self.vectors_of.lanes, 32 // self.vectors_of.dtype.itemsize)
+        return replace(self.vectors_of, lanes=lanes)
 
     def _block_start(self, b: ir.IRBuilder, first: ir.Value, steps: ir.Value) -> ir.Value:
-        lanes = self.vectors_of.lanes
-        if self.shortest < lanes:
+        side = self._side.lanes
+        if self.shortest < side:
             return first
-        last = b.sub(steps, i64(lanes))
+        last = b.sub(steps, i64(side))
         return b.select(b.icmp_signed("<", first, last), first, last)
 
     def _transpose_block(
@@ -92,21 +107,20 @@ class PanelPacker:
         b: ir.IRBuilder,
         source: ir.Value,
         out: ir.Value,
-        k: ir.Value,
-        v: ir.Value,
+        place: tuple[ir.Value, ir.Value],
         used: int,
     ) -> None:
-        """Vector v of the panel's rows from k on, of which B has the first `used` columns."""
-        vectors, lanes = self.vectors_of, self.vectors_of.lanes
-        height = min(self.shortest, lanes)
-        mask = vectors.mask(b, height) if height < lanes else None
-        column = b.mul(v, i64(lanes))
-        block = vectors.at(b, source, b.add(k, b.mul(column, i64(self.strides[1]))))
-        read = [vectors.load(b, block, i * self.strides[1], mask) for i in range(used)]
-        turned = vectors.transpose(b, read + [vectors.zero] * (lanes - used))
-        to = vectors.at(b, out, b.add(column, b.mul(k, i64(self.width))))
+        """One block of the panel from (k, column) on, of which B has the first `used` columns."""
+        k, column = place
+        side = self._side
+        height = min(self.shortest, side.lanes)
+        mask = side.mask(b, height) if height < side.lanes else None
+        block = side.at(b, source, b.add(k, b.mul(column, i64(self.strides[1]))))
+        read = [side.load(b, block, i * self.strides[1], mask) for i in range(used)]
+        rows = side.transpose(b, read + [side.zero] * (side.lanes - used)) if used else []
+        to = side.at(b, out, b.add(column, b.mul(k, i64(self.width))))
         for i in range(height):
-            vectors.store(b, to, i * self.width, turned[i])
+            side.store(b, to, i * self.width, rows[i] if used else side.zero)
 
 
 @dataclass(frozen=True)
@@ -129,11 +143,9 @@ class RowCopier:
 
     @property
     def stride(self) -> int:
-        """The buffer's leading stride: whole vectors, and one more to avoid powers of two."""
+        """The buffer's leading stride: dense, or whole vectors and one more (no power of two)."""
         lanes = self.vectors_of.lanes
-        if self.row_major:
-            return -(-self.most_steps // lanes) * lanes + lanes
-        return -(-self.most_rows // lanes) * lanes
+        return (-(-self.most_steps // lanes) + 1) * lanes if self.row_major else self.most_rows
 
     @property
     def out_strides(self) -> tuple[int, int]:
@@ -142,8 +154,9 @@ class RowCopier:
 
     @property
     def size(self) -> int:
-        """Elements of the buffer."""
-        return self.stride * (self.most_rows if self.row_major else self.most_steps)
+        """Elements of the buffer, with room for the last line's whole vector."""
+        lines = self.most_rows if self.row_major else self.most_steps
+        return self.stride * lines + self.vectors_of.lanes
 
     def emit(self, prefix: str) -> ir.Function:
         """Add the function to the module."""
@@ -160,7 +173,10 @@ class RowCopier:
         return made
 
     def _copy_line(self, b: ir.IRBuilder, source: ir.Value, to: ir.Value, count: ir.Value) -> None:
-        """`count` contiguous elements; the last vector is masked when read, whole when written."""
+        """`count` contiguous elements; the last vector is masked when read, whole when written.
+
+        What it writes too much belongs to the next line, which is written later.
+        """
         vectors, lanes = self.vectors_of, self.vectors_of.lanes
         whole = b.and_(count, i64(-lanes))
         with for_range(b, 0, whole, lanes, name="e") as e:

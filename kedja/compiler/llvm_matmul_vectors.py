@@ -7,11 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from llvmlite import ir
 
 from kedja.compiler.llvm_blocks import F32, F64, I1, I32, I64, PTR, Index, as_i64, declare, i32
 from kedja.ground.dtypes import DType, float32
+
+# Constants are kept, because llvmlite formats each new one element by element.
+
+
+@lru_cache(maxsize=256)
+def _indices(chosen: tuple[int, ...]) -> ir.Constant:
+    """Which lanes a shuffle picks."""
+    return ir.Constant(ir.VectorType(I32, len(chosen)), list(chosen))
+
+
+@lru_cache(maxsize=32)
+def _zeros(scalar: ir.Type, lanes: int) -> ir.Constant:
+    """A vector of zeros."""
+    return ir.Constant(ir.VectorType(scalar, lanes), [0.0] * lanes)
+
+
+@lru_cache(maxsize=32)
+def _anything(scalar: ir.Type, lanes: int) -> ir.Constant:
+    """A vector whose lanes do not matter."""
+    return ir.Constant(ir.VectorType(scalar, lanes), ir.Undefined)
 
 
 @dataclass(frozen=True)
@@ -40,7 +61,7 @@ class Vectors:
     @property
     def zero(self) -> ir.Constant:
         """A vector of zeros."""
-        return ir.Constant(self.kind, [0.0] * self.lanes)
+        return _zeros(self.scalar, self.lanes)
 
     def at(self, b: ir.IRBuilder, base: ir.Value, index: Index) -> ir.Value:
         """The address of element `index`, counted in scalars."""
@@ -82,10 +103,9 @@ class Vectors:
 
     def splat(self, b: ir.IRBuilder, value: ir.Value) -> ir.Value:
         """One element in every lane."""
-        kind = ir.VectorType(value.type, self.lanes)
-        first = b.insert_element(ir.Constant(kind, ir.Undefined), value, i32(0))
-        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
-        return b.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+        anything = _anything(value.type, self.lanes)
+        first = b.insert_element(anything, value, i32(0))
+        return b.shuffle_vector(first, anything, _indices((0,) * self.lanes))
 
     def mask(self, b: ir.IRBuilder, used: Index) -> ir.Value:
         """The mask of the first `used` lanes; more than `lanes` means all of them."""
@@ -95,19 +115,16 @@ class Vectors:
         iota = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
         return b.icmp_signed("<", iota, self.splat(b, used))
 
-    def multiply_add(
-        self, b: ir.IRBuilder, x: ir.Value, y: ir.Value, total: ir.Value
-    ) -> ir.Value:
+    def multiply_add(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value, total: ir.Value) -> ir.Value:
         """`x * y + total`, rounded once where the target has such an instruction."""
         kinds = [self.kind] * 3
-        return b.call(declare(self.module, f"llvm.fmuladd.{self.suffix}", kinds, self.kind), [x, y, total])
+        return b.call(
+            declare(self.module, f"llvm.fmuladd.{self.suffix}", kinds, self.kind), [x, y, total]
+        )
 
-    def pick(
-        self, b: ir.IRBuilder, x: ir.Value, y: ir.Value, indices: Sequence[int]
-    ) -> ir.Value:
+    def pick(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value, indices: Sequence[int]) -> ir.Value:
         """Lanes chosen from x (indices below `lanes`) and y (from `lanes` on)."""
-        chosen = ir.Constant(ir.VectorType(I32, self.lanes), list(indices))
-        return b.shuffle_vector(x, y, chosen)
+        return b.shuffle_vector(x, y, _indices(tuple(indices)))
 
     def _halves(self, h: int) -> tuple[list[int], list[int]]:
         """Indices that exchange bit `h` of the lane with the choice between two vectors."""

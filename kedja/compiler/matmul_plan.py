@@ -2,7 +2,7 @@
 
 Not here: any LLVM (`llvm_matmul.py` emits what a plan says), and the number of threads, which no
 choice depends on, so that a program computes the same bits everywhere.
-Next: `llvm_matmul.py`.
+Next: `matmul_tiles.py` (register tiles), then `llvm_matmul.py`.
 
 C[m, n] = sum over k of A[m, k] B[k, n]. Two kernels compute it:
 
@@ -20,8 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
+from kedja.compiler.matmul_tiles import Split, Target, block_of_k, choose_tile
 from kedja.ground.dtypes import FLOATS, DType
 from kedja.ground.errors import DtypeError, ShapeError
 
@@ -34,18 +33,8 @@ SMALL = 65_536
 # The length of one task in multiply-adds, aimed at once a product is large; at most TASKS of them.
 TASK = 2_000_000
 TASKS = 64
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the plan needs to know of a processor; cache sizes are in bytes, of one core."""
-
-    name: str
-    vector_bits: int
-    registers: int
-    l1: int
-    l2: int
-    has_masked_ops: bool
+# A plan must suit each of these numbers of threads, whichever there will be.
+THREADS = (2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True)
@@ -71,8 +60,9 @@ class MatmulShape:
             raise DtypeError(f"no matrix product for {self.dtype}", fix="float32 or float64")
         if min(self.batch, self.m, self.n, self.k) < 0:
             raise ShapeError(f"negative size in {(self.batch, self.m, self.n, self.k)}")
-        if self.n > 1 and self.k > 1 and 1 not in self.b_strides:
-            raise ShapeError(f"B has strides {self.b_strides}", fix="one of them must be 1")
+        for name, size, strides in (("A", self.m, self.a_strides), ("B", self.n, self.b_strides)):
+            if size > 1 and self.k > 1 and 1 not in strides:
+                raise ShapeError(f"{name} has strides {strides}", fix="one of them must be 1")
 
     def transposed(self) -> MatmulShape:
         """The same product written as C^T = B^T A^T; C must have one row or one column."""
@@ -90,29 +80,6 @@ class MatmulShape:
     def multiply_adds(self) -> int:
         """The work of all products together."""
         return self.batch * self.m * self.n * self.k
-
-
-@dataclass(frozen=True)
-class Split:
-    """`size` things in `count` runs of `base` or `base + 1`, the longer runs first."""
-
-    size: int
-    count: int
-
-    @property
-    def base(self) -> int:
-        """The length of a short run."""
-        return self.size // self.count
-
-    @property
-    def longer(self) -> int:
-        """How many runs are longer by one."""
-        return self.size % self.count
-
-    @property
-    def longest(self) -> int:
-        """The length of the longest run."""
-        return self.base + (self.longer > 0)
 
 
 @dataclass(frozen=True)
@@ -141,6 +108,11 @@ class MatmulPlan:
     groups: int  # the batch, split among tasks
     row_blocks: int  # row tiles, split among tasks
     column_blocks: int  # panels, split among tasks
+
+    @property
+    def operands(self) -> tuple[int, int]:
+        """The arguments that stand left and right in the product as it is computed."""
+        return (2, 1) if self.swapped else (1, 2)
 
     @property
     def column_vectors(self) -> int:
@@ -173,8 +145,10 @@ class MatmulPlan:
         return max(1, -(-self.shape.k // self.k_block))
 
     @property
-    def shortest_block(self) -> int:
-        """The length of the last block of k, which may be shorter than the others."""
+    def shortest_pack(self) -> int:
+        """The fewest steps of k that are packed at once."""
+        if self.packing == "phase":
+            return self.shape.k
         return self.shape.k - (self.k_blocks - 1) * self.k_block
 
     @property
@@ -230,34 +204,196 @@ def plan(
     thread meets the same rows of a weight in several products. `in_place` promises that C holds
     its old contents until the epilogue of an element has run (an optimiser's update reads them).
     """
-    shape, swapped = normal(shape)
-    lanes = choose_lanes(shape, target)
-    return basic(shape, target, swapped, lanes)
-
-
-def normal(shape):
     swapped = shape.n == 1 and shape.m != 1
-    if swapped: shape = shape.transposed()
+    seen = _with_plain_strides(shape.transposed() if swapped else shape)
+    axis = _OTHER_AXIS[split] if swapped else split
+    lanes = _lanes(seen.k, seen, target)
+    if _dot_pays(seen, lanes):
+        return _share_out(_dot_plan(seen, target, swapped, lanes), axis)
+    lanes = _lanes(seen.n, seen, target)
+    return _share_out(_tile_plan(seen, target, (swapped, in_place), lanes, axis), axis)
+
+
+_OTHER_AXIS: dict[SplitAxis, SplitAxis] = {
+    "auto": "auto",
+    "rows": "columns",
+    "columns": "rows",
+}
+
+
+def _with_plain_strides(shape: MatmulShape) -> MatmulShape:
+    """The same shape where strides that a dimension of 1 makes meaningless are plain ones.
+
+    A single column of B that is contiguous counts as stored transposed: the dot kernel's case.
+    """
     a, b = shape.a_strides, shape.b_strides
-    if shape.k == 1 and 1 not in a: a = (a[0], 1)
-    if shape.m == 1 and 1 not in a: a = (1, a[1])
-    if shape.n == 1 and 1 not in b: b = (b[0], 1)
-    if shape.k == 1 and 1 not in b: b = (1, b[1])
-    if shape.n==1 and b[0]==1: b=(1, b[1])
-    return replace(shape, a_strides=a, b_strides=b), swapped
+    if 1 not in a:
+        a = (a[0], 1) if shape.k <= 1 else (1, a[1])
+    if shape.n <= 1:
+        b = (1, max(2, shape.k)) if b[0] == 1 else (b[0], 1)
+    elif shape.k <= 1:
+        b = (b[0], 1) if b[1] == 1 else (1, b[1])
+    return replace(shape, a_strides=a, b_strides=b)
 
 
-def choose_lanes(shape, target):
-    size = shape.dtype.itemsize*8
-    lanes = target.vector_bits//size
-    while lanes*size > 128 and shape.n <= lanes//2: lanes//=2
-    return lanes
+def _lanes(size: int, shape: MatmulShape, target: Target) -> int:
+    """Elements per vector: the target's, halved down to 128 bits while half would hold `size`."""
+    bits = target.vector_bits
+    while bits > 128 and 2 * size * 8 * shape.dtype.itemsize <= bits:
+        bits //= 2
+    return bits // (8 * shape.dtype.itemsize)
 
 
-def basic(shape, target, swapped, lanes, rows=13, vectors=2, kernel="tile", k_block=0, packing=None, copy_a=False, rows_inner=None, groups=1, row_blocks=1, column_blocks=1):
-    if packing is None:
-        packing = "none" if shape.b_strides[1]==1 else "task"
-    if rows_inner is None: rows_inner = packing == "task"
-    count = max(1, -(-shape.m//rows))
-    if kernel=="dot": count, vectors, packing=max(1,shape.m), 1, "none"
-    return MatmulPlan(shape, target, swapped, kernel, lanes, Split(shape.m, count), vectors, k_block or max(shape.k,1), packing, copy_a, rows_inner, groups, row_blocks, column_blocks)
+def _transposed(shape: MatmulShape) -> bool:
+    """Whether B's columns, not its rows, are contiguous."""
+    return shape.b_strides[1] != 1
+
+
+# --- the choice of the kernel and its tile -------------------------------------------------------
+
+# Up to so many rows, transposing B costs more than the dot kernel loses.
+DOT_ROWS = 3
+
+
+def _dot_pays(shape: MatmulShape, lanes: int) -> bool:
+    if not _transposed(shape):
+        return False
+    return shape.m <= DOT_ROWS or (shape.n < lanes and shape.k >= 4 * lanes)
+
+
+def _dot_plan(shape: MatmulShape, target: Target, swapped: bool, lanes: int) -> MatmulPlan:
+    return MatmulPlan(
+        shape=shape,
+        target=target,
+        swapped=swapped,
+        kernel="dot",
+        lanes=lanes,
+        rows=Split(shape.m, max(1, shape.m)),
+        vectors=1,
+        k_block=max(1, shape.k),
+        packing="none",
+        copy_a=shape.a_strides[1] != 1 and shape.k > 1,
+        rows_inner=False,
+        groups=1,
+        row_blocks=1,
+        column_blocks=1,
+    )
+
+
+def _tile_plan(
+    shape: MatmulShape, target: Target, flags: tuple[bool, bool], lanes: int, axis: SplitAxis
+) -> MatmulPlan:
+    swapped, in_place = flags
+    packing = _packing(shape, target, lanes, axis)
+    copy_a = packing != "task" and _copy_pays(shape, target, lanes)
+    most = 8 if _rows_collide(shape) and not copy_a else 16
+    rows, vectors = choose_tile(shape.m, max(1, -(-shape.n // lanes)), target, most)
+    longest = rows.longest * shape.dtype.itemsize
+    limit = shape.k
+    if packing == "task":
+        limit = target.l2 // 4 // (vectors * lanes * shape.dtype.itemsize)
+    elif copy_a:
+        limit = (target.l1 // 2 if packing == "phase" else 2 * target.l1) // max(1, longest)
+    if in_place:
+        copy_a = copy_a and shape.k <= limit
+        limit = shape.k
+    return MatmulPlan(
+        shape=shape,
+        target=target,
+        swapped=swapped,
+        kernel="tile",
+        lanes=lanes,
+        rows=rows,
+        vectors=vectors,
+        k_block=block_of_k(shape.k, limit, lanes),
+        packing=packing,
+        copy_a=copy_a,
+        rows_inner=packing == "task",
+        groups=1,
+        row_blocks=1,
+        column_blocks=1,
+    )
+
+
+def _packing(shape: MatmulShape, target: Target, lanes: int, axis: SplitAxis) -> Packing:
+    """Who packs B. A task that packs a panel uses it at once for all its rows, so it must have
+    most rows for itself, and A should not be much larger than the second-level cache.
+    """
+    size = shape.dtype.itemsize
+    by_task: Packing = "phase" if axis == "rows" and shape.m >= 128 else "task"
+    if _transposed(shape):
+        large = shape.m * shape.k * size > 4 * target.l2 and shape.m >= 512
+        return "phase" if large else by_task
+    if shape.n % lanes and not target.has_masked_ops:
+        return by_task
+    large = shape.k * shape.n * size > target.l2 and shape.m >= 512
+    return "phase" if large else "none"
+
+
+def _rows_collide(shape: MatmulShape) -> bool:
+    """Whether A's rows start in the same set of a cache with pages of 4 KiB per way."""
+    stride = shape.a_strides[0] * shape.dtype.itemsize
+    return shape.a_strides[1] == 1 and stride % 4096 == 0 and shape.k > 64
+
+
+# The vectors of a row of C that pay for copying A's rows.
+COPY_WIDTH = 16
+
+
+def _copy_pays(shape: MatmulShape, target: Target, lanes: int) -> bool:
+    """Whether A's rows should be copied together: B is large, or the rows collide; not if the
+    copy serves few columns."""
+    large = shape.k * shape.n * shape.dtype.itemsize > target.l2
+    return shape.n >= COPY_WIDTH * lanes and (large or _rows_collide(shape))
+
+
+# --- sharing the work out among tasks ------------------------------------------------------------
+
+
+def _share_out(plan: MatmulPlan, axis: SplitAxis) -> MatmulPlan:
+    """The plan with its batch, row tiles and panels cut into tasks."""
+    shape = plan.shape
+    wanted = _wanted_tasks(shape.multiply_adds)
+    groups = max(1, min(shape.batch, wanted))
+    grouped = replace(plan, groups=groups)
+    cuts = _cuts(plan, -(-wanted // groups), axis)
+    rows, columns = min(cuts, key=lambda cut: _cut_cost(grouped, *cut))
+    return replace(grouped, row_blocks=rows, column_blocks=columns)
+
+
+def _wanted_tasks(work: int) -> int:
+    """How many tasks so much work should have; depends on nothing else."""
+    few = min(8, max(1, 2 * work // SMALL)) if work >= SMALL else 1
+    return max(few, min(TASKS, work // TASK))
+
+
+def _cuts(plan: MatmulPlan, pieces: int, axis: SplitAxis) -> Iterator[tuple[int, int]]:
+    """Numbers of row blocks and column blocks with about so many pieces together."""
+    most_rows = 1 if axis == "columns" else min(max(1, plan.rows.count), pieces)
+    most_columns = 1 if axis == "rows" else min(max(1, plan.panels), pieces)
+    # Each row block packs B again, which 128 rows pay for; each column block copies A's rows.
+    if plan.packing == "task":
+        most_rows = min(most_rows, max(1, plan.shape.m // 128))
+    if plan.copy_a and plan.kernel == "tile":
+        most_columns = min(most_columns, max(1, plan.shape.n // (COPY_WIDTH * plan.lanes)))
+    for rows in range(1, most_rows + 1):
+        for columns in range(1, min(most_columns, max(1, pieces // rows)) + 1):
+            yield rows, columns
+
+
+def _cut_cost(plan: MatmulPlan, rows: int, columns: int) -> tuple[float, int]:
+    """First how busy 2, 4, 8 ... threads would be kept, then how much the tasks read together."""
+    shape = plan.shape
+    block = -(-max(1, plan.rows.count) // rows) * -(-max(1, plan.panels) // columns)
+    if plan.packing == "phase" and _block_bytes(plan, columns) > plan.target.l2:
+        block *= 2
+    tasks = plan.groups * rows * columns
+    spans = sum(-(-tasks // threads) * block * threads / plan.groups for threads in THREADS)
+    reading = rows * shape.k * shape.n + columns * shape.m * shape.k * (4 if plan.copy_a else 1)
+    return spans, reading
+
+
+def _block_bytes(plan: MatmulPlan, columns: int) -> int:
+    """Bytes of a task's part of B within one block of k, which should stay in its cache."""
+    width = -(-plan.panels // columns) * plan.panel_width
+    return plan.k_block * width * plan.shape.dtype.itemsize

@@ -3,9 +3,10 @@
 Not here: what the IR computes, nor where object code is kept (`runtime_cache.py`).
 Next: `runtime_threads.py`.
 
-Object code is emitted for the small code model, whose constants are reached relative to the
-instruction, and is loaded through llvmlite's memory manager, which places all sections of an
-object in one block, as that model requires.
+The code model and the memory manager are llvmlite's defaults on purpose. On x86 that is the large
+model, whose addresses take 64 bits: the small one is only right if all sections lie within 2 GiB,
+which nothing guarantees in a process that holds large arrays (and llvmlite's own memory manager,
+which does guarantee it, aborts there on objects that call libc).
 """
 
 from __future__ import annotations
@@ -34,8 +35,6 @@ def _machine(target: Target) -> llvm.TargetMachine:
         cpu=target.cpu,
         features=target.features,
         opt=2,
-        reloc="pic",
-        codemodel="small",
         jit=True,
     )
 
@@ -89,7 +88,7 @@ class Library:
     def __init__(self, object_code: bytes, target: Target) -> None:
         machine = _machine(target)
         empty = llvm.parse_assembly(f'target triple = "{target.triple}"')
-        self._engine = llvm.create_mcjit_compiler(empty, machine, use_lmm=True)
+        self._engine = llvm.create_mcjit_compiler(empty, machine)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(object_code))
         self._engine.finalize_object()
 

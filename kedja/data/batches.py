@@ -29,7 +29,7 @@ def epoch_order(n: int, epoch: int, seed: int) -> Order:
     Raises UsageError for a negative or too large seed or epoch.
 
     >>> epoch_order(6, 0, 1).tolist()
-    [0, 1, 2, 3, 4, 5]
+    [3, 5, 2, 0, 1, 4]
     """
     if not 0 <= epoch < _SPLIT_STREAM:
         raise UsageError(f"epoch is {epoch}", fix="count epochs from 0")

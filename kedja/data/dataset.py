@@ -141,7 +141,7 @@ def divide(n: int, seed: int, labels: Array | None = None) -> tuple[Array, Array
     """
     if n < 2:
         fix = "give at least two, one to train on and one to test on"
-        raise DataError(f"there are {n} usable rows", fix=fix)
+        raise DataError(f"too few usable rows: {n}", fix=fix)
     order = split_order(n, seed)
     wanted = max(1, round(n * TEST_SHARE))
     test = order[:wanted] if labels is None else _stratified(order, labels, wanted)

@@ -35,7 +35,7 @@ def load() -> Dataset:
     inputs = rows[:, :64].astype(np.uint8).reshape(-1, 8, 8)  # (1797, 8, 8)
     targets = rows[:, 64].astype(np.int64)  # (1797,)
     train, test = divide(len(rows), _SPLIT_SEED, targets)
-    target = Target("digit", tuple(map(str, range(10))))
+    target = Target("label", tuple(map(str, range(10))))
     return Dataset(
         "digits",
         Split(inputs[train], targets[train]),

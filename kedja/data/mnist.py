@@ -40,11 +40,11 @@ HOMES = (
 
 @dataclass(frozen=True)
 class _File:
-    """One of the four files: its part of the name, its axes, and the original's size and sum."""
+    """One of the four files: its part of the name, its axes, and the download's size and sum."""
 
     part: str
     axes: int
-    bytes: int
+    size: int
     sha256: str
 
     @property
@@ -57,19 +57,32 @@ class _File:
         return tuple(name + end for name in plain for end in ("", ".gz"))
 
 
-_TRAIN_IMAGES = _File(
-    "train-images", 3, 9_630_634, "db8f937d487057fb14a9f0fbe97f0bc8d311ab41b750d41e1ff37c43b9e55e19"
+FILES = (
+    _File(
+        part="train-images",
+        axes=3,
+        size=9_912_422,
+        sha256="440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    ),
+    _File(
+        part="train-labels",
+        axes=1,
+        size=28_881,
+        sha256="3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    ),
+    _File(
+        part="t10k-images",
+        axes=3,
+        size=1_648_877,
+        sha256="8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    ),
+    _File(
+        part="t10k-labels",
+        axes=1,
+        size=4_542,
+        sha256="f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
 )
-_TRAIN_LABELS = _File(
-    "train-labels", 1, 28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
-)
-_TEST_IMAGES = _File(
-    "t10k-images", 3, 1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
-)
-_TEST_LABELS = _File(
-    "t10k-labels", 1, 4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
-)
-FILES = (_TRAIN_IMAGES, _TRAIN_LABELS, _TEST_IMAGES, _TEST_LABELS)
 
 
 def load(progress: Progress | None = None) -> Dataset:
@@ -91,20 +104,20 @@ def from_folder(folder: str | os.PathLike[str], name: str | None = None) -> Data
     Raises DataError, naming the file, where one is missing, damaged, or does not fit the others.
     """
     root = Path(folder)
-    found = {file: _find(root, file) for file in FILES}
-    missing = [file.name for file, path in found.items() if path is None]
+    paths = [_find(root, file) for file in FILES]
+    missing = [file.name for file, path in zip(FILES, paths, strict=True) if path is None]
     if missing:
         what = f"missing: {', '.join(missing)} (with or without .gz)"
         raise DataError(what, where=str(root), fix="put all four files into one folder")
-    arrays = {file: idx.read(path) for file, path in found.items() if path is not None}
-    train = _split(root, arrays[_TRAIN_IMAGES], arrays[_TRAIN_LABELS], "training")
-    test = _split(root, arrays[_TEST_IMAGES], arrays[_TEST_LABELS], "test")
+    arrays = [idx.read(path) for path in paths if path is not None]
+    train = _split(root, arrays[0], arrays[1], "training")
+    test = _split(root, arrays[2], arrays[3], "test")
     if train.inputs.shape[1:] != test.inputs.shape[1:]:
         sizes = f"{train.inputs.shape[1:]} and {test.inputs.shape[1:]}"
         what = f"training and test pictures differ in size: {sizes}"
         raise DataError(what, where=str(root), fix="use files of one data set")
     count = 1 + int(max(train.targets.max(), test.targets.max()))
-    target = Target("digit", tuple(map(str, range(count))))
+    target = Target("label", tuple(map(str, range(count))))
     height, width = train.inputs.shape[1:]
     preparation = PicturePreparation((height, width), 255, target)
     return Dataset(name or root.resolve().name, train, test, preparation)
@@ -163,7 +176,7 @@ def _download(file: _File, folder: Path, progress: Progress | None) -> None:
         [home + file.name for home in HOMES],
         folder / file.name,
         sha256=file.sha256,
-        max_bytes=file.bytes,
-        progress=None if progress is None else lambda done, all: progress(file.name, done, all),
+        max_bytes=file.size,
+        progress=None if progress is None else lambda done, total: progress(file.name, done, total),
         fix="without a network, give a folder with the four files: kedja train FOLDER",
     )

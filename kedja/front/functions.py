@@ -77,8 +77,8 @@ def arange(start: int, stop: int | None = None, step: int = 1, dtype: Any = None
     """
     low, high = (0, start) if stop is None else (start, stop)
     kind = as_dtype(dtype) if dtype is not None else int64
-    count = max(0, math.ceil((high - low) / step))
-    place = from_node(apply("iota", shape=(count,), axis=0, dtype=kind))
+    count = math.ceil((high - low) / step)
+    place = from_node(apply("iota", shape=(count if count > 0 else 0,), axis=0, dtype=kind))
     return place * step + low
 
 

@@ -96,10 +96,34 @@ class Loop:
         copies = [from_value(each.copy()) for each in self._state]
         return tree.unflatten(self._structure, copies)
 
+    @property
+    def live(self) -> Any:
+        """The carry in its own buffers, not copied: its arrays change when the loop runs."""
+        return tree.unflatten(self._structure, [from_value(each) for each in self._state])
+
     def replace(self, carry: Any) -> None:
         """Set the whole carry, as after loading a checkpoint."""
         for mine, leaf in zip(self._state, tree.leaves(carry), strict=True):
             mine[...] = as_tensor(leaf).numpy()
+
+    def share(self, other: Loop) -> None:
+        """Work on the carry of another loop from now on: what one does, the other sees."""
+        theirs = [(each.shape, each.dtype) for each in other._state]
+        mine = [(each.shape, each.dtype) for each in self._state]
+        if self._structure != other._structure or mine != theirs:
+            raise UsageError("loops whose carries differ cannot share one")
+        self._state = other._state
+
+    def set_fixed(self, fixed: Any) -> None:
+        """Replace what the steps are given and do not change; shapes and dtypes stay."""
+        arrays = [as_tensor(leaf).numpy() for leaf in tree.leaves(fixed)]
+        kinds = [(each.shape, each.dtype) for each in self._fixed]
+        if [(each.shape, each.dtype) for each in arrays] != kinds:
+            raise UsageError(
+                "other fixed arrays than the loop was traced with",
+                fix="the same number of arrays, each of the same shape and dtype",
+            )
+        self._fixed = arrays
 
     def run(
         self, steps: int, *, progress: Progress | None = None, cancellable: bool = False
@@ -117,25 +141,30 @@ class Loop:
         )
 
     def _interpret(self, steps: int, progress: Progress | None) -> Ran:
-        for done in range(steps):
+        for done in range(1, steps + 1):
             try:
-                self._interpret_step()
-                if progress is not None:
-                    progress(done + 1)
-            except (KeyboardInterrupt, Exception) as error:
-                if not isinstance(error, KeyboardInterrupt) and progress is None:
-                    raise
+                found = reference.run(self.traced.outputs, self.bound())
+            except KeyboardInterrupt as error:
+                return Ran(done - 1, "cancelled", error)
+            try:
+                self._store(found)
+            except KeyboardInterrupt as error:
+                self._store(found)  # half a step must not stay behind
                 return Ran(done, "cancelled", error)
             if self._watch is not None and not np.isfinite(self._state[self._watch]).all():
-                return Ran(done + 1, "nonfinite")
+                return Ran(done, "nonfinite")
+            try:
+                if progress is not None:
+                    progress(done)
+            except BaseException as error:  # whatever it is, it is handed to the caller
+                return Ran(done, "cancelled", error)
         return Ran(steps, "done")
 
-    def _interpret_step(self) -> None:
-        found = reference.run(self.traced.outputs, self.bound())
+    def _store(self, found: Sequence[np.ndarray]) -> None:
         for mine, value in zip(self._state, found, strict=True):
             mine[...] = value
 
     def bound(self) -> dict[Any, np.ndarray]:
         """The values of the step's inputs as they stand, for the interpreter."""
-        values = (*self._state, *self._fixed)
-        return dict(zip(self.traced.inputs, (each.copy() for each in values), strict=True))
+        values = [*(each.copy() for each in self._state), *self._fixed]
+        return dict(zip(self.traced.inputs, values, strict=True))

@@ -78,7 +78,12 @@ class VerificationError(KedjaError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a run; `checkpoint` is the folder from which the run resumes, or None."""
+    """Ctrl-C during a run; `checkpoint` is the folder from which the run resumes, or None.
+
+    `history` is what the run has reached, with its model, where it is one of training.
+    """
+
+    history: object = None
 
     def __init__(self, message: str, checkpoint: str | None = None) -> None:
         super().__init__(message)

@@ -50,7 +50,8 @@ def node_value(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
             fix="it belongs to a function that is being traced; return it from that function",
         )
     try:
-        value = node.op.numpy(*inputs, **node.attrs)
+        with np.errstate(all="ignore"):  # NaN and infinity are values like others
+            value = node.op.numpy(*inputs, **node.attrs)
     except KedjaError as error:
         raise located(error, node.source, node.scope) from None
     return np.asarray(value, dtype=node.dtype)

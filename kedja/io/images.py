@@ -7,13 +7,12 @@ Next: `kedja/data/dataset.py`.
 from __future__ import annotations
 
 import os
-import struct
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from kedja.ground.errors import DataError, MissingExtra, UsageError
+from kedja.ground.errors import DataError, KedjaError, MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,9 +27,6 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 _EIGHT_BIT = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 _TRANSPARENT = ("LA", "PA", "RGBA")
 _SIXTEEN_BIT = ("I;16", "I;16B", "I")
-
-# What Pillow raises on files that are damaged, besides its own UnidentifiedImageError (an OSError).
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 
 
 def read_gray(
@@ -53,9 +49,10 @@ def read_gray(
     where = os.fspath(path)
     try:
         grey = _decode(where, size)
-    except DataError:
+    except KedjaError:
         raise
-    except _DAMAGED as error:
+    except Exception as error:
+        # Pillow's readers fail on damaged files with errors of nearly every kind.
         raise _unreadable(where, error) from error
     turn = _border_mean(grey) > 127.5 if invert == "auto" else invert
     return 255 - grey if turn else grey

@@ -84,13 +84,13 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]
     CheckpointError where the file is missing, truncated, damaged, or not safetensors at all.
     """
     where = os.fspath(path)
-    _check_kind(where)
+    start = _first_bytes(where)
     try:
         with safe_open(where, framework="np") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             texts = dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
-        raise _damaged(where, str(error)) from error
+        raise _foreign(where, start) or _damaged(where, str(error)) from error
     except (AttributeError, KeyError, TypeError) as error:
         # The library looks a dtype up that NumPy lacks (bfloat16, 8-bit floats).
         what = f"it holds an array of a dtype that NumPy lacks ({error})"
@@ -106,19 +106,23 @@ def _damaged(where: str, reason: str) -> CheckpointError:
     return CheckpointError(what, where=where, fix="use another copy, or train again")
 
 
-def _check_kind(where: str) -> None:
-    """Refuse what is plainly not a safetensors file, in words that say what it is."""
+def _foreign(where: str, start: bytes) -> CheckpointError | None:
+    """The error for a file of another known kind; asked only once the library has refused it."""
+    for magic, name in _FOREIGN.items():
+        if start.startswith(magic):
+            fix = "convert it with safetensors' save_file first"
+            return CheckpointError(f"this is {name}, not safetensors", where=where, fix=fix)
+    return None
+
+
+def _first_bytes(where: str) -> bytes:
     try:
         with open(where, "rb") as file:
-            start = file.read(8)
+            return file.read(8)
     except OSError as error:
         reason = error.strerror or str(error)
         fix = "check the path"
         raise CheckpointError(f"cannot read: {reason}", where=where, fix=fix) from error
-    for magic, name in _FOREIGN.items():
-        if start.startswith(magic):
-            fix = "convert it with safetensors' save_file first"
-            raise CheckpointError(f"this is {name}, not safetensors", where=where, fix=fix)
 
 
 def _check_names(arrays: Mapping[str, Array], texts: Mapping[str, str]) -> None:

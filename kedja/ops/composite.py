@@ -18,7 +18,7 @@ from kedja.ir.graph import Node, apply, full
 from kedja.ir.op import ByExpansion, Case, Op, Type, register
 from kedja.ops.elementwise import numpy_erf, numpy_sigmoid
 from kedja.ops.random import numpy_threefry
-from kedja.ops.reduce import Axes, kept_shape, reduced_type, spread
+from kedja.ops.reduce import Axes, reduced_type, spread
 from kedja.ops.samples import Sampler, integers, uniform
 from kedja.ops.types import TypeRule, elementwise, require_dtype
 
@@ -127,14 +127,15 @@ def one_hot_type(index: Type, *, count: int, dtype: np.dtype) -> Type:
 def expand_one_hot(index: Node, *, count: int, dtype: np.dtype) -> Node:
     """1 where the index along the last axis equals the class, 0 elsewhere."""
     shape = (*index.shape, count)
-    place = apply("iota", shape=shape, axis=len(shape) - 1, dtype=index.dtype)
-    wide = apply("broadcast", apply("reshape", index, shape=(*index.shape, 1)), shape=shape)
+    place = apply("iota", shape=shape, axis=len(shape) - 1, dtype=int64)
+    column = apply("reshape", apply("cast", index, dtype=int64), shape=(*index.shape, 1))
+    wide = apply("broadcast", column, shape=shape)
     return apply("cast", apply("equal", wide, place), dtype=dtype)
 
 
 def numpy_one_hot(index: np.ndarray, *, count: int, dtype: np.dtype) -> np.ndarray:
     """The meaning of one_hot."""
-    return (index[..., None] == np.arange(count)).astype(dtype)
+    return np.asarray(index[..., None] == np.arange(count), dtype=dtype)
 
 
 def cross_entropy_type(logits: Type, label: Type) -> Type:
@@ -176,6 +177,19 @@ def sample_cross_entropy(rng: np.random.Generator) -> Sequence[Case]:
 def expand_silu(x: Node) -> Node:
     """x·sigmoid(x)."""
     return x * apply("sigmoid", x)
+
+
+def numpy_silu(x: np.ndarray) -> np.ndarray:
+    """The meaning of silu."""
+    return np.asarray(x * numpy_sigmoid(x))
+
+
+silu_type = elementwise("silu", FLOATS)
+
+
+def gelu_type(x: Type, *, approximate: str) -> Type:
+    """The type of x, whichever formula is chosen."""
+    return elementwise("gelu", FLOATS)(x)
 
 
 def expand_gelu(x: Node, *, approximate: str) -> Node:
@@ -289,19 +303,34 @@ def numpy_arg(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, *, axis: np.asarray(function(x, axis=axis), dtype=np.int64)
 
 
+logsumexp_type = reduced_type("logsumexp", FLOATS, empty=False)
+softmax_type, log_softmax_type = kept_type("softmax"), kept_type("log_softmax")
+FOUR = with_attrs(integers(0, 4, shape=(6,)), count=4, dtype=np.dtype(np.float32))
+
 # fmt: off
 register(
     (
-        composite("logsumexp",     expand_logsumexp,     numpy_logsumexp,     reduced_type("logsumexp", FLOATS, empty=False), "logsumexp({0}, axes={axes})", over_axes),
-        composite("softmax",       expand_softmax,       numpy_softmax,       kept_type("softmax"),     "softmax({0}, axes={axes})", over_axes),
-        composite("log_softmax",   expand_log_softmax,   numpy_log_softmax,   kept_type("log_softmax"), "log_softmax({0}, axes={axes})", over_axes),
-        composite("argmax",        expand_arg("max"),    numpy_arg(np.argmax), arg_type("argmax"),      "argmax({0}, axis={axis})", along_axis, NUMBERS),
-        composite("argmin",        expand_arg("min"),    numpy_arg(np.argmin), arg_type("argmin"),      "argmin({0}, axis={axis})", along_axis, NUMBERS),
-        composite("one_hot",       expand_one_hot,       numpy_one_hot,       one_hot_type,             "one_hot({0}, {count})", with_attrs(integers(0, 4, shape=(6,)), count=4, dtype=np.dtype(np.float32)), INTEGERS),
-        composite("cross_entropy", expand_cross_entropy, numpy_cross_entropy, cross_entropy_type,       "cross_entropy({0}, {1})", sample_cross_entropy),
-        composite("silu",          expand_silu,          lambda x: x * numpy_sigmoid(x), elementwise("silu", FLOATS), "silu({0})", uniform(-3, 3)),
-        composite("gelu",          expand_gelu,          numpy_gelu,          lambda x, *, approximate: elementwise("gelu", FLOATS)(x), "gelu({0})", sample_gelu),
-        composite("random_bits",   expand_random_bits,   numpy_random_bits,   random_bits_type,         "random_bits({0}, {shape})", sample_key, (uint32,)),
+        #         name             expansion             NumPy                type and formula
+        composite("logsumexp",     expand_logsumexp,     numpy_logsumexp,     logsumexp_type,
+                  "logsumexp({0}, axes={axes})",    over_axes),
+        composite("softmax",       expand_softmax,       numpy_softmax,       softmax_type,
+                  "softmax({0}, axes={axes})",      over_axes),
+        composite("log_softmax",   expand_log_softmax,   numpy_log_softmax,   log_softmax_type,
+                  "log_softmax({0}, axes={axes})",  over_axes),
+        composite("argmax",        expand_arg("max"),    numpy_arg(np.argmax), arg_type("argmax"),
+                  "argmax({0}, axis={axis})",       along_axis, NUMBERS),
+        composite("argmin",        expand_arg("min"),    numpy_arg(np.argmin), arg_type("argmin"),
+                  "argmin({0}, axis={axis})",       along_axis, NUMBERS),
+        composite("one_hot",       expand_one_hot,       numpy_one_hot,       one_hot_type,
+                  "one_hot({0}, {count})",          FOUR, INTEGERS),
+        composite("cross_entropy", expand_cross_entropy, numpy_cross_entropy, cross_entropy_type,
+                  "cross_entropy({0}, {1})",        sample_cross_entropy),
+        composite("silu",          expand_silu,          numpy_silu,          silu_type,
+                  "silu({0})",                      uniform(-3, 3)),
+        composite("gelu",          expand_gelu,          numpy_gelu,          gelu_type,
+                  "gelu({0})",                      sample_gelu),
+        composite("random_bits",   expand_random_bits,   numpy_random_bits,   random_bits_type,
+                  "random_bits({0}, {shape})",      sample_key, (uint32,)),
     ),
     "composite",
 )

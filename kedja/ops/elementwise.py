@@ -34,6 +34,17 @@ LOGICAL = NoDerivative("its values are true or false")
 WHOLE = NoDerivative("its values are whole numbers")
 STEPS = Partials((None, None))  # piecewise constant: the derivative is zero almost everywhere
 
+GATES = {  # the op on the way back, in one phrase
+    "relu": "max routes: to x where x > 0, else to nobody",
+    "add": "add distributes: each input gets the whole gradient",
+    "subtract": "subtract distributes, with the sign turned for the second",
+    "multiply": "multiply swaps: each input gets the gradient times the other",
+    "divide": "multiplies by the local derivatives 1/b and -a/b^2",
+    "pow": "multiplies by the local derivatives",
+    "maximum": "max routes: the gradient goes to the larger input, half to each where they tie",
+    "minimum": "min routes: the gradient goes to the smaller input, half to each where they tie",
+}
+
 
 def same_name(name: str) -> Pointwise:
     """Emission by the emitter's method of the op's own name."""
@@ -44,13 +55,12 @@ def unary(
     name: str,
     numpy: Callable[..., Any],
     partial: Rule | None,
-    formula: str,
     sample: Sampler,
     *,
+    formula: str = "",
     dtypes: Sequence[np.dtype] = FLOATS,
     flops: float = 1,
     precedence: int = 9,
-    gate: str = "",
 ) -> Op:
     """An op y = f(x) whose output has the input's dtype; `partial(y, x)` is dy/dx."""
     return Op(
@@ -59,12 +69,12 @@ def unary(
         numpy=numpy,
         derivative=Partials((partial,)),
         lowering=same_name(name),
-        formula=formula,
+        formula=formula or name + "({0})",
         sample=sample,
         dtypes=tuple(dtypes),
         precedence=precedence,
         flops=flops,
-        gate=gate or "multiplies by the local derivative",
+        gate=GATES.get(name, "multiplies by the local derivative"),
     )
 
 
@@ -79,7 +89,6 @@ def binary(
     result: np.dtype | None = None,
     flops: float = 1,
     precedence: int = 9,
-    gate: str = "",
 ) -> Op:
     """An op y = f(a, b) on two inputs of one dtype."""
     return Op(
@@ -93,7 +102,7 @@ def binary(
         dtypes=tuple(dtypes),
         precedence=precedence,
         flops=flops,
-        gate=gate,
+        gate=GATES.get(name, ""),
     )
 
 
@@ -132,13 +141,6 @@ def power_by_exponent(y: Node, a: Node, b: Node) -> Node:
     return y * log(safe)
 
 
-SMALL = uniform(-3, 3)
-UNIT = uniform(-0.95, 0.95)
-POSITIVE = uniform(0.1, 4)
-PAIR = uniform(-3, 3, arity=2)
-
-
-
 def quiet(function: Callable[..., Any]) -> Callable[..., Any]:
     """NumPy's function without its warnings: NaN and infinity are values like others here."""
 
@@ -152,12 +154,12 @@ def quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 def numpy_sigmoid(x: np.ndarray) -> np.ndarray:
     """1/(1+e^(−x)) without overflow: e^(−|x|) is at most 1."""
     small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small)).astype(x.dtype)
+    return np.asarray(np.where(x >= 0, 1 / (1 + small), small / (1 + small)), dtype=x.dtype)
 
 
 def numpy_softplus(x: np.ndarray) -> np.ndarray:
     """log(1+e^x) without overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
 
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -168,67 +170,135 @@ def numpy_erf(x: np.ndarray) -> np.ndarray:
     return np.asarray(_erf(x) if x.size else x).astype(x.dtype)
 
 
+def numpy_relu(x: np.ndarray) -> np.ndarray:
+    """max(x, 0); NaN stays NaN."""
+    return np.asarray(np.maximum(x, 0), dtype=x.dtype)
+
+
 SQRT_PI = math.sqrt(math.pi)
+LN_2, LN_10 = math.log(2), math.log(10)
+
+
+def negative_slope(y: Node, x: Node) -> Node:
+    """−1 everywhere."""
+    return full(-1, x.shape, x.dtype)
+
+
+def relu_slope(y: Node, x: Node) -> Node:
+    """1 where x > 0, else 0."""
+    return indicator(greater(x, zeros_like(x)), x)
+
+
+def erf_slope(y: Node, x: Node) -> Node:
+    """2/√π · e^(−x²)."""
+    return (2 / SQRT_PI) * exp(-(x * x))
+
+
+# ---------------------------------------------------------------------------------- the tables
+
+SMALL = uniform(-3, 3)
+UNIT = uniform(-0.95, 0.95)
+POSITIVE = uniform(0.1, 4)
+ABOVE_1 = uniform(1.2, 4)
+STEEP = uniform(-1, 1)
+PAIR = uniform(-3, 3, arity=2)
+RATIO = uniform(0.5, 3, arity=2)
+BASES = uniform(0.3, 2, arity=2)
+FEW = integers(0, 3, arity=2)
+BITS = integers(0, 99, arity=2)
+SHIFT = integers(0, 7, arity=2)
 
 # fmt: off
 UNARY = (
-    #     name        NumPy                  dy/dx                                    formula
-    unary("negative", np.negative,           lambda y, x: full(-1, x.shape, x.dtype), "-{0}", SMALL, dtypes=NUMBERS, precedence=6),
-    unary("abs",      np.abs,                lambda y, x: sign(x),                    "|{0}|", SMALL, dtypes=NUMBERS),
-    unary("sign",     np.sign,               None,                                    "sign({0})", SMALL, dtypes=NUMBERS),
-    unary("sqrt",     quiet(np.sqrt),        lambda y, x: 0.5 / y,                    "sqrt({0})", POSITIVE, flops=4),
-    unary("exp",      quiet(np.exp),         lambda y, x: y,                          "exp({0})", SMALL, flops=12),
-    unary("expm1",    quiet(np.expm1),       lambda y, x: y + 1,                      "expm1({0})", SMALL, flops=16),
-    unary("log",      quiet(np.log),         lambda y, x: 1 / x,                      "log({0})", POSITIVE, flops=14),
-    unary("log1p",    quiet(np.log1p),       lambda y, x: 1 / (1 + x),                "log1p({0})", POSITIVE, flops=16),
-    unary("log2",     quiet(np.log2),        lambda y, x: (1 / math.log(2)) / x,      "log2({0})", POSITIVE, flops=15),
-    unary("log10",    quiet(np.log10),       lambda y, x: (1 / math.log(10)) / x,     "log10({0})", POSITIVE, flops=15),
-    unary("sin",      quiet(np.sin),         lambda y, x: cos(x),                     "sin({0})", SMALL, flops=14),
-    unary("cos",      quiet(np.cos),         lambda y, x: -sin(x),                    "cos({0})", SMALL, flops=14),
-    unary("tan",      quiet(np.tan),         lambda y, x: 1 + y * y,                  "tan({0})", uniform(-1, 1), flops=20),
-    unary("asin",     quiet(np.arcsin),      lambda y, x: 1 / sqrt(1 - x * x),        "asin({0})", UNIT, flops=16),
-    unary("acos",     quiet(np.arccos),      lambda y, x: -1 / sqrt(1 - x * x),       "acos({0})", UNIT, flops=16),
-    unary("atan",     quiet(np.arctan),      lambda y, x: 1 / (1 + x * x),            "atan({0})", SMALL, flops=16),
-    unary("sinh",     quiet(np.sinh),        lambda y, x: cosh(x),                    "sinh({0})", SMALL, flops=18),
-    unary("cosh",     quiet(np.cosh),        lambda y, x: sinh(x),                    "cosh({0})", SMALL, flops=18),
-    unary("tanh",     quiet(np.tanh),        lambda y, x: 1 - y * y,                  "tanh({0})", SMALL, flops=14),
-    unary("asinh",    quiet(np.arcsinh),     lambda y, x: 1 / sqrt(x * x + 1),        "asinh({0})", SMALL, flops=22),
-    unary("acosh",    quiet(np.arccosh),     lambda y, x: 1 / sqrt(x * x - 1),        "acosh({0})", uniform(1.2, 4), flops=22),
-    unary("atanh",    quiet(np.arctanh),     lambda y, x: 1 / (1 - x * x),            "atanh({0})", UNIT, flops=22),
-    unary("sigmoid",  quiet(numpy_sigmoid),  lambda y, x: y * (1 - y),                "sigmoid({0})", SMALL, flops=14),
-    unary("softplus", quiet(numpy_softplus), lambda y, x: sigmoid(x),                 "softplus({0})", SMALL, flops=28),
-    unary("erf",      numpy_erf,             lambda y, x: (2 / SQRT_PI) * exp(-(x * x)), "erf({0})", SMALL, flops=20),
-    unary("relu",     lambda x: np.maximum(x, 0).astype(x.dtype), lambda y, x: indicator(greater(x, zeros_like(x)), x), "relu({0})", SMALL, dtypes=NUMBERS, gate="max routes: to x where x > 0, else to nobody"),
-    unary("floor",    np.floor,              None,                                    "floor({0})", SMALL),
-    unary("ceil",     np.ceil,               None,                                    "ceil({0})", SMALL),
-    unary("round",    np.round,              None,                                    "round({0})", SMALL),
-    unary("trunc",    np.trunc,              None,                                    "trunc({0})", SMALL),
+    #     name        NumPy                  dy/dx                              sample
+    unary("negative", np.negative,           negative_slope,                    SMALL,
+          formula="-{0}", dtypes=NUMBERS, precedence=6),
+    unary("abs",      np.abs,                lambda y, x: sign(x),              SMALL,
+          formula="|{0}|", dtypes=NUMBERS),
+    unary("sign",     np.sign,               None,                              SMALL,
+          dtypes=NUMBERS),
+    unary("sqrt",     quiet(np.sqrt),        lambda y, x: 0.5 / y,              POSITIVE, flops=4),
+    unary("exp",      quiet(np.exp),         lambda y, x: y,                    SMALL,    flops=12),
+    unary("expm1",    quiet(np.expm1),       lambda y, x: y + 1,                SMALL,    flops=16),
+    unary("log",      quiet(np.log),         lambda y, x: 1 / x,                POSITIVE, flops=14),
+    unary("log1p",    quiet(np.log1p),       lambda y, x: 1 / (1 + x),          POSITIVE, flops=16),
+    unary("log2",     quiet(np.log2),        lambda y, x: (1 / LN_2) / x,       POSITIVE, flops=15),
+    unary("log10",    quiet(np.log10),       lambda y, x: (1 / LN_10) / x,      POSITIVE, flops=15),
+    unary("sin",      quiet(np.sin),         lambda y, x: cos(x),               SMALL,    flops=14),
+    unary("cos",      quiet(np.cos),         lambda y, x: -sin(x),              SMALL,    flops=14),
+    unary("tan",      quiet(np.tan),         lambda y, x: 1 + y * y,            STEEP,    flops=20),
+    unary("asin",     quiet(np.arcsin),      lambda y, x: 1 / sqrt(1 - x * x),  UNIT,     flops=16),
+    unary("acos",     quiet(np.arccos),      lambda y, x: -1 / sqrt(1 - x * x), UNIT,     flops=16),
+    unary("atan",     quiet(np.arctan),      lambda y, x: 1 / (1 + x * x),      SMALL,    flops=16),
+    unary("sinh",     quiet(np.sinh),        lambda y, x: cosh(x),              SMALL,    flops=18),
+    unary("cosh",     quiet(np.cosh),        lambda y, x: sinh(x),              SMALL,    flops=18),
+    unary("tanh",     quiet(np.tanh),        lambda y, x: 1 - y * y,            SMALL,    flops=14),
+    unary("asinh",    quiet(np.arcsinh),     lambda y, x: 1 / sqrt(x * x + 1),  SMALL,    flops=22),
+    unary("acosh",    quiet(np.arccosh),     lambda y, x: 1 / sqrt(x * x - 1),  ABOVE_1,  flops=22),
+    unary("atanh",    quiet(np.arctanh),     lambda y, x: 1 / (1 - x * x),      UNIT,     flops=22),
+    unary("sigmoid",  quiet(numpy_sigmoid),  lambda y, x: y * (1 - y),          SMALL,    flops=14),
+    unary("softplus", quiet(numpy_softplus), lambda y, x: sigmoid(x),           SMALL,    flops=28),
+    unary("erf",      numpy_erf,             erf_slope,                         SMALL,    flops=20),
+    unary("relu",     numpy_relu,            relu_slope,                        SMALL,
+          dtypes=NUMBERS),
+    unary("floor",    np.floor,              None,                              SMALL),
+    unary("ceil",     np.ceil,               None,                              SMALL),
+    unary("round",    np.round,              None,                              SMALL),
+    unary("trunc",    np.trunc,              None,                              SMALL),
 )
 
-MAX_GATE = "max routes: the gradient goes to the larger input, half to each where they tie"
-MIN_GATE = "min routes: the gradient goes to the smaller input, half to each where they tie"
+# derivative rules of two inputs that do not fit into the table: (∂y/∂a, ∂y/∂b) or (ā, b̄)
+ADD = Linear((lambda g, node: g, lambda g, node: g))
+SUBTRACT = Linear((lambda g, node: g, lambda g, node: -g))
+MULTIPLY = Partials((lambda y, a, b: b, lambda y, a, b: a))
+DIVIDE = Partials((lambda y, a, b: 1 / b, lambda y, a, b: -y / b))
+POW = Partials((power_by_base, power_by_exponent))
+ROUTED = Partials((lambda y, a, b: routed(y, a, b), lambda y, a, b: routed(y, b, a)))
+ANGLE = Partials((lambda y, a, b: b / (a * a + b * b), lambda y, a, b: -a / (a * a + b * b)))
+REST = Partials((lambda y, a, b: full(1, a.shape, a.dtype), lambda y, a, b: -floor(a / b)))
+
 BINARY = (
-    binary("add",          np.add,            Linear((lambda g, node: g, lambda g, node: g)),           "{0} + {1}", PAIR, precedence=4, gate="add distributes: each input gets the whole gradient"),
-    binary("subtract",     np.subtract,       Linear((lambda g, node: g, lambda g, node: -g)),          "{0} - {1}", PAIR, precedence=4, gate="subtract distributes, with the sign turned for the second"),
-    binary("multiply",     quiet(np.multiply), Partials((lambda y, a, b: b, lambda y, a, b: a)),        "{0} * {1}", PAIR, precedence=5, gate="multiply swaps: each input gets the gradient times the other"),
-    binary("divide",       quiet(np.divide),  Partials((lambda y, a, b: 1 / b, lambda y, a, b: -y / b)), "{0} / {1}", uniform(0.5, 3, 2), dtypes=FLOATS, precedence=5, flops=4, gate="multiplies by the local derivatives 1/b and -a/b^2"),
-    binary("pow",          quiet(np.power),   Partials((power_by_base, power_by_exponent)),             "{0} ** {1}", uniform(0.3, 2, 2), dtypes=FLOATS, precedence=7, flops=40, gate="multiplies by the local derivatives"),
-    binary("maximum",      quiet(np.maximum), Partials((lambda y, a, b: routed(y, a, b), lambda y, a, b: routed(y, b, a))), "max({0}, {1})", PAIR, gate=MAX_GATE),
-    binary("minimum",      quiet(np.minimum), Partials((lambda y, a, b: routed(y, a, b), lambda y, a, b: routed(y, b, a))), "min({0}, {1})", PAIR, gate=MIN_GATE),
-    binary("atan2",        quiet(np.arctan2), Partials((lambda y, a, b: b / (a * a + b * b), lambda y, a, b: -a / (a * a + b * b))), "atan2({0}, {1})", PAIR, dtypes=FLOATS, flops=24),
-    binary("remainder",    quiet(np.remainder), Partials((lambda y, a, b: full(1, a.shape, a.dtype), lambda y, a, b: -floor(a / b))), "{0} % {1}", uniform(0.5, 3, 2), precedence=5, flops=8),
-    binary("floor_divide", quiet(np.floor_divide), STEPS,  "{0} // {1}", uniform(0.5, 3, 2), precedence=5, flops=8),
-    binary("equal",         np.equal,         LOGICAL, "{0} == {1}", integers(0, 3, 2), dtypes=ALL, result=bool_, precedence=3),
-    binary("not_equal",     np.not_equal,     LOGICAL, "{0} != {1}", integers(0, 3, 2), dtypes=ALL, result=bool_, precedence=3),
-    binary("less",          np.less,          LOGICAL, "{0} < {1}",  PAIR, result=bool_, precedence=3),
-    binary("less_equal",    np.less_equal,    LOGICAL, "{0} <= {1}", PAIR, result=bool_, precedence=3),
-    binary("greater",       np.greater,       LOGICAL, "{0} > {1}",  PAIR, result=bool_, precedence=3),
-    binary("greater_equal", np.greater_equal, LOGICAL, "{0} >= {1}", PAIR, result=bool_, precedence=3),
-    binary("bitwise_and",   np.bitwise_and,   WHOLE, "{0} & {1}", integers(0, 99, 2), dtypes=(bool_, *INTEGERS), precedence=2),
-    binary("bitwise_or",    np.bitwise_or,    WHOLE, "{0} | {1}", integers(0, 99, 2), dtypes=(bool_, *INTEGERS), precedence=2),
-    binary("bitwise_xor",   np.bitwise_xor,   WHOLE, "{0} ^ {1}", integers(0, 99, 2), dtypes=(bool_, *INTEGERS), precedence=2),
-    binary("left_shift",    np.left_shift,    WHOLE, "{0} << {1}", integers(0, 7, 2), dtypes=INTEGERS, precedence=3),
-    binary("right_shift",   np.right_shift,   WHOLE, "{0} >> {1}", integers(0, 7, 2), dtypes=INTEGERS, precedence=3),
+    #      name             NumPy                   derivative  formula           sample
+    binary("add",           np.add,                 ADD,        "{0} + {1}",      PAIR,
+           precedence=4),
+    binary("subtract",      np.subtract,            SUBTRACT,   "{0} - {1}",      PAIR,
+           precedence=4),
+    binary("multiply",      quiet(np.multiply),     MULTIPLY,   "{0} * {1}",      PAIR,
+           precedence=5),
+    binary("divide",        quiet(np.divide),       DIVIDE,     "{0} / {1}",      RATIO,
+           dtypes=FLOATS, precedence=5, flops=4),
+    binary("pow",           quiet(np.power),        POW,        "{0} ** {1}",     BASES,
+           dtypes=FLOATS, precedence=7, flops=40),
+    binary("maximum",       quiet(np.maximum),      ROUTED,     "max({0}, {1})",  PAIR),
+    binary("minimum",       quiet(np.minimum),      ROUTED,     "min({0}, {1})",  PAIR),
+    binary("atan2",         quiet(np.arctan2),      ANGLE,      "atan2({0}, {1})", PAIR,
+           dtypes=FLOATS, flops=24),
+    binary("remainder",     quiet(np.remainder),    REST,       "{0} % {1}",      RATIO,
+           precedence=5, flops=8),
+    binary("floor_divide",  quiet(np.floor_divide), STEPS,      "{0} // {1}",     RATIO,
+           precedence=5, flops=8),
+    binary("equal",         np.equal,               LOGICAL,    "{0} == {1}",     FEW,
+           dtypes=ALL, result=bool_, precedence=3),
+    binary("not_equal",     np.not_equal,           LOGICAL,    "{0} != {1}",     FEW,
+           dtypes=ALL, result=bool_, precedence=3),
+    binary("less",          np.less,                LOGICAL,    "{0} < {1}",      PAIR,
+           result=bool_, precedence=3),
+    binary("less_equal",    np.less_equal,          LOGICAL,    "{0} <= {1}",     PAIR,
+           result=bool_, precedence=3),
+    binary("greater",       np.greater,             LOGICAL,    "{0} > {1}",      PAIR,
+           result=bool_, precedence=3),
+    binary("greater_equal", np.greater_equal,       LOGICAL,    "{0} >= {1}",     PAIR,
+           result=bool_, precedence=3),
+    binary("bitwise_and",   np.bitwise_and,         WHOLE,      "{0} & {1}",      BITS,
+           dtypes=(bool_, *INTEGERS), precedence=2),
+    binary("bitwise_or",    np.bitwise_or,          WHOLE,      "{0} | {1}",      BITS,
+           dtypes=(bool_, *INTEGERS), precedence=2),
+    binary("bitwise_xor",   np.bitwise_xor,         WHOLE,      "{0} ^ {1}",      BITS,
+           dtypes=(bool_, *INTEGERS), precedence=2),
+    binary("left_shift",    np.left_shift,          WHOLE,      "{0} << {1}",     SHIFT,
+           dtypes=INTEGERS, precedence=3),
+    binary("right_shift",   np.right_shift,         WHOLE,      "{0} >> {1}",     SHIFT,
+           dtypes=INTEGERS, precedence=3),
 )
 # fmt: on
 
@@ -311,8 +381,7 @@ OTHERS = (
         lowering=same_name("where"),
         formula="where({0}, {1}, {2})",
         sample=lambda rng: [
-            Case((rng.integers(0, 2, (3, 5)).astype(bool), *case.inputs))
-            for case in PAIR(rng)
+            Case((rng.integers(0, 2, (3, 5)).astype(bool), *case.inputs)) for case in PAIR(rng)
         ],
         dtypes=(bool_,),
         gate="where routes: the gradient goes to the branch that was taken",
@@ -325,9 +394,7 @@ OTHERS = (
         lowering=same_name("cast"),
         formula="{dtype}({0})",
         sample=lambda rng: [
-            Case(case.inputs, {"dtype": dtype})
-            for dtype in ALL
-            for case in uniform(0, 9)(rng)
+            Case(case.inputs, {"dtype": dtype}) for dtype in ALL for case in uniform(0, 9)(rng)
         ],
         dtypes=ALL,
         gate="passes the gradient on in the input's dtype",

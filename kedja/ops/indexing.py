@@ -60,8 +60,10 @@ def take_index(space: Any, node: Node, out: Sequence[Any]) -> list[Any]:
 
 def scatter_add_type(x: Type, index: Type, updates: Type, *, axis: int) -> Type:
     """y = x with updates added at the places that the index names."""
-    require_dtype("scatter_add", index.dtype, INTEGERS)
+    require_dtype("scatter_add", x.dtype, NUMBERS)
+    require_dtype("scatter_add's indices", index.dtype, INTEGERS)
     expected = Type(taken_shape(x, index, axis), x.dtype)
+    require_dtype("scatter_add's updates", updates.dtype, (x.dtype,))
     if updates != expected:
         raise ShapeError(f"scatter_add of {updates} where {expected} fits")
     return x
@@ -105,7 +107,9 @@ def along_index(space: Any, node: Node, out: Sequence[Any]) -> list[Any]:
 
 def scatter_along_type(x: Type, index: Type, updates: Type, *, axis: int) -> Type:
     """y = x with updates[i, j] added at [i, index[i, j]] (for axis 1)."""
+    require_dtype("scatter_add_along_axis", x.dtype, NUMBERS)
     expected = along_type(x, index, axis=axis)
+    require_dtype("scatter_add_along_axis's updates", updates.dtype, (x.dtype,))
     if updates != expected:
         raise ShapeError(f"scatter_add_along_axis of {updates} where {expected} fits")
     return x

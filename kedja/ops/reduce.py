@@ -122,7 +122,10 @@ MAX = Fold(lowest, lambda e, a, b: e.maximum(a, b))
 MIN = Fold(highest, lambda e, a, b: e.minimum(a, b))
 ANY = Fold(lambda dtype: False, lambda e, a, b: e.bitwise_or(a, b))
 ALL_OF = Fold(lambda dtype: True, lambda e, a, b: e.bitwise_and(a, b))
-ROUTES = "routes: the gradient goes to the element that was chosen, in equal parts where several tie"
+ROUTES = (
+    "routes: the gradient goes to the element that was chosen, "
+    "in equal parts where several tie"
+)
 
 register(
     (

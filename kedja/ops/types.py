@@ -80,9 +80,10 @@ def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
             if result[place] == 1:
                 result[place] = extent
             elif extent not in (1, result[place]):
+                together = " and ".join(str(list(each)) for each in shapes)
                 raise ShapeError(
-                    f"{name}: shapes {' and '.join(str(list(each)) for each in shapes)} do not "
-                    f"broadcast: axis {place - rank} is {result[place]} in one and {extent} in another",
+                    f"{name}: shapes {together} do not broadcast: axis {place - rank} is "
+                    f"{result[place]} in one and {extent} in another",
                     fix="aligned at the last axis, extents must be equal or 1",
                 )
     return tuple(result)

@@ -1,0 +1,250 @@
+"""All passes run once: from a graph to a plan and its object code.
+
+Equal kernels become one function. Not here: the cache and the program (`pipeline.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kedja.compiler import fuse, runtime_object, split
+from kedja.compiler.kernels import (
+    KernelUnit,
+    LoopKernel,
+    ProductKernel,
+    ScatterKernel,
+    kernels_of,
+)
+from kedja.compiler.llvm_kernel import (
+    Cut,
+    emit_nest,
+    emit_scatter,
+    epilogue_of,
+    scatter_shape,
+    unit_of,
+)
+from kedja.compiler.llvm_matmul import emit_matmul
+from kedja.compiler.llvm_module import new_module
+from kedja.compiler.loops import Nest
+from kedja.compiler.matmul_plan import plan as product_plan
+from kedja.compiler.memory import Use, plan_of
+from kedja.compiler.runtime_plan import Buffer, Plan
+from kedja.compiler.runtime_target import Target
+from kedja.compiler.schedule import Schedule, flops, schedule, task_count
+from kedja.compiler.signature import signature
+from kedja.compiler.simplify import simplify
+from kedja.ground.flags import flags
+from kedja.ir.graph import Node, apply, topological
+from kedja.ir.verify import verify
+
+
+@dataclass(frozen=True)
+class Build:
+    """What compiling gives: the plan, the machine code, and on request its text."""
+
+    plan: Plan
+    object_code: bytes = b""
+    assembly: str = ""
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A graph as kernels in order, with the roles of its values."""
+
+    outputs: tuple[Node, ...]
+    inputs: tuple[Node, ...]
+    constants: tuple[Node, ...]
+    carry: Mapping[Node, Node]
+    watch: Node | None
+    schedule: Schedule
+
+
+def build(
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    constants: Sequence[Node],
+    carry: Mapping[int, int],
+    watch: int | None,
+    target: Target,
+    *,
+    text: bool = False,
+) -> Build:
+    """Compile a graph for a target; `text` asks for assembly instead of object code."""
+    lowered = lower(outputs, inputs, constants, carry, watch)
+    emitter = Emitter(target)
+    uses = emitter.uses(lowered.schedule)
+    plan = plan_of(uses, homes(lowered), len(inputs), _returned(lowered), lowered.watch)
+    module = emitter.module
+    if text:
+        return Build(plan, assembly=runtime_object.assembly(module, target))
+    return Build(plan, runtime_object.compile_module(module, target))
+
+
+def lower(
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    constants: Sequence[Node],
+    carry: Mapping[int, int],
+    watch: int | None,
+) -> Lowered:
+    """The passes from graph to schedule."""
+    graph = simplify(outputs)
+    _verified(graph)
+    graph = split.split(graph)
+    _verified(graph)
+    final = distinct(graph, inputs, carry)
+    replaced = {final[i]: inputs[j] for i, j in carry.items() if final[i] is not inputs[j]}
+    watched = None if watch is None else final[watch]
+    fusion = fuse.Fusion(final)
+    apart = frozenset() if watched is None else frozenset((watched,))
+    order = schedule(kernels_of(fusion), replaced, apart)
+    return Lowered(tuple(final), tuple(inputs), tuple(constants), carry_of(final, carry, inputs), watched, order)
+
+
+def _verified(graph: Sequence[Node]) -> None:
+    if flags().verify:
+        verify(graph, stage="lowered")
+
+
+def carry_of(
+    final: Sequence[Node], carry: Mapping[int, int], inputs: Sequence[Node]
+) -> dict[Node, Node]:
+    """Carried outputs and the inputs that they replace."""
+    return {final[i]: inputs[j] for i, j in carry.items()}
+
+
+def distinct(
+    outputs: Sequence[Node], inputs: Sequence[Node], carry: Mapping[int, int]
+) -> list[Node]:
+    """The outputs, each a computed node of its own: copies where one is given or stands twice."""
+    seen: set[Node] = set()
+    result = []
+    for number, node in enumerate(outputs):
+        unchanged = number in carry and inputs[carry[number]] is node
+        if not unchanged and (fuse.is_stored(node) or node in seen):
+            node = apply("copy", node)
+        seen.add(node)
+        result.append(node)
+    return result
+
+
+def _returned(lowered: Lowered) -> int:
+    return len(lowered.outputs) - len(lowered.carry)
+
+
+def homes(lowered: Lowered) -> dict[Node, Buffer]:
+    """The values that do not live in the arena."""
+    found: dict[Node, Buffer] = {}
+    for number, node in enumerate(lowered.constants):
+        found[node] = Buffer("constant", number, node.type.nbytes)
+    for number, node in enumerate(lowered.inputs):
+        found[node] = Buffer("input", number, node.type.nbytes)
+    for value, home in lowered.schedule.in_place.items():
+        found[value] = found[home]
+    free = [node for node in lowered.outputs if node not in lowered.carry]
+    for number, node in enumerate(free):
+        found[node] = Buffer("output", number, node.type.nbytes)
+    return found
+
+
+# --------------------------------------------------------------------------------- emission
+
+
+@dataclass
+class Emitter:
+    """Adds kernels to one module; equal ones are added once."""
+
+    target: Target
+    module: object = field(default_factory=new_module)
+    _made: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
+
+    def uses(self, order: Schedule) -> list[Use]:
+        """The launches of all kernels, in order."""
+        found: list[Use] = []
+        for number, kernel in enumerate(order.kernels):
+            in_place = number >= order.commit
+            found.extend(self._uses_of(kernel, number, in_place, order.in_place))
+        return found
+
+    def _uses_of(
+        self,
+        kernel: KernelUnit,
+        number: int,
+        commits: bool,
+        in_place: Mapping[Node, Node],
+    ) -> list[Use]:
+        match kernel:
+            case LoopKernel():
+                return [self._loop(kernel, number, commits)]
+            case ScatterKernel():
+                return [self._scatter(kernel, number, commits)]
+            case ProductKernel():
+                return self._product(kernel, number, commits, kernel.root in in_place)
+
+    def _loop(self, kernel: LoopKernel, number: int, commits: bool) -> Use:
+        nest = kernel.nest
+        values = [*kernel.writes, *kernel.reads]
+        numbering = {node: place for place, node in enumerate(values)}
+        unit = unit_of(nest, self.target)
+        cut = Cut(task_count(nest, unit), unit)
+        key = f"loop {cut} {signature(nest, numbering)}"
+        if key not in self._made:
+            name = self._name()
+            emit_nest(self.module, name, nest, numbering, cut, self.target)
+            self._made[key] = [(name, cut.count, 0)]
+        ((symbol, tasks, _),) = self._made[key]
+        work = int(flops(nest))
+        return Use(symbol, tuple(values), tasks, commits, kernel.label, work, 0, number)
+
+    def _scatter(self, kernel: ScatterKernel, number: int, commits: bool) -> Use:
+        values = [*kernel.writes, *kernel.reads]
+        numbering = {node: place for place, node in enumerate(values)}
+        shape = scatter_shape(kernel)
+        kinds = [node.dtype.name for node in values]
+        key = f"scatter {shape} {kinds}"
+        if key not in self._made:
+            name = self._name()
+            emit_scatter(self.module, name, kernel, numbering)
+            self._made[key] = [(name, shape.cut.count, 0)]
+        ((symbol, tasks, _),) = self._made[key]
+        work = shape.before * shape.count * shape.after
+        return Use(symbol, tuple(values), tasks, commits, kernel.label, work, 0, number)
+
+    def _product(
+        self, kernel: ProductKernel, number: int, commits: bool, in_place: bool
+    ) -> list[Use]:
+        chosen = product_plan(kernel.shape, self.target, in_place=in_place)
+        extra = [node for node in kernel.nest.reads]
+        numbering = {node: place for place, node in enumerate(extra)}
+        body = signature(kernel.nest, {**numbering, kernel.root: -1})
+        key = f"product {kernel.shape} {in_place} {body}"
+        if key not in self._made:
+            name = self._name()
+            epilogue = epilogue_of(kernel.nest, numbering) if kernel.has_epilogue else None
+            symbols = emit_matmul(self.module, name, chosen, epilogue)
+            pairs = zip(symbols, chosen.phases, strict=True)
+            self._made[key] = [(s, phase.tasks, chosen.scratch_bytes) for s, phase in pairs]
+        scratch = None if chosen.scratch_bytes else kernel.root
+        values = (kernel.root, kernel.a.base, kernel.b.base, scratch, *extra)
+        work = 2 * kernel.shape.multiply_adds
+        return [
+            Use(symbol, values, tasks, commits, kernel.label, work, size, number)
+            for symbol, tasks, size in self._made[key]
+        ]
+
+    def _name(self) -> str:
+        return f"{runtime_object.PREFIX}k{len(self._made)}"
+
+
+def kernels_text(outputs: Sequence[Node], inputs: Sequence[Node]) -> str:
+    """The kernels of a graph as loops, for people to read and for golden tests."""
+    constants = [n for n in topological(outputs) if n.op.name == "constant"]
+    order = lower(outputs, inputs, constants, {}, None).schedule
+    texts = []
+    for kernel in order.kernels:
+        nest = kernel.nest if not isinstance(kernel, ScatterKernel) else Nest((), ())
+        values = list(dict.fromkeys((*kernel.writes, *kernel.reads)))
+        numbering = {node: place for place, node in enumerate(values)}
+        texts.append(f"{kernel.label}\n{signature(nest, numbering)}")
+    return "\n\n".join(texts)

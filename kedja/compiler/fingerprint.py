@@ -1,0 +1,66 @@
+"""What identifies a compiled program: its graph, the target, and the compiler's own source.
+
+Values of constants are not part of it (they are handed to the program); neither are source lines.
+Next: `codegen.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from importlib.metadata import version
+import numpy as np
+
+from kedja.ir.graph import Node, topological
+from kedja.version import __version__
+
+PACKAGES = ("ground", "ir", "ops", "compiler")
+
+
+@lru_cache(maxsize=1)
+def compiler_version() -> str:
+    """The release, and the sizes and times of the files that decide what code is emitted."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256(f"{__version__} {version('llvmlite')}".encode())
+    for package in PACKAGES:
+        for file in sorted((root / package).glob("*.py")):
+            facts = file.stat()
+            digest.update(f"{file.name} {facts.st_size} {facts.st_mtime_ns};".encode())
+    return digest.hexdigest()
+
+
+def fingerprint(
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    constants: Sequence[Node],
+    carry: Mapping[int, int],
+    watch: int | None,
+    target: str,
+) -> str:
+    """A key that is equal for equal programs."""
+    order = topological(outputs)
+    numbers = {node: number for number, node in enumerate(order)}
+    lines = [compiler_version(), target, repr(sorted(carry.items())), repr(watch)]
+    for node in order:
+        below = " ".join(str(numbers[each]) for each in node.inputs)
+        lines.append(f"{node.op.name}({below}) {node.type} {_attrs(node)}")
+    for group in (outputs, inputs, constants):
+        lines.append(" ".join(str(numbers.get(node, -1)) for node in group))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _attrs(node: Node) -> str:
+    if node.op.name in ("input", "constant"):
+        return ""
+    return " ".join(f"{name}={_text(value)}" for name, value in sorted(node.attrs.items()))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return value.hex()
+    if isinstance(value, np.generic):
+        return repr(value.item())
+    return repr(value)

@@ -1,0 +1,225 @@
+"""Fusion: which values are kept in memory, and which are computed where they are used.
+
+A value is kept when it leaves the program, when a kernel of its own makes or needs it, or when
+computing it again for each of its users would cost more than memory does. All else becomes part
+of the expressions of `loops.py`. Why here: the graph is final, and everything that follows works
+on kernels. Next: `kernels.py`, which makes kernels of the kept values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from kedja.compiler.indices import Affine, Space, Variable, of
+from kedja.ground.dtypes import is_float
+from kedja.ir.graph import Node, consumers, topological
+from kedja.ir.op import Fold, Kernel, Leaf, Pointwise, Reindex
+
+SPACE = Space()
+CHEAP = 4.0  # flops for each element that are computed again rather than kept
+LARGEST = 96  # nodes in one expression, so that code and recursion stay bounded
+SERIAL = 1 << 15  # elements that a fold inside a fold may take, since one thread does them all
+
+
+def is_stored(node: Node) -> bool:
+    """Whether a node is in memory before the program starts."""
+    return node.op.name in ("input", "constant")
+
+
+def is_product(node: Node) -> bool:
+    """Whether a node is a matrix product with a kernel of its own."""
+    return node.op.name == "matmul" and is_float(node.dtype)
+
+
+def is_scatter(node: Node) -> bool:
+    """Whether a node adds into places that data choose."""
+    return isinstance(node.op.lowering, Kernel) and node.op.lowering.name == "scatter_add"
+
+
+class Fusion:
+    """The decision for one graph: `kept` nodes live in memory, others inside expressions."""
+
+    def __init__(self, outputs: Sequence[Node]) -> None:
+        self.order = topological(outputs)
+        self.users = consumers(self.order)
+        self.kept: set[Node] = {node for node in outputs if not is_stored(node)}
+        self.demand: dict[Node, frozenset[Node]] = {}
+        self._cost: dict[Node, float] = {}
+        self._size: dict[Node, int] = {}
+        self._ends_product: set[Node] = set()
+        for node in self.order:
+            self._measure(node)
+            self._follow_product(node)
+        for node in reversed(self.order):
+            self._decide(node)
+
+    def in_memory(self, node: Node) -> bool:
+        """Whether a node is read from memory where it is used."""
+        return node in self.kept or is_stored(node)
+
+    # --- what computing a node again would cost
+
+    def _measure(self, node: Node) -> None:
+        inputs = [each for each in node.inputs if not self._is_boundary(each)]
+        size = 1 + sum(self._size[each] for each in inputs)
+        if size > LARGEST:
+            for each in inputs:
+                if self._size[each] > 1:
+                    self.kept.add(each)
+            size = 1
+        self._size[node] = size
+        self._cost[node] = min(1e6, node.op.flops + sum(self._cost[each] for each in inputs))
+
+    def _follow_product(self, node: Node) -> None:
+        """Note what can be the end of a product's epilogue: pointwise on it, and on nothing else
+        of its kind. Kept in the product's place, it costs no memory."""
+        if not isinstance(node.op.lowering, Pointwise):
+            return
+        ends = [each for each in node.inputs if is_product(each) or each in self._ends_product]
+        if len(ends) == 1 and len(self.users[ends[0]]) == 1 and node.dtype == ends[0].dtype:
+            self._ends_product.add(node)
+
+    def _is_boundary(self, node: Node) -> bool:
+        own_kernel = is_product(node) or is_scatter(node)
+        return own_kernel or is_stored(node) or node in self.kept
+
+    # --- who needs a node, and whether it is therefore kept
+
+    def _decide(self, node: Node) -> None:
+        self.demand[node] = frozenset().union(
+            *((user,) if user in self.kept else self.demand[user] for user in self.users[node])
+        )
+        if is_stored(node):
+            return
+        if is_product(node) or is_scatter(node) or self._is_too_dear(node):
+            self.kept.add(node)
+        if is_product(node):
+            self._keep_operands(node)
+        elif is_scatter(node):
+            self.kept.update(each for each in node.inputs if not is_stored(each))
+
+    def _is_too_dear(self, node: Node) -> bool:
+        if isinstance(node.op.lowering, Leaf):
+            return False
+        if isinstance(node.op.lowering, Fold) or node.op.name == "matmul":
+            return not self._folds_in_place(node)
+        if isinstance(node.op.lowering, Reindex) and self._cost[node] == 0:
+            return False
+        dear = self._cost[node] > CHEAP or node in self._ends_product
+        return dear and (len(self.demand[node]) > 1 or self._is_spread(node))
+
+    def _folds_in_place(self, node: Node) -> bool:
+        """Whether a fold may be computed inside the one kernel that uses it, once for each row."""
+        if len(self.demand[node]) != 1 or node.op.name == "matmul":
+            return False
+        (root,), (x,), axes = self.demand[node], node.inputs, node.attrs["axes"]
+        if is_product(root) or is_scatter(root):
+            return False
+        trailing = axes == tuple(range(len(x.shape) - len(axes), len(x.shape)))
+        if isinstance(root.op.lowering, Fold):
+            space = root.inputs[0].type.size
+            if root.type.size == node.type.size:
+                return trailing
+            return space == node.type.size and x.type.size <= SERIAL
+        return root.type.size == node.type.size or (trailing and root.shape == x.shape)
+
+    def _is_spread(self, node: Node) -> bool:
+        """Whether a user repeats the node along leading axes, where no loop hoists it."""
+        return any(self._repeats(user, node) for user in self.users[node])
+
+    def _repeats(self, user: Node, node: Node) -> bool:
+        if user.op.name == "reshape" and user not in self.kept:
+            return any(self._repeats(each, user) for each in self.users[user])
+        if user.op.name != "broadcast":
+            return user.op.name in ("take", "take_along_axis") and user.type.size > node.type.size
+        before = 1
+        for axis, extent in enumerate(reversed(user.shape)):
+            own = node.shape[-1 - axis] if axis < len(node.shape) else 1
+            if own != extent and before > 1:
+                return True
+            before *= own
+        return False
+
+    # --- matrix products read their operands from memory, through strides
+
+    def _keep_operands(self, node: Node) -> None:
+        for operand in node.inputs:
+            base = operand_base(operand, self.kept)
+            found = strided(operand, base)
+            keep = base if found is not None else operand
+            if not is_stored(keep):
+                self.kept.add(keep)
+
+    def products(self) -> list[Node]:
+        """The kept matrix products, in order."""
+        return [node for node in self.order if node in self.kept and is_product(node)]
+
+
+def operand_base(node: Node, kept: Iterable[Node]) -> Node:
+    """The value whose memory a moved operand is a view of."""
+    stop = set(kept)
+    while (
+        isinstance(node.op.lowering, Reindex)
+        and len(node.inputs) == 1
+        and node not in stop
+        and node.op.name != "pad"
+    ):
+        node = node.inputs[0]
+    return node
+
+
+class Strided(tuple[Node, int, tuple[int, ...]]):
+    """A view: the value in memory, the offset of its first element, a step for each axis."""
+
+    @property
+    def base(self) -> Node:
+        """The value in memory."""
+        return self[0]
+
+    @property
+    def offset(self) -> int:
+        """The first element."""
+        return self[1]
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The step along each axis, in elements."""
+        return self[2]
+
+
+def strided(node: Node, base: Node) -> Strided | None:
+    """A moved value as a strided view of its base; None where no strides describe it."""
+    variables = tuple(Variable(f"i{n}", extent) for n, extent in enumerate(node.shape))
+    index: tuple[Affine, ...] = tuple(of(each) for each in variables)
+    while node is not base:
+        rule = node.op.lowering
+        assert isinstance(rule, Reindex)
+        ((_, index, _),) = rule.index(SPACE, node, index)
+        (node,) = node.inputs
+    place = SPACE.linearise(index, node.shape)
+    steps = [place.coefficient(each) for each in variables]
+    if any(step is None or step < 0 for step in steps):
+        return None
+    if place.variables - set(variables):
+        return None
+    view = Strided((base, place.offset, tuple(step or 0 for step in steps)))
+    return view if _fits_kernel(view, variables) else None
+
+
+def _fits_kernel(view: Strided, variables: Sequence[Variable]) -> bool:
+    """Whether one of the last two axes is contiguous, as the product's kernels want it."""
+    if view.offset:
+        return False
+    *batch, (rows, m), (columns, n) = zip(
+        view.steps, (each.extent for each in variables), strict=True
+    )
+    wide = [pair for pair in batch if pair[1] != 1]
+    if any(a != b * extent for (a, _), (b, extent) in pairwise(wide)):
+        return False
+    return rows == 1 or columns == 1 or m == 1 or n == 1
+
+
+def is_pointwise(node: Node) -> bool:
+    """Whether a node is computed element by element or moved."""
+    return isinstance(node.op.lowering, Pointwise | Reindex)

@@ -1,0 +1,344 @@
+"""Kernels: the kept values grouped into units of work, each a loop nest, a product or a scatter.
+
+Not here: their order and where their values live (`schedule.py`, `memory.py`), and their code
+(`llvm_kernel.py`, `llvm_matmul.py`). Next: `schedule.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+
+from kedja.compiler.fuse import (
+    Fusion,
+    Strided,
+    is_pointwise,
+    is_product,
+    is_scatter,
+    operand_base,
+    strided,
+)
+from kedja.compiler.indices import Variable, of
+from kedja.compiler.loops import SPACE, Fold, Lowering, Nest, Result, Store, nest_of, walk
+from kedja.compiler.matmul_plan import MatmulShape
+from kedja.ground.errors import VerificationError
+from kedja.ir.graph import Node, apply
+
+
+@dataclass(frozen=True, eq=False)
+class LoopKernel:
+    """Elementwise work and reductions: one loop nest."""
+
+    nest: Nest
+
+    @property
+    def writes(self) -> list[Node]:
+        """The kept values that it computes."""
+        return [store.node for store in self.nest.stores]
+
+    @cached_property
+    def reads(self) -> list[Node]:
+        """The values in memory that it reads (its own, at the same place, are not counted)."""
+        return [node for node in self.nest.reads if node not in self.writes]
+
+    @property
+    def label(self) -> str:
+        """What the profile calls it."""
+        return " ".join(node.op.name for node in self.writes)
+
+
+@dataclass(frozen=True, eq=False)
+class ProductKernel:
+    """A matrix product with what follows it element by element as its epilogue."""
+
+    product: Node
+    root: Node  # what is stored: the product itself, or the end of the epilogue
+    a: Strided
+    b: Strided
+    nest: Nest  # the epilogue; its one store is the product's result where there is none
+
+    @property
+    def writes(self) -> list[Node]:
+        """The kept value that it computes."""
+        return [self.root]
+
+    @cached_property
+    def reads(self) -> list[Node]:
+        """Both operands and what the epilogue reads."""
+        return list(dict.fromkeys((self.a.base, self.b.base, *self.nest.reads)))
+
+    @property
+    def has_epilogue(self) -> bool:
+        """Whether anything is done to the sums before they are stored."""
+        return self.root is not self.product
+
+    @property
+    def shape(self) -> MatmulShape:
+        """The product as its kernels see it."""
+        *batch, m, n = self.product.shape
+        a, b = self.a.steps, self.b.steps
+        k = self.product.inputs[0].shape[-1]
+        return MatmulShape(
+            math.prod(batch),
+            m,
+            n,
+            k,
+            self.product.dtype,
+            (a[-2], a[-1]),
+            (b[-2], b[-1]),
+            _batch_step(batch, a),
+            _batch_step(batch, b),
+        )
+
+    @property
+    def label(self) -> str:
+        """What the profile calls it."""
+        tail = f" {self.root.op.name}" if self.has_epilogue else ""
+        shape = self.shape
+        return f"matmul {shape.m}x{shape.k}x{shape.n}{tail}"
+
+
+@dataclass(frozen=True, eq=False)
+class ScatterKernel:
+    """Updates added into a value at places that an index names, in the order of the updates."""
+
+    root: Node
+
+    @property
+    def writes(self) -> list[Node]:
+        """The kept value that it changes (a loop kernel has filled it before)."""
+        return [self.root]
+
+    @property
+    def reads(self) -> list[Node]:
+        """The index and the updates."""
+        return list(self.root.inputs[1:])
+
+    @property
+    def label(self) -> str:
+        """What the profile calls it."""
+        return self.root.op.name
+
+
+KernelUnit = LoopKernel | ProductKernel | ScatterKernel
+
+
+def _batch_step(batch: Sequence[int], steps: Sequence[int]) -> int:
+    wide = [step for step, extent in zip(steps, batch, strict=False) if extent != 1]
+    return wide[-1] if wide else 0
+
+
+def kernels_of(fusion: Fusion) -> list[KernelUnit]:
+    """All kernels, each after those whose values it reads."""
+    made: list[KernelUnit] = []
+    fused: dict[Node, ProductKernel] = {}
+    for product in fusion.products():
+        kernel = _product_kernel(fusion, product)
+        if kernel.product.type.size:
+            fused[kernel.root] = kernel
+    loops = []
+    for node in fusion.order:
+        if node not in fusion.kept or node.type.size == 0:
+            continue
+        if node in fused:
+            made.append(fused[node])
+        elif is_scatter(node):
+            made.extend((LoopKernel(_start_of_scatter(fusion, node)), ScatterKernel(node)))
+        elif not is_product(node):
+            loops.append(node)
+    made.extend(
+        LoopKernel(nest_of(group, fusion.in_memory)) for group in _groups(fusion, loops)
+    )
+    return in_order(made)
+
+
+def _start_of_scatter(fusion: Fusion, node: Node) -> Nest:
+    """The scatter's base, stored where the updates will be added."""
+    (base, *_), size = node.inputs, node.type.size
+    variables = (Variable("i0", size),) if size != 1 else ()
+    flat = of(variables[0]) if variables else SPACE.constant(0)
+    index = SPACE.delinearise(flat, node.shape)
+    return Nest(variables, (Store(node, flat, Lowering(fusion.in_memory).value(base, index)),))
+
+
+# --------------------------------------------------------------------------------- products
+
+
+def _product_kernel(fusion: Fusion, product: Node) -> ProductKernel:
+    views = []
+    for operand in product.inputs:
+        view = strided(operand, operand_base(operand, fusion.kept | _stored(fusion)))
+        if view is None:
+            raise VerificationError(f"an operand of {product} is no view of a kept value")
+        views.append(view)
+    epilogue = _epilogue(fusion, product, [view.base for view in views])
+    if epilogue is not None:
+        fusion.kept.discard(product)
+        return ProductKernel(product, epilogue.stores[0].node, *views, epilogue)
+    return ProductKernel(product, product, *views, _bare(product))
+
+
+def _stored(fusion: Fusion) -> set[Node]:
+    return {node for node in fusion.order if node.op.name in ("input", "constant")}
+
+
+def _epilogue(fusion: Fusion, product: Node, operands: Sequence[Node]) -> Nest | None:
+    """The expression of the product's one user, if it can be computed from the sums at hand."""
+    demand = fusion.demand[product]
+    if len(demand) != 1 or product not in fusion.kept:
+        return None
+    (root,) = demand
+    if not is_pointwise(root) or root.type.size != product.type.size or root in operands:
+        return None
+    if root.dtype != product.dtype:
+        return None
+    nest = _over_product(fusion, product, root)
+    parts = list(walk([nest.stores[0].value]))
+    here = nest.stores[0].offset
+    fits = all(part.index == here for part in parts if isinstance(part, Result))
+    plain = not any(isinstance(part, Fold) for part in parts)
+    single = all(load.dtype == product.dtype and not load.guards for load in nest.loads)
+    return nest if fits and plain and single else None
+
+
+def _over_product(fusion: Fusion, product: Node, root: Node) -> Nest:
+    """The root over the product's own variables: batch, row, column."""
+    *batch, m, n = product.shape
+    variables = (
+        Variable("batch", math.prod(batch)),
+        Variable("row", m),
+        Variable("column", n),
+    )
+    flat = SPACE.linearise([of(each) for each in variables], (math.prod(batch), m, n))
+    lowering = Lowering(lambda node: fusion.in_memory(node) and node is not product, product)
+    value = lowering.computed(root, SPACE.delinearise(flat, root.shape))
+    return Nest(variables, (Store(root, flat, value),))
+
+
+def _bare(product: Node) -> Nest:
+    """The epilogue that stores the sums as they are."""
+    *batch, m, n = product.shape
+    sizes = (math.prod(batch), m, n)
+    names = ("batch", "row", "column")
+    variables = tuple(Variable(name, size) for name, size in zip(names, sizes, strict=True))
+    flat = SPACE.linearise([of(each) for each in variables], sizes)
+    return Nest(variables, (Store(product, flat, Result(product.dtype, flat)),))
+
+
+# ------------------------------------------------------------------------------ loop groups
+
+LARGEST_GROUP = 8
+
+
+class _Grouping:
+    """Pointwise values of one shape that share what they read, stored by one nest."""
+
+    def __init__(self, fusion: Fusion) -> None:
+        self.fusion = fusion
+        self.above = _ancestors(fusion)
+        self.groups: list[list[Node]] = []
+        self.home: dict[Node, list[Node]] = {}
+        self._nests: dict[Node, Nest] = {}
+
+    def place(self, root: Node) -> None:
+        """Put a value into the latest group that it fits, or into one of its own."""
+        home = next((g for g in reversed(self.groups) if self._fits(g, root)), None)
+        if home is None:
+            home = []
+            self.groups.append(home)
+        home.append(root)
+        self.home[root] = home
+
+    def _nest(self, root: Node) -> Nest:
+        if root not in self._nests:
+            self._nests[root] = nest_of([root], self.fusion.in_memory)
+        return self._nests[root]
+
+    def _fits(self, group: Sequence[Node], root: Node) -> bool:
+        """Whether the loops are the same, something is shared, and nothing lies in between."""
+        if root.shape != group[0].shape or len(group) >= LARGEST_GROUP:
+            return False
+        if not (is_pointwise(root) and all(map(is_pointwise, group))):
+            return False
+        mine = set(group)
+        shares = bool(self.above[root] & mine) or self._shares(group, root)
+        return shares and self._reads_in_place(root, mine) and not self._between(root, mine)
+
+    def _between(self, root: Node, group: set[Node]) -> bool:
+        """Whether something that the root needs, outside the group, needs the group itself."""
+        todo = list(self.above[root] - group)
+        seen: set[Node] = set()
+        while todo:
+            node = todo.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            for mate in self.home.get(node, [node]):
+                if self.above[mate] & group:
+                    return True
+                todo.extend(self.above[mate] - seen)
+        return False
+
+    def _reads_in_place(self, root: Node, group: set[Node]) -> bool:
+        """Whether values of the group are read only at the element that is being stored."""
+        nest = self._nest(root)
+        here = nest.stores[0].offset
+        return all(load.offset == here for load in nest.loads if load.node in group)
+
+    def _shares(self, group: Sequence[Node], root: Node) -> bool:
+        size = root.type.size
+        mine = {node for node in self._nest(root).reads if node.type.size == size}
+        return any(mine & set(self._nest(each).reads) for each in group)
+
+
+def _groups(fusion: Fusion, roots: Sequence[Node]) -> list[list[Node]]:
+    grouping = _Grouping(fusion)
+    for root in roots:
+        grouping.place(root)
+    return grouping.groups
+
+
+def _ancestors(fusion: Fusion) -> dict[Node, set[Node]]:
+    """For each node, the kept values that it is computed from, directly or not."""
+    above: dict[Node, set[Node]] = {}
+    for node in fusion.order:
+        found: set[Node] = set()
+        for each in node.inputs:
+            found |= above[each]
+            if each in fusion.kept:
+                found.add(each)
+        above[node] = found
+    return above
+
+
+def in_order(kernels: Sequence[KernelUnit]) -> list[KernelUnit]:
+    """The kernels with every value written before it is read; stable otherwise."""
+    writers: dict[Node, list[KernelUnit]] = {}
+    for kernel in kernels:
+        for node in kernel.writes:
+            writers.setdefault(node, []).append(kernel)
+    done: dict[int, KernelUnit] = {}
+    stack = [(kernel, False) for kernel in reversed(kernels)]
+    while stack:
+        kernel, ready = stack.pop()
+        if id(kernel) in done:
+            continue
+        if ready:
+            done[id(kernel)] = kernel
+            continue
+        stack.append((kernel, True))
+        needed = [w for node in kernel.reads for w in reversed(writers.get(node, ()))]
+        if isinstance(kernel, ScatterKernel):
+            needed.append(writers[kernel.root][0])
+        stack.extend((each, False) for each in needed if each is not kernel)
+    return list(done.values())
+
+
+def copy_of(node: Node) -> Node:
+    """A fresh node with the same value, to be kept apart from it."""
+    return apply("copy", node)
+
+

@@ -1,0 +1,282 @@
+"""Kernels as LLVM functions `void f(ptr args, i64 task)`: loop nests, epilogues and scatters.
+
+`args` points to the addresses of the values in memory; `task` chooses a part of the outermost
+loop. Not here: expressions (`llvm_values.py`), products (`llvm_matmul.py`). Next: `memory.py`,
+which numbers the values, and `pipeline.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from kedja.compiler.indices import Variable
+from kedja.compiler.kernels import ScatterKernel
+from kedja.compiler.llvm_blocks import I64, PTR, for_range, function, i64, load_at
+from kedja.compiler.llvm_fold import Folds, unit_steps
+from kedja.compiler.llvm_matmul_epilogue import FIRST_EXTRA, EpilogueSite
+from kedja.compiler.llvm_scalar import Scalars, memory_type
+from kedja.compiler.llvm_values import Values, Vector, lanes_below
+from kedja.compiler.loops import Fold, Nest, Store, walk
+from kedja.compiler.runtime_target import Target
+from kedja.ground.dtypes import int64
+from kedja.ir.graph import Node
+
+Numbering = Mapping[Node, int]  # which of the args is a value's address
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a nest is cut into tasks: `count` runs of the first variable in steps of `unit`."""
+
+    count: int
+    unit: int
+
+
+def lanes_of(nest: Nest, target: Target) -> int:
+    """Lanes of the widest type that is stored or reduced, so that no value needs many registers."""
+    wide = [store.node.dtype.itemsize for store in nest.stores]
+    wide += [e.dtype.itemsize for e in walk([s.value for s in nest.stores]) if isinstance(e, Fold)]
+    return max(1, target.vector_bits // (8 * max(4, *wide)))
+
+
+def vector_variable(nest: Nest) -> Variable | None:
+    """The variable whose steps become lanes: the innermost, unless a reduction is better served."""
+    if not nest.variables or nest.variables[-1].extent == 1:
+        return None
+    last = nest.variables[-1]
+    roots = [store.value for store in nest.stores]
+    folds = [e for e in walk(roots) if isinstance(e, Fold) and last in e.variables]
+    along = sum(unit_steps(fold.body, fold.over[-1]) for fold in folds)
+    across = sum(unit_steps(fold.body, last) for fold in folds)
+    return None if along > across else last
+
+
+def unit_of(nest: Nest, target: Target) -> int:
+    """The smallest piece of the first variable that makes a task."""
+    if len(nest.variables) == 1 and vector_variable(nest) is not None:
+        return 4 * lanes_of(nest, target)
+    return 1
+
+
+class NestEmitter(Folds):
+    """The body of one loop nest."""
+
+    def __init__(
+        self,
+        builder: ir.IRBuilder,
+        pointer: Callable[[Node], ir.Value],
+        nest: Nest,
+        target: Target,
+    ) -> None:
+        super().__init__(builder, pointer)
+        self.nest = nest
+        self.lanes = lanes_of(nest, target)
+        self.along = vector_variable(nest)
+        self.know([store.value for store in nest.stores])
+
+    def emit(self, low: ir.Value, high: ir.Value) -> None:
+        """The nest, with the first variable running from low to high."""
+        self._level(self.nest.variables, (low, high))
+
+    def _level(
+        self, variables: Sequence[Variable], bounds: tuple[ir.Value, ir.Value] | None
+    ) -> None:
+        roots = [store.value for store in self.nest.stores]
+        self.hoist(roots)
+        if not variables:
+            self._store(self.nest.stores)
+            return
+        variable, *rest = variables
+        low, high = bounds or (i64(0), i64(variable.extent))
+        if variable == self.along:
+            self._in_lanes_of(variable, low, high)
+            return
+        with for_range(self.b, low, high, name=variable.name) as index:
+            self.at[variable] = index
+            with self.scope():
+                self._level(rest, None)
+            del self.at[variable]
+
+    def _in_lanes_of(self, variable: Variable, low: ir.Value, high: ir.Value) -> None:
+        """Whole vectors, then the masked rest."""
+        lanes = self.lanes_for(variable.extent)
+        length = self.b.sub(high, low)
+        whole = self.b.add(low, self.b.and_(length, i64(-lanes)))
+        if variable.extent >= lanes:
+            with for_range(self.b, low, whole, lanes, name=variable.name) as index:
+                self._store_lanes(Vector(variable, lanes), index)
+        if variable.extent % lanes:
+            with self.b.if_then(self.b.icmp_signed("<", whole, high)):
+                mask = lanes_below(self.b, self.b.sub(high, whole), lanes)
+                self._store_lanes(Vector(variable, lanes, mask), whole)
+
+    def _store_lanes(self, vector: Vector, index: ir.Value) -> None:
+        self.at[vector.variable] = index
+        with self.vectorised(vector):
+            self._store(self.nest.stores)
+        del self.at[vector.variable]
+
+    def _store(self, stores: Sequence[Store]) -> None:
+        made = [self.value(store.value) for store in stores]
+        for store, value in zip(stores, made, strict=True):
+            self.store(store.node, store.offset, value)
+
+
+def emit_nest(
+    module: ir.Module, name: str, nest: Nest, numbering: Numbering, cut: Cut, target: Target
+) -> None:
+    """Add the function of a loop nest to a module."""
+    b, made = function(module, name, {"args": PTR, "task": I64})
+    made.attributes.add("nounwind")
+    args, task = made.args
+    pointers = _pointers(b, args, numbering, 0)
+    low, high = _range_of_task(b, nest, cut, task)
+    NestEmitter(b, pointers, nest, target).emit(low, high)
+    b.ret_void()
+
+
+def _pointers(
+    b: ir.IRBuilder, args: ir.Value, numbering: Numbering, first: int
+) -> Callable[[Node], ir.Value]:
+    loaded = {node: load_at(b, args, first + n, PTR) for node, n in numbering.items()}
+    return lambda node: loaded[node]
+
+
+def _range_of_task(
+    b: ir.IRBuilder, nest: Nest, cut: Cut, task: ir.Value
+) -> tuple[ir.Value, ir.Value]:
+    """The part of the first variable that a task runs over."""
+    extent = nest.variables[0].extent if nest.variables else 1
+    if cut.count == 1:
+        return i64(0), i64(extent)
+    units = -(-extent // cut.unit)
+    ends = []
+    for which in (task, b.add(task, i64(1))):
+        place = b.mul(b.udiv(b.mul(which, i64(units)), i64(cut.count)), i64(cut.unit))
+        inside = b.icmp_signed("<", place, i64(extent))
+        ends.append(b.select(inside, place, i64(extent)))
+    return ends[0], ends[1]
+
+
+# -------------------------------------------------------------------------------- epilogues
+
+
+def epilogue_of(nest: Nest, numbering: Numbering) -> Callable[[EpilogueSite], ir.Value]:
+    """What a product's kernel calls for each vector of finished sums; see `EpilogueSite`."""
+    batch, row, column = nest.variables
+    (store,) = nest.stores
+
+    def epilogue(site: EpilogueSite) -> ir.Value:
+        pointers = _pointers(site.builder, site.args, numbering, FIRST_EXTRA)
+        values = Values(site.builder, pointers, site.value)
+        values.know([store.value])
+        values.at = {batch: site.batch, row: site.row, column: site.column}
+        lanes_along = row if site.along_rows else column
+        with values.vectorised(Vector(lanes_along, site.lanes, site.mask)):
+            return values.spread(values.value(store.value), site.lanes)
+
+    return epilogue
+
+
+# --------------------------------------------------------------------------------- scatters
+
+
+@dataclass(frozen=True)
+class ScatterShape:
+    """x[before, places, after] += updates[before, count, after] at the places of the index.
+
+    The index has one place for each of `count`, or (`along`) one for each update.
+    """
+
+    before: int
+    places: int
+    after: int
+    count: int
+    along: bool
+
+    @property
+    def cut(self) -> Cut:
+        """Tasks own whole columns, so that each element is added to in one fixed order."""
+        work = self.before * self.count * self.after
+        pieces = max(1, min(8, work // 32_768))
+        if self.before >= self.after:
+            return Cut(min(pieces, self.before), 1)
+        return Cut(min(pieces, -(-self.after // 16)), 16)
+
+
+def scatter_shape(kernel: ScatterKernel) -> ScatterShape:
+    """The extents of a scatter around its axis."""
+    x, index, updates = kernel.root.inputs
+    axis = kernel.root.attrs["axis"]
+    before = after = 1
+    for extent in x.shape[:axis]:
+        before *= extent
+    for extent in x.shape[axis + 1 :]:
+        after *= extent
+    along = kernel.root.op.name == "scatter_add_along_axis"
+    count = updates.shape[axis] if along else index.type.size
+    return ScatterShape(before, x.shape[axis], after, count, along)
+
+
+def emit_scatter(
+    module: ir.Module, name: str, kernel: ScatterKernel, numbering: Numbering
+) -> None:
+    """Add the function of a scatter: the updates one after the other, in their own order."""
+    b, made = function(module, name, {"args": PTR, "task": I64})
+    made.attributes.add("nounwind")
+    args, task = made.args
+    _Scatter(b, kernel, _pointers(b, args, numbering, 0)).emit(task)
+    b.ret_void()
+
+
+class _Scatter:
+    """The loops of one scatter."""
+
+    def __init__(
+        self, b: ir.IRBuilder, kernel: ScatterKernel, pointer: Callable[[Node], ir.Value]
+    ) -> None:
+        self.b = b
+        self.shape = scatter_shape(kernel)
+        self.root = kernel.root
+        _, self.index, self.updates = kernel.root.inputs
+        self.pointer = pointer
+        self.held = Values(b, pointer).held
+
+    def emit(self, task: ir.Value) -> None:
+        """All loops: before, count, after; the task's part of the longer outer one."""
+        b, shape = self.b, self.shape
+        by_before = shape.before >= shape.after
+        variable = Variable("part", shape.before if by_before else shape.after)
+        low, high = _range_of_task(b, Nest((variable,), ()), shape.cut, task)
+        rows = (low, high) if by_before else (i64(0), i64(shape.before))
+        columns = (i64(0), i64(shape.after)) if by_before else (low, high)
+        with (
+            for_range(b, *rows, name="before") as p,
+            for_range(b, 0, shape.count, name="update") as u,
+        ):
+            line = b.add(b.mul(p, i64(shape.count)), u)
+            place = None if shape.along else self._place(u)
+            with for_range(b, *columns, name="after") as q:
+                at = b.add(b.mul(line, i64(shape.after)), q)
+                self._add(p, self._place(at) if place is None else place, q, at)
+
+    def _place(self, at: ir.Value) -> ir.Value:
+        dtype = self.index.dtype
+        kind = memory_type(dtype)
+        loaded = load_at(self.b, self.pointer(self.index), at, kind, dtype.itemsize)
+        return self.held(Scalars(self.b, dtype, int64).cast(loaded), self.shape.places)
+
+    def _add(self, p: ir.Value, place: ir.Value, q: ir.Value, at: ir.Value) -> None:
+        b, dtype = self.b, self.root.dtype
+        kind, size = memory_type(dtype), dtype.itemsize
+        line = b.add(b.mul(p, i64(self.shape.places)), place)
+        where = b.add(b.mul(line, i64(self.shape.after)), q)
+        target = b.gep(self.pointer(self.root), [where], inbounds=True, source_etype=kind)
+        update = load_at(b, self.pointer(self.updates), at, kind, size)
+        total = Scalars(b, dtype, dtype).add(b.load(target, typ=kind, align=size), update)
+        b.store(total, target, align=size)
+
+

@@ -1,0 +1,128 @@
+"""sin, cos and tan of any angle.
+
+x less its nearest multiple of π (of ½π for tan) is taken in three fused steps, with π in three
+parts (Cody and Waite); that is exact enough up to a limit. Where some lane is above it, a branch
+that is hardly ever taken reduces those lanes with all bits, so no argument gives garbage. The three
+functions therefore leave the builder in another basic block than they found it in.
+Next: `kedja/compiler/llvm_math_arc.py`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from kedja.compiler.llvm_math_lanes import (
+    Lanes,
+    absolute,
+    bits_of,
+    float_of,
+    fma,
+    polynomial,
+    rarely,
+    where,
+)
+from kedja.compiler.llvm_math_reduce import quarter_turns
+
+# Up to here n·π loses no bit that matters, and rounding n moves |r| by less than 0.01.
+_LIMIT = {32: 2.0**17, 64: 2.0**42}
+
+# π cut (not rounded) into parts, so that all are positive and −0 stays −0
+_PI = {
+    32: (3.141592502593994, 1.5099578831723193e-07, 1.078060505991553e-14),
+    64: (3.141592653589793, 1.224646799147353e-16, 2.1657133478438278e-32),
+}
+
+# (sin r − r) / r³ in r², on [−½π, ½π]                                 32: 0.2 ulp, 64: 0.01 ulp
+_SIN = {
+    32: (-0.16666659712791443, 0.008333064615726471, -0.00019809216610156,
+         2.604505880299257e-06),
+    64: (-0.16666666666666666, 0.008333333333333201, -0.0001984126984120946,
+         2.7557319210919e-06, -2.5052106835884312e-08, 1.6058937206774595e-10,
+         -7.642913259657818e-13, 2.720238393542669e-15),
+}  # fmt: skip
+
+# (sin r − r) / r³ and (cos r − 1 + ½r²) / r⁴ in r², on [−¼π, ¼π]      32: 0.1 ulp, 64: 0.05 ulp
+_SIN_QUARTER = {
+    32: (-0.16666653752326965, 0.008332094177603722, -0.00019505350792314857),
+    64: (-0.1666666666666662, 0.008333333333319726, -0.00019841269827637463,
+         2.755731293364227e-06, -2.505063872328919e-08, 1.5889845250720893e-10),
+}  # fmt: skip
+_COS_QUARTER = {
+    32: (0.041666656732559204, -0.001388772507198155, 2.4469627533107996e-05),
+    64: (0.041666666666666574, -0.0013888888888869755, 2.4801587286766566e-05,
+         -2.7557313571641053e-07, 2.0875617689435555e-09, -1.1354209349990282e-11),
+}  # fmt: skip
+
+
+def sin(x: Lanes) -> Lanes:
+    """sin x = (−1)ⁿ·sin r with x = n·π + r."""
+    shifted = fma(x, 1 / math.pi, x.format.shifter - 1)
+    n = shifted - (x.format.shifter - 1)
+    usual = _odd_turns_negate(_less_multiple(x, n, 1.0), shifted)
+    (r,) = rarely(_large(x), [usual], lambda: [_half_turn(x, 0)])
+    return where(x.equals(0.0), x, _sin_polynomial(r))
+
+
+def cos(x: Lanes) -> Lanes:
+    """cos x = (−1)ⁿ⁺¹·sin r with x = (n + ½)·π + r."""
+    shifted = fma(x, 1 / math.pi, -0.5) + x.format.shifter
+    n = shifted - x.format.shifter
+    usual = _odd_turns_negate(_less_multiple(x, n + 0.5, 1.0), shifted)
+    (r,) = rarely(_large(x), [usual], lambda: [_half_turn(x, 1)])
+    return _sin_polynomial(r)
+
+
+def tan(x: Lanes) -> Lanes:
+    """tan x = sin r / cos r with x = n·½π + r, and −cos r / sin r where n is odd."""
+    shifter = x.format.shifter - 1
+    shifted = fma(x, 2 / math.pi, shifter)
+    r = _less_multiple(x, shifted - shifter, 0.5)
+    parity = float_of(bits_of(shifted) << (x.bits - 1))
+    r, parity = rarely(_large(x), [r, parity], lambda: _quarter_turn(x))
+    odd = bits_of(parity) < 0
+    s, c = _sin_cos_quarter(r)
+    quotient = where(odd, -c, s) / where(odd, s, c)
+    return where(x.equals(0.0), x, quotient)
+
+
+def _sin_polynomial(r: Lanes) -> Lanes:
+    z = r * r
+    return fma(r * z, polynomial(z, _SIN[r.bits]), r)
+
+
+def _sin_cos_quarter(r: Lanes) -> tuple[Lanes, Lanes]:
+    """sin r and cos r for |r| ≤ ¼π."""
+    z = r * r
+    s = fma(r * z, polynomial(z, _SIN_QUARTER[r.bits]), r)
+    c = fma(z, fma(z, polynomial(z, _COS_QUARTER[r.bits]), -0.5), 1.0)
+    return s, c
+
+
+def _less_multiple(x: Lanes, n: Lanes, unit: float) -> Lanes:
+    """x − n·unit·π in three fused steps; the first is exact, the others round once."""
+    for part in _PI[x.bits]:
+        x = fma(n, -unit * part, x)
+    return x
+
+
+def _odd_turns_negate(r: Lanes, shifted: Lanes) -> Lanes:
+    """−r where the lowest bit of `shifted` is set, else r."""
+    return float_of(bits_of(r) ^ (bits_of(shifted) << (r.bits - 1)))
+
+
+def _half_turn(x: Lanes, quarters: int) -> Lanes:
+    """r with sin(x + quarters·½π) = sin r and |r| ≤ ½π, from the reduction with all bits."""
+    q, r = quarter_turns(x)
+    q = q + quarters
+    folded = where((q & 1).equals(1), math.pi / 2 - absolute(r), r)
+    return _odd_turns_negate(folded, q >> 1)
+
+
+def _quarter_turn(x: Lanes) -> list[Lanes]:
+    """r with x = q·½π + r, and the parity of q as a sign bit."""
+    q, r = quarter_turns(x)
+    return [r, float_of(q << (x.bits - 1))]
+
+
+def _large(x: Lanes) -> Lanes:
+    return absolute(x) > _LIMIT[x.bits]

@@ -1,0 +1,134 @@
+"""The compiler's passes in their order, from a graph to a program that can be run.
+
+    simplify   composites expanded, algebra, equal nodes shared      graph -> graph
+    split      long reductions cut into chunks                       graph -> graph
+    fuse       which values are kept in memory                       graph -> decision
+    kernels    kept values grouped into loop nests and products      decision -> kernels
+    schedule   order, in-place state, tasks                          kernels -> schedule
+    memory     places and launches                                   schedule -> plan
+    llvm       machine code                                          kernels -> object code
+
+The front calls `compile`. Programs are cached on disk by their graph, the target and the
+compiler's own source. Next: `runtime.py`, which runs them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from kedja.compiler import runtime_cache
+from kedja.compiler.codegen import Build, build
+from kedja.compiler.fingerprint import fingerprint
+from kedja.compiler.runtime import Program, RunResult, result_of
+from kedja.compiler.runtime_plan import Plan
+from kedja.compiler.runtime_target import current_target
+from kedja.ground.errors import DtypeError, ShapeError
+from kedja.ground.flags import flags
+from kedja.ir.graph import Node, topological
+from kedja.ir.op import Type
+
+log = logging.getLogger("kedja")
+Advanced = tuple[int, str, BaseException | None]
+
+
+class Executable:
+    """A compiled graph: call it with arrays, or advance a carried state by many steps."""
+
+    def __init__(
+        self, program: Program, inputs: Sequence[Type], outputs: Sequence[Type], steps: Sequence[int]
+    ) -> None:
+        self.program = program
+        self._inputs = inputs
+        self._outputs = outputs
+        self._carried = steps
+
+    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        """The outputs, as new arrays (carried ones are not among them)."""
+        found = [np.empty(kind.shape, kind.dtype) for kind in self._outputs]
+        self.program.run([self._checked(*each) for each in zip(arrays, self._inputs, strict=True)], found)
+        return found
+
+    def _checked(self, array: np.ndarray, kind: Type) -> np.ndarray:
+        if array.dtype != kind.dtype:
+            raise DtypeError(f"an input of {array.dtype} where the program takes {kind}")
+        if array.shape != kind.shape:
+            raise ShapeError(f"an input of shape {list(array.shape)} where it takes {kind}")
+        return np.ascontiguousarray(array)
+
+    def advance(
+        self,
+        state: Sequence[np.ndarray],
+        fixed: Sequence[np.ndarray],
+        steps: int,
+        *,
+        progress: Callable[[int], None] | None = None,
+        cancellable: bool = False,
+    ) -> Advanced:
+        """Run steps that update `state` in place: (whole steps done, status, what interrupted)."""
+        interrupt: BaseException | None = None
+        outputs = [np.empty(kind.shape, kind.dtype) for kind in self._outputs]
+        try:
+            result = self.program.run(
+                [*state, *map(np.ascontiguousarray, fixed)],
+                outputs,
+                steps=steps,
+                progress=progress,
+                cancellable=cancellable,
+            )
+        except BaseException as error:
+            found = result_of(error)
+            if found is None:
+                raise
+            result, interrupt = RunResult(found.steps_done, "cancelled"), error
+        return result.steps_done, result.status, interrupt
+
+
+def compile(
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    *,
+    carry: Mapping[int, int] | None = None,
+    watch: int | None = None,
+) -> Executable:
+    """A program for a graph.
+
+    `carry` says which output replaces which input (its array is then updated in place, and the
+    output is not returned); `watch` is the output that must stay finite, or the run ends.
+    """
+    start = time.perf_counter()
+    carried = dict(carry or {})
+    constants = [n for n in topological(outputs) if n.op.name == "constant"]
+    target = current_target()
+    key = fingerprint(outputs, inputs, constants, carried, watch, target.key())
+    cached = runtime_cache.load(key) if flags().use_cache else None
+    if cached is None:
+        made = build(outputs, inputs, constants, carried, watch, target)
+        if flags().use_cache:
+            runtime_cache.store(key, made.plan.to_json(), made.object_code)
+    else:
+        made = Build(Plan.from_json(cached[0]), cached[1])
+    values = [np.ascontiguousarray(node.attrs["value"]) for node in constants]
+    program = Program(made.plan, made.object_code, values, target)
+    if flags().debug:
+        how = "compiled" if cached is None else "from the cache"
+        seconds = time.perf_counter() - start
+        log.warning("%s: %d launches, %.3f s", how, len(made.plan.launches), seconds)
+    returned = [node.type for i, node in enumerate(outputs) if i not in carried]
+    return Executable(program, [node.type for node in inputs], returned, sorted(carried))
+
+
+def compile_and_run(outputs: Sequence[Node]) -> list[np.ndarray]:
+    """The values of a graph without inputs, by a program made for it."""
+    return compile(outputs, [])()
+
+
+def assembly_of(outputs: Sequence[Node], inputs: Sequence[Node]) -> str:
+    """The assembly of the kernels of a graph, for people to read."""
+    constants = [n for n in topological(outputs) if n.op.name == "constant"]
+    return build(outputs, inputs, constants, {}, None, current_target(), text=True).assembly
+
+

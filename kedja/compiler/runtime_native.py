@@ -1,0 +1,414 @@
+"""The driver and worker loops of compiled programs, emitted as LLVM IR and loaded once.
+
+Not here: kernels, system calls (`runtime_threads.py`), Python's side of a run (`runtime.py`).
+Next: `runtime_cache.py`.
+
+One call of `kedja_drive` runs all launches of all steps:
+
+    for step in range(steps):
+        for launch in launches:
+            run its tasks: one plain call, or fork and join over the pool
+            stop here if cancelled, before the first launch that writes the state in place
+            stop here if the watched number is not finite
+        steps_done += 1
+
+Task t of a launch belongs to thread floor(t * threads / tasks): contiguous runs, fixed before the
+launch starts. What a task computes does not depend on who runs it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from llvmlite import ir
+
+from kedja.compiler.llvm_blocks import (
+    I1,
+    I8,
+    I32,
+    I64,
+    PTR,
+    Layout,
+    call_pointer,
+    element,
+    for_range,
+    forever,
+    function,
+    i32,
+    i64,
+    load_shared,
+)
+from kedja.compiler.runtime_cache import load, store
+from kedja.compiler.runtime_object import Library, compile_module
+from kedja.compiler.runtime_target import Target, host_target
+from kedja.compiler.runtime_threads import (
+    BOX,
+    LINE,
+    POOL,
+    System,
+    emit_box,
+    emit_flush_denormals,
+    emit_pause,
+    emit_restore_denormals,
+    emit_sleep,
+    emit_ticks,
+    emit_wait_until,
+    emit_wake,
+    emit_yield,
+    host_system,
+)
+
+VERSION = 1  # of the emitted code: part of its key in the cache
+
+# One run's block of numbers, shared by Python and the driver; Python reads and writes the last two
+# lines while the driver runs.
+CONTROL = Layout(
+    {
+        "launches": (0, PTR),
+        "count": (8, I64),
+        "commit_at": (16, I64),  # the first launch after which a step cannot be abandoned
+        "watch": (24, PTR),  # the watched number, or null
+        "watch_after": (32, I64),  # looked at after this launch
+        "watch_bytes": (40, I64),  # 4 or 8
+        "profile": (48, PTR),  # per launch: ticks spent, times run
+        "never": (56, I32),  # a cancel flag that stays 0, for launches that must complete
+        "cancel": (1 * LINE, I32),
+        "steps_done": (2 * LINE, I64),
+    }
+)
+CONTROL_BYTES = 3 * LINE
+
+LAUNCH = Layout({"kernel": (0, PTR), "args": (8, PTR), "tasks": (16, I64)})
+LAUNCH_BYTES = 24
+
+DONE, CANCELLED, NONFINITE = 0, 1, 2
+
+
+# --- the tasks of one launch ---------------------------------------------------------------------
+
+
+def _emit_run_tasks(module: ir.Module) -> ir.Function:
+    """`void kedja_tasks(kernel, args, tasks, threads, thread, cancel)`: one thread's share."""
+    args = {"kernel": PTR, "args": PTR, "tasks": I64, "threads": I64, "thread": I64, "cancel": PTR}
+    b, made = function(module, "kedja_tasks", args)
+    kernel, table, tasks, threads, thread, cancel = made.args
+    first = _first_task(b, thread, tasks, threads)
+    stop = _first_task(b, b.add(thread, i64(1)), tasks, threads)
+    with for_range(b, first, stop, name="task") as task:
+        cancelled = b.icmp_signed("!=", load_shared(b, cancel, I32, "monotonic"), i32(0))
+        with b.if_then(cancelled, likely=False):
+            b.ret_void()
+        call_pointer(b, kernel, [table, task])
+    b.ret_void()
+    return made
+
+
+def _first_task(b: ir.IRBuilder, thread: ir.Value, tasks: ir.Value, threads: ir.Value) -> ir.Value:
+    """ceil(thread * tasks / threads): the first t with floor(t * threads / tasks) = thread."""
+    rounded = b.add(b.mul(thread, tasks), b.sub(threads, i64(1)))
+    return b.udiv(rounded, threads)
+
+
+def _emit_fork_join(module: ir.Module, system: System) -> ir.Function:
+    """`void kedja_fork_join(pool, kernel, args, tasks, threads, cancel)`: a launch on the pool."""
+    args = {"pool": PTR, "kernel": PTR, "args": PTR, "tasks": I64, "threads": I64, "cancel": PTR}
+    b, made = function(module, "kedja_fork_join", args)
+    pool, kernel, table, tasks, threads, cancel = made.args
+    job = {"kernel": kernel, "args": table, "tasks": tasks, "participants": threads}
+    for name, value in (job | {"cancel": cancel}).items():
+        POOL.store(b, pool, name, value)
+    others = b.trunc(b.sub(threads, i64(1)), I32)
+    POOL.store_shared(b, pool, "pending", others, "monotonic")
+    _emit_call_workers(b, pool, threads)
+    tasks_of = module.get_global("kedja_tasks")
+    b.call(tasks_of, [kernel, table, tasks, threads, i64(0), cancel])
+    pending = POOL.address(b, pool, "pending")
+    sleeping = POOL.address(b, pool, "caller_sleeping")
+    spins = POOL.load(b, pool, "spins")
+    emit_wait_until(
+        b, system, pending, sleeping, spins, lambda left: b.icmp_signed("==", left, i32(0))
+    )
+    b.ret_void()
+    return made
+
+
+def _emit_call_workers(b: ir.IRBuilder, pool: ir.Value, threads: ir.Value) -> None:
+    """Change the tickets of workers 1 to threads - 1, then wake those of them that sleep.
+
+    Two passes with one fence between them, so that the stores to many boxes overlap.
+    """
+    with for_range(b, 1, threads, name="worker") as worker:
+        box = emit_box(b, pool, worker)
+        ticket = BOX.load_shared(b, box, "ticket", "monotonic")
+        BOX.store_shared(b, box, "ticket", b.add(ticket, i32(1)))
+    b.fence("seq_cst")
+    with for_range(b, 1, threads, name="worker") as worker:
+        box = emit_box(b, pool, worker)
+        asleep = BOX.load_shared(b, box, "sleeping", "seq_cst")
+        with b.if_then(b.icmp_signed("!=", asleep, i32(0)), likely=False):
+            b.call(b.module.get_global("kedja_wake"), [BOX.address(b, box, "ticket")])
+
+
+def _emit_worker(module: ir.Module, system: System) -> None:
+    """`void kedja_worker(pool, worker)`: take part in one job after another, for ever."""
+    b, made = function(module, "kedja_worker", {"pool": PTR, "worker": I64})
+    pool, worker = made.args
+    emit_flush_denormals(b, system)
+    box = emit_box(b, pool, worker)
+    word, sleeping = BOX.address(b, box, "ticket"), BOX.address(b, box, "sleeping")
+    seen = b.alloca(I32)
+    b.store(i32(0), seen)  # a box starts with ticket 0, so a job given before this line is seen
+    with forever(b, "jobs"):
+        before = b.load(seen)
+        spins = POOL.load(b, pool, "spins")
+        emit_wait_until(
+            b, system, word, sleeping, spins, lambda now: b.icmp_signed("!=", now, before)
+        )
+        b.store(load_shared(b, word, I32), seen)
+        _emit_job(b, pool, worker)
+    b.unreachable()
+
+
+def _emit_job(b: ir.IRBuilder, pool: ir.Value, worker: ir.Value) -> None:
+    """A worker's share of the current job; the last to finish wakes the caller if it sleeps."""
+    kernel, args, tasks, threads, cancel = (
+        POOL.load(b, pool, name) for name in ("kernel", "args", "tasks", "participants", "cancel")
+    )
+    b.call(b.module.get_global("kedja_tasks"), [kernel, args, tasks, threads, worker, cancel])
+    before = POOL.add_shared(b, pool, "pending", -1)
+    with b.if_then(b.icmp_signed("==", before, i32(1))):
+        asleep = POOL.load_shared(b, pool, "caller_sleeping", "seq_cst")
+        with b.if_then(b.icmp_signed("!=", asleep, i32(0)), likely=False):
+            b.call(b.module.get_global("kedja_wake"), [POOL.address(b, pool, "pending")])
+
+
+def _emit_launch(
+    b: ir.IRBuilder, pool: ir.Value, threads: ir.Value, launch: ir.Value, cancel: ir.Value
+) -> None:
+    """One launch: a plain call for one task, this thread alone, or fork and join."""
+    kernel, table, tasks = (LAUNCH.load(b, launch, name) for name in ("kernel", "args", "tasks"))
+    with b.if_else(b.icmp_signed("==", tasks, i64(1)), likely=True) as (single, several):
+        with single:
+            call_pointer(b, kernel, [table, i64(0)])
+        with several:
+            fewer = b.icmp_signed("<", tasks, threads)
+            used = b.select(fewer, tasks, threads)
+            with b.if_else(b.icmp_signed("<=", used, i64(1))) as (alone, together):
+                with alone:
+                    arguments = [kernel, table, tasks, i64(1), i64(0), cancel]
+                    b.call(b.module.get_global("kedja_tasks"), arguments)
+                with together:
+                    arguments = [pool, kernel, table, tasks, used, cancel]
+                    b.call(b.module.get_global("kedja_fork_join"), arguments)
+
+
+# --- the driver ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Driver:
+    """The driver function while it is emitted: its arguments, and how it is left early."""
+
+    b: ir.IRBuilder
+    system: System
+    control: ir.Value
+    pool: ir.Value
+    threads: ir.Value
+    mode: ir.Value | None
+    profiled: bool
+
+    def stop_if(self, condition: ir.Value, status: int) -> None:
+        """Return `status` from the driver where the condition holds."""
+        with self.b.if_then(condition, likely=False):
+            self.leave(status)
+
+    def leave(self, status: int) -> None:
+        emit_restore_denormals(self.b, self.system, self.mode)
+        self.b.ret(i32(status))
+
+    def cancelled(self) -> ir.Value:
+        flag = CONTROL.load_shared(self.b, self.control, "cancel", "monotonic")
+        return self.b.icmp_signed("!=", flag, i32(0))
+
+    def step(self, launches: ir.Value, count: ir.Value) -> None:
+        """All launches of one step."""
+        self.stop_if(self.cancelled(), CANCELLED)
+        with for_range(self.b, 0, count, name="launch") as index:
+            self.launch(launches, index)
+        self.add_step()
+
+    def add_step(self) -> None:
+        done = CONTROL.load_shared(self.b, self.control, "steps_done", "monotonic")
+        CONTROL.store_shared(self.b, self.control, "steps_done", self.b.add(done, i64(1)))
+
+    def launch(self, launches: ir.Value, index: ir.Value) -> None:
+        """One launch, and what may end the run after it."""
+        b = self.b
+        launch = element(b, launches, b.mul(index, i64(LAUNCH_BYTES)), I8)
+        commit_at = CONTROL.load(b, self.control, "commit_at")
+        may_cancel = b.icmp_signed("<", index, commit_at)
+        cancel, never = (CONTROL.address(b, self.control, n) for n in ("cancel", "never"))
+        started = emit_ticks(b, self.system) if self.profiled else None
+        _emit_launch(b, self.pool, self.threads, launch, b.select(may_cancel, cancel, never))
+        if started is not None:
+            self.account(index, b.sub(emit_ticks(b, self.system), started))
+        with b.if_then(may_cancel):
+            self.stop_if(self.cancelled(), CANCELLED)
+        self.look_at_watch(index)
+
+    def account(self, index: ir.Value, ticks: ir.Value) -> None:
+        """Add to the launch's two numbers: ticks spent, times run."""
+        b = self.b
+        profile = CONTROL.load(b, self.control, "profile")
+        entry = element(b, profile, b.mul(index, i64(2)), I64)
+        for place, amount in ((0, ticks), (1, i64(1))):
+            slot = element(b, entry, place, I64)
+            b.store(b.add(b.load(slot, typ=I64), amount), slot)
+
+    def look_at_watch(self, index: ir.Value) -> None:
+        """Stop if this is the launch after which the watched number is known, and it is not finite.
+
+        Where that is the step's last launch, the step has been done and is counted.
+        """
+        b = self.b
+        here = b.icmp_signed("==", index, CONTROL.load(b, self.control, "watch_after"))
+        with b.if_then(here), b.if_then(self.watch_is_bad(), likely=False):
+            last = b.sub(CONTROL.load(b, self.control, "count"), i64(1))
+            with b.if_then(b.icmp_signed("==", index, last)):
+                self.add_step()
+            self.leave(NONFINITE)
+
+    def watch_is_bad(self) -> ir.Value:
+        """Whether the watched float32 or float64 is NaN or infinite: its exponent is all ones."""
+        b = self.b
+        address = CONTROL.load(b, self.control, "watch")
+        wide = b.icmp_signed("==", CONTROL.load(b, self.control, "watch_bytes"), i64(8))
+        bad = b.alloca(I1)
+        with b.if_else(wide) as (double, single):
+            with double:
+                b.store(_exponent_full(b, address, I64, 0x7FF0000000000000), bad)
+            with single:
+                b.store(_exponent_full(b, address, I32, 0x7F800000), bad)
+        return b.load(bad)
+
+
+def _exponent_full(b: ir.IRBuilder, address: ir.Value, kind: ir.IntType, mask: int) -> ir.Value:
+    bits = b.load(address, typ=kind)
+    full = ir.Constant(kind, mask)
+    return b.icmp_signed("==", b.and_(bits, full), full)
+
+
+def _emit_driver(module: ir.Module, system: System, name: str, *, profiled: bool) -> None:
+    """`i32 NAME(control, steps, pool, threads)`: run the steps, return a status."""
+    args = {"control": PTR, "steps": I64, "pool": PTR, "threads": I64}
+    b, made = function(module, name, args, I32)
+    control, steps, pool, threads = made.args
+    mode = emit_flush_denormals(b, system)
+    driver = _Driver(b, system, control, pool, threads, mode, profiled)
+    launches, count = (CONTROL.load(b, control, name) for name in ("launches", "count"))
+    with for_range(b, 0, steps, name="step"):
+        driver.step(launches, count)
+    driver.leave(DONE)
+
+
+def _emit_clock(module: ir.Module, system: System) -> None:
+    """`i64 kedja_ticks()` and `void kedja_spin(n)`, from which Python learns how long they are."""
+    b, _ = function(module, "kedja_ticks", {}, I64)
+    b.ret(emit_ticks(b, system))
+    b, made = function(module, "kedja_spin", {"count": I64})
+    with for_range(b, 0, made.args[0]):
+        emit_pause(b, system)
+    b.ret_void()
+
+
+def emit_runtime(target: Target, system: System) -> ir.Module:
+    """The module of the driver, its profiled twin, and the worker loop."""
+    module = ir.Module("kedja_runtime")
+    module.triple = target.triple
+    emit_sleep(module, system)
+    emit_wake(module, system)
+    emit_yield(module, system)
+    _emit_run_tasks(module)
+    _emit_fork_join(module, system)
+    _emit_worker(module, system)
+    _emit_driver(module, system, "kedja_drive", profiled=False)
+    _emit_driver(module, system, "kedja_drive_profiled", profiled=True)
+    _emit_clock(module, system)
+    return module
+
+
+# --- loading -------------------------------------------------------------------------------------
+
+SPIN_SECONDS = 2e-6
+
+
+@dataclass(frozen=True)
+class Native:
+    """The loaded runtime as Python callables. `drive(control, steps, pool, threads) -> status`."""
+
+    library: Library
+    drive: Callable[[int, int, int, int], int]
+    drive_profiled: Callable[[int, int, int, int], int]
+    worker: Callable[[int, int], None]
+    ticks: Callable[[], int]
+    spin: Callable[[int], None]
+
+    def work(self, pool: int, worker: int) -> None:
+        """The worker loop, which never returns; its frame keeps the code in memory."""
+        self.worker(pool, worker)
+
+    def spins(self, seconds: float = SPIN_SECONDS) -> int:
+        """How many pauses of a spin last about that long on this machine."""
+        count = 500
+        best = min(self._seconds_of(count) for _ in range(5))
+        return max(10, int(count * seconds / best))
+
+    def _seconds_of(self, count: int) -> float:
+        started = time.perf_counter()
+        self.spin(count)
+        return time.perf_counter() - started
+
+
+def load_runtime(system: System) -> Native:
+    """Compile the runtime for this machine, or take it from the disk cache, and load it."""
+    target = host_target()
+    key = f"runtime-{VERSION}-{system.waiting}-{target.key()}"
+    cached = load(key)
+    if cached is None:
+        code = compile_module(emit_runtime(target, system), target, passes=2)
+        store(key, {}, code)
+    else:
+        code = cached[1]
+    return _as_callables(Library(code, target))
+
+
+def _as_callables(library: Library) -> Native:
+    pointer, number, none = ctypes.c_void_p, ctypes.c_int64, None
+    drive = ctypes.CFUNCTYPE(ctypes.c_int32, pointer, number, pointer, number)
+    return Native(
+        library,
+        drive(library.address("kedja_drive")),
+        drive(library.address("kedja_drive_profiled")),
+        ctypes.CFUNCTYPE(none, pointer, number)(library.address("kedja_worker")),
+        ctypes.CFUNCTYPE(number)(library.address("kedja_ticks")),
+        ctypes.CFUNCTYPE(none, number)(library.address("kedja_spin")),
+    )
+
+
+@lru_cache(maxsize=1)
+def native() -> Native:
+    """The runtime of this process, loaded at the first use."""
+    return load_runtime(host_system())
+
+
+@lru_cache(maxsize=1)
+def nanoseconds_per_tick() -> float:
+    """The length of a tick, measured once over two milliseconds."""
+    runtime = native()
+    started, first = time.perf_counter_ns(), runtime.ticks()
+    time.sleep(0.002)
+    return (time.perf_counter_ns() - started) / max(1, runtime.ticks() - first)

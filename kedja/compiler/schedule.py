@@ -1,0 +1,161 @@
+"""The order of the kernels, the tasks into which each is cut, and what is written in place.
+
+State that a step carries (weights, moments) is written over its old value by the last kernels of
+the step. A value that must be read after that is computed beside the old one and copied at the
+end. Before the first such write a step can be abandoned: the state is still whole.
+Why here: kernels are known, memory is not yet planned. Next: `memory.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kedja.compiler.indices import Variable, of
+from kedja.compiler.kernels import (
+    KernelUnit,
+    LoopKernel,
+    ProductKernel,
+    ScatterKernel,
+    copy_of,
+    in_order,
+)
+from kedja.compiler.loops import SPACE, Apply, Expr, Load, Lowering, Nest, Store, walk
+from kedja.ir.graph import Node
+
+TASK = 24_000  # flops and loads that one task should have: some microseconds
+MOST_TASKS = 8
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Kernels in order; from `commit` on they overwrite `in_place` inputs by carried values."""
+
+    kernels: tuple[KernelUnit, ...]
+    commit: int
+    in_place: Mapping[Node, Node]  # kept value -> the input in whose memory it is stored
+
+
+def schedule(
+    kernels: Sequence[KernelUnit], carry: Mapping[Node, Node], apart: frozenset[Node]
+) -> Schedule:
+    """Order the kernels; `carry` maps carried values to the inputs that they replace.
+
+    Values in `apart` (the watched loss) are never stored in place before the step's end.
+    """
+    direct = _direct(kernels, carry, apart)
+    in_place: dict[Node, Node] = dict(direct)
+    late: list[KernelUnit] = []
+    for value, home in carry.items():
+        if value not in direct and value.type.size:
+            copy = _copy_kernel(value)
+            late.append(copy)
+            in_place[copy.writes[0]] = home
+    commits = {id(k) for k in kernels if any(node in direct for node in k.writes)}
+    early = [k for k in in_order(kernels) if id(k) not in commits]
+    last = [k for k in in_order(kernels) if id(k) in commits and not _is_nothing(k, direct)]
+    return Schedule((*early, *last, *late), len(early), in_place)
+
+
+def _copy_kernel(value: Node) -> LoopKernel:
+    size = value.type.size
+    variables = (Variable("i0", size),) if size != 1 else ()
+    flat = of(variables[0]) if variables else SPACE.constant(0)
+    index = SPACE.delinearise(flat, value.shape)
+    load = Lowering(lambda node: node is value).value(value, index)
+    return LoopKernel(Nest(variables, (Store(copy_of(value), flat, load),)))
+
+
+def _is_nothing(kernel: KernelUnit, direct: Mapping[Node, Node]) -> bool:
+    """Whether a kernel would copy a value onto itself (the base of a scatter in place)."""
+    if not isinstance(kernel, LoopKernel) or len(kernel.nest.stores) != 1:
+        return False
+    (store,) = kernel.nest.stores
+    value = store.value
+    same = isinstance(value, Load) and value.node is direct.get(store.node)
+    return same and value.offset == store.offset
+
+
+# --------------------------------------------------------------------- what goes in place
+
+
+def _direct(
+    kernels: Sequence[KernelUnit], carry: Mapping[Node, Node], apart: frozenset[Node]
+) -> dict[Node, Node]:
+    """The carried values that their own kernel can store over the old ones."""
+    chosen = {value: home for value, home in carry.items() if value not in apart}
+    while True:
+        bad = _conflict(kernels, chosen)
+        if bad is None:
+            return chosen
+        del chosen[bad]
+
+
+def _conflict(kernels: Sequence[KernelUnit], chosen: Mapping[Node, Node]) -> Node | None:
+    """A value whose storing in place would be seen too early by somebody."""
+    writers: dict[Node, list[KernelUnit]] = {}
+    for kernel in kernels:
+        for node in kernel.writes:
+            writers.setdefault(node, []).append(kernel)
+    late = {id(k) for value in chosen for k in writers.get(value, ())}
+    for value, home in chosen.items():
+        own = writers.get(value)
+        if own is None or any(node not in chosen for k in own for node in k.writes):
+            return value
+        for kernel in kernels:
+            mine = kernel in own
+            if value in kernel.reads and not mine:
+                return value
+            if home in kernel.reads and id(kernel) in late and not mine:
+                return value
+        if not all(_keeps_place(k, value, home) for k in own):
+            return value
+    return None
+
+
+def _keeps_place(kernel: KernelUnit, value: Node, home: Node) -> bool:
+    """Whether a kernel reads the old value only at the element that it is about to store."""
+    if isinstance(kernel, ScatterKernel):
+        return home not in kernel.reads
+    if isinstance(kernel, ProductKernel) and home in (kernel.a.base, kernel.b.base):
+        return False
+    here = next(s.offset for s in kernel.nest.stores if s.node is value)
+    return all(load.offset == here for load in kernel.nest.loads if load.node is home)
+
+
+# ------------------------------------------------------------------------------------ tasks
+
+
+def task_count(nest: Nest, unit: int) -> int:
+    """How many tasks a loop nest is cut into along its first variable, in steps of `unit`."""
+    if not nest.variables:
+        return 1
+    units = -(-nest.variables[0].extent // unit)
+    return max(1, min(units, MOST_TASKS, int(work(nest) // TASK)))
+
+
+def work(nest: Nest) -> float:
+    """Flops and memory accesses of a whole nest."""
+    total = float(nest.points * len(nest.stores))
+    for expr in walk([store.value for store in nest.stores]):
+        total += _own_work(expr) * _times(expr)
+    return total
+
+
+def flops(nest: Nest) -> float:
+    """Floating-point operations of a whole nest."""
+    parts = walk([store.value for store in nest.stores])
+    return sum(e.op.flops * _times(e) for e in parts if isinstance(e, Apply))
+
+
+def _own_work(expr: Expr) -> float:
+    if isinstance(expr, Apply):
+        return max(1.0, expr.op.flops)
+    return 1.0 if isinstance(expr, Load) else 0.0
+
+
+def _times(expr: Expr) -> int:
+    count = 1
+    for variable in expr.variables:
+        count *= variable.extent
+    return count

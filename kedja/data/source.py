@@ -1,0 +1,86 @@
+"""What the command line calls DATA: a name, a folder or a file, recognised and read.
+
+Not here: the readers (`digits.py`, `mnist.py`, `table.py`). Next: `kedja/io/atomic.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from kedja.data import digits, mnist, table
+from kedja.data.dataset import Dataset
+from kedja.data.suggest import did_you_mean
+from kedja.ground.errors import UsageError
+
+NAMES = ("digits", "mnist")
+TABLE_SUFFIXES = (".csv", ".tsv")
+
+_ANY = (
+    "give digits, mnist, a folder with the four IDX files of MNIST, "
+    f"or a table ({' or '.join(TABLE_SUFFIXES)})"
+)
+
+
+def load(
+    data: str,
+    *,
+    target: str | None = None,
+    seed: int = 0,
+    progress: mnist.Progress | None = None,
+) -> Dataset:
+    """Read the data set that `data` means.
+
+    `digits` is bundled with scikit-learn; `mnist` comes from the cache, or from the network if
+    it is not there (no other data does), `progress` being told of each chunk; a folder holds
+    MNIST's IDX files; a file is a table, of which `target` names the column to predict (None: the
+    last) and `seed` draws the rows to test on. A name wins over a file of that name: write
+    `./digits` for the file.
+
+    Raises UsageError where nothing of that name or kind is found, or where pictures are given a
+    target; DataError where the content cannot be read.
+    """
+    if data not in NAMES and _is_table(data):
+        return table.load(data, target=target, seed=seed)
+    read = _picture_reader(data, progress)
+    if target is not None:
+        what = f"there is no column {target!r}: {data} holds pictures, which have labels"
+        raise UsageError(what, fix="leave the target out")
+    return read()
+
+
+def _picture_reader(data: str, progress: mnist.Progress | None) -> Callable[[], Dataset]:
+    """What will read the pictures that `data` names; UsageError where it names none."""
+    if data == "digits":
+        return digits.load
+    if data == "mnist":
+        return lambda: mnist.load(progress)
+    if os.path.isdir(data) and mnist.has_files(data):
+        return lambda: mnist.from_folder(data)
+    raise _unknown(data)
+
+
+def _is_table(path: str) -> bool:
+    return path.lower().endswith(TABLE_SUFFIXES) and os.path.isfile(path)
+
+
+def _unknown(data: str) -> UsageError:
+    """Why `data` cannot be read, with what comes close to it."""
+    if os.path.isdir(data):
+        what = "the folder holds no IDX files (train-images-idx3-ubyte and its three companions)"
+        tables = [path for path in _entries(data) if _is_table(path)]
+        fix = f"give one of its tables: {', '.join(tables[:3])}" if tables else _ANY
+        return UsageError(what, where=data, fix=fix)
+    if os.path.exists(data):
+        return UsageError("this kind of file is not recognised", where=data, fix=_ANY)
+    what = f"there is no data set, folder or file {data!r}"
+    known = [*NAMES, *_entries(os.path.dirname(data))]
+    return UsageError(what, fix=did_you_mean(data, known, otherwise=_ANY))
+
+
+def _entries(folder: str) -> list[str]:
+    """What stands in a folder (empty: the current one), as paths in the user's way of writing."""
+    try:
+        return sorted(os.path.join(folder, name) for name in os.listdir(folder or "."))
+    except OSError:
+        return []  # A folder that cannot be listed offers nothing to suggest.

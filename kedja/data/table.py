@@ -1,0 +1,259 @@
+"""CSV files as data sets: what each column is, which one is the target, which are of no use.
+
+Not here: reading the text (`csvfile.py`), turning columns into features (`prepare.py`).
+Next: `source.py`.
+
+| a column is | if                                                   | it becomes               |
+|-------------|------------------------------------------------------|--------------------------|
+| numeric     | all its cells are numbers or missing                 | one standardised feature |
+| an error    | 95 % of its cells are numbers, or all but one        | DataError with the line  |
+| categorical | else, with at most `MAX_CATEGORIES` different texts  | a feature for each text  |
+| left out    | it is constant, empty, numbers the rows, or has more | a note                   |
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kedja.data import csvfile, prepare
+from kedja.data.csvfile import Cells
+from kedja.data.dataset import Dataset, Split, divide
+from kedja.data.prepare import Categorical, Column, Numeric, RawColumn, TablePreparation, Target
+from kedja.data.suggest import did_you_mean
+from kedja.ground.errors import DataError, UsageError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MAX_CATEGORIES = 100
+# A whole-number target with at most so many values, each seen twice on average, names classes.
+MAX_NUMBER_CLASSES = 20
+MAX_TEXT_CLASSES = 1000
+NUMERIC_SHARE = 0.95
+# One feature per category can make a small file large.
+MAX_INPUT_BYTES = 4 * 1024**3
+
+# Texts that are all different are kept as categories only in tables smaller than this.
+_FEW_ROWS = 20
+
+# Whole numbers that are all different number the rows if the column is called like one of these.
+_ID_NAME = re.compile(
+    r"(?:^|[_.\s-])(?:id|index|idx|uuid|row|nr|key)$|^(?:unnamed: |column )\d+$|[a-z]I[dD]$",
+)
+
+
+def load(path: str | os.PathLike[str], *, target: str | None = None, seed: int = 0) -> Dataset:
+    """Read a CSV file as a data set that predicts the column `target` (the last, if None).
+
+    The task is classification if the target holds texts or few whole numbers, else regression.
+    Rows without a target are left out; a fifth of the others, drawn by `seed`, is for testing.
+    Missing values are allowed everywhere else. Raises DataError, with the line where there is
+    one, for files that cannot be read as such a table, and UsageError for an unknown target.
+    """
+    cells = csvfile.read(path)
+    name = _target_name(cells, target)
+    columns = {column: _typed(cells, column) for column in cells.columns}
+    rows = np.flatnonzero(~_missing(columns[name]))
+    with _located(cells.where):
+        columns = {column: _take(raw, rows) for column, raw in columns.items()}
+        classes, answers = _answers(name, columns.pop(name))
+        train, test = divide(len(rows), seed, answers if classes else None)
+        kept, notes = _choose(columns)
+        fitted = tuple(_fit(column, _take(raw, train)) for column, raw in kept.items())
+        _check_size(fitted, len(rows))
+    if classes:
+        goal = Target(name, classes)
+        targets = answers
+    else:
+        goal = prepare.fit_number_target(name, answers[train])
+        targets = goal.encode(answers)
+    preparation = TablePreparation(fitted, goal)
+    inputs = preparation.encode(kept)
+    notes += [*_target_notes(name, len(cells) - len(rows)), *_missing_notes(fitted, kept)]
+    return Dataset(
+        Path(path).stem,
+        Split(inputs[train], targets[train]),
+        Split(inputs[test], targets[test]),
+        preparation,
+        tuple(notes),
+    )
+
+
+def read_inputs(path: str | os.PathLike[str], preparation: TablePreparation) -> Array:
+    """Read the rows of a CSV file as inputs for a trained network: float32 (N, F).
+
+    Columns that the network was not trained on, the target among them, are ignored. Raises
+    DataError, naming file and column, for a missing column, and with the line for text where a
+    number is expected.
+    """
+    cells = csvfile.read(path)
+    raw = {
+        column.name: _like(cells, column)
+        for column in preparation.columns
+        if column.name in cells.columns
+    }
+    with _located(cells.where):
+        return preparation.encode(raw)
+
+
+@contextmanager
+def _located(where: str) -> Iterator[None]:
+    """Add the file to data errors that do not know it."""
+    try:
+        yield
+    except DataError as error:
+        if error.where is not None:
+            raise
+        raise DataError(error.what, where=where, fix=error.fix) from error
+
+
+def _target_name(cells: Cells, target: str | None) -> str:
+    names = list(cells.columns)
+    if target is None:
+        return names[-1]
+    if target not in cells.columns:
+        fix = did_you_mean(target, names)
+        raise UsageError(f"there is no column {target!r}", where=cells.where, fix=fix)
+    return target
+
+
+def _typed(cells: Cells, name: str) -> RawColumn:
+    """A column as numbers if it is one of numbers, else as texts."""
+    found = csvfile.numbers(cells, name)
+    if not found.bad:
+        return found.values
+    good = int((~np.isnan(found.values)).sum())
+    slips = len(found.bad)
+    if good >= NUMERIC_SHARE * (good + slips) or (slips == 1 and good > 1):
+        csvfile.refuse_bad_number(cells, name, found.bad)
+    return csvfile.texts(cells, name)
+
+
+def _like(cells: Cells, column: Column) -> RawColumn:
+    """A column of new rows, of the type that it had in training."""
+    if isinstance(column, Categorical):
+        return csvfile.texts(cells, column.name)
+    found = csvfile.numbers(cells, column.name)
+    if found.bad:
+        csvfile.refuse_bad_number(cells, column.name, found.bad)
+    return found.values
+
+
+def _missing(column: RawColumn) -> Array:
+    """Which values are missing: bool (N,)."""
+    if isinstance(column, np.ndarray):
+        return np.isnan(column)
+    return np.array([text is None for text in column])
+
+
+def _distinct(column: RawColumn) -> list[Any]:
+    """The different values of a column that lacks none, sorted."""
+    if isinstance(column, np.ndarray):
+        return np.unique(column).tolist()  # type: ignore[no-any-return]
+    return sorted(set(column))  # type: ignore[arg-type]
+
+
+def _take(column: RawColumn, rows: Array) -> RawColumn:
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    return [column[row] for row in rows.tolist()]
+
+
+def _answers(name: str, column: RawColumn) -> tuple[tuple[str, ...], Array]:
+    """The classes and each row's class number, int64; or no classes and each row's number."""
+    if not len(column):
+        fix = "choose another target"
+        raise DataError(f"the target column {name!r} is empty", fix=fix)
+    if isinstance(column, np.ndarray) and not _are_classes(column):
+        return (), column
+    values = _distinct(column)
+    if len(values) == 1 < len(column):
+        what = f"every row has the same target, {name} = {values[0]}"
+        raise DataError(what, fix="choose another target")
+    if len(values) > MAX_TEXT_CLASSES:
+        what = f"the target column {name!r} has {len(values):,} different texts"
+        raise DataError(what, fix=f"choose a target with at most {MAX_TEXT_CLASSES:,} classes")
+    codes = {value: code for code, value in enumerate(values)}
+    classes = tuple(v if isinstance(v, str) else f"{v:.0f}" for v in values)
+    return classes, np.array([codes[value] for value in column], np.int64)
+
+
+def _are_classes(values: Array) -> bool:
+    """Whether a number target names classes: it is constant, or few whole numbers, repeated."""
+    distinct = np.unique(values)
+    if len(distinct) == 1:
+        return True
+    few = len(distinct) <= min(MAX_NUMBER_CLASSES, max(2, len(values) // 2))
+    return few and bool((distinct == np.rint(distinct)).all())
+
+
+def _choose(columns: dict[str, RawColumn]) -> tuple[dict[str, RawColumn], list[str]]:
+    """The columns worth learning from, and a note for each of the others."""
+    reasons = {name: _useless(name, column) for name, column in columns.items()}
+    kept = {name: column for name, column in columns.items() if reasons[name] is None}
+    notes = [f"column {name!r} is left out: {why}" for name, why in reasons.items() if why]
+    if not kept:
+        what = "; ".join(["no column is left to learn from", *notes])
+        raise DataError(what, fix="give a table with columns besides the target")
+    return kept, notes
+
+
+def _useless(name: str, column: RawColumn) -> str | None:
+    """Why a column cannot help to predict, if it cannot."""
+    missing = _missing(column)
+    known = _take(column, np.flatnonzero(~missing))
+    distinct = len(_distinct(known))
+    rows = len(column)
+    if distinct == 0:
+        return "it has no values"
+    if distinct == 1 and not missing.any():
+        return "every row has the same value"
+    if isinstance(known, np.ndarray):
+        whole = bool((known == np.rint(known)).all())
+        return "it numbers the rows" if whole and distinct == rows and _is_id(name) else None
+    if distinct > MAX_CATEGORIES:
+        return f"it has {distinct:,} different texts, more than {MAX_CATEGORIES}"
+    return "every row has its own text" if distinct == rows >= _FEW_ROWS else None
+
+
+def _is_id(name: str) -> bool:
+    return bool(_ID_NAME.search(name) or _ID_NAME.search(name.lower()))
+
+
+def _fit(name: str, train: RawColumn) -> Column:
+    if isinstance(train, np.ndarray):
+        return prepare.fit_numeric(name, train)
+    return prepare.fit_categorical(name, train)
+
+
+def _check_size(columns: Sequence[Column], rows: int) -> None:
+    features = sum(len(column.features) for column in columns)
+    if 4 * rows * features > MAX_INPUT_BYTES:
+        what = f"{rows:,} rows of {features:,} features do not fit into {MAX_INPUT_BYTES:,} bytes"
+        raise DataError(what, fix="leave columns of text out, or give a sample of the rows")
+
+
+def _target_notes(name: str, absent: int) -> list[str]:
+    return [f"{absent:,} rows are left out: their {name!r} is missing"] if absent else []
+
+
+def _missing_notes(columns: Sequence[Column], raw: dict[str, RawColumn]) -> list[str]:
+    counts = ((column, int(_missing(raw[column.name]).sum())) for column in columns)
+    return [
+        f"column {column.name!r}: {count:,} missing values, {_filling(column)}"
+        for column, count in counts
+        if count
+    ]
+
+
+def _filling(column: Column) -> str:
+    if isinstance(column, Numeric):
+        mark = ", and marked in a feature of their own" if column.indicator else ""
+        return f"filled with the training rows' median, {column.median:.6g}{mark}"
+    return f"counted as {prepare.OTHER!r}"

@@ -1,0 +1,173 @@
+"""A derivative as a formula, and the modules through which it comes about.
+
+Not here: values and gradients in numbers (`explanation.py`). Next: `explain.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kedja.autodiff import reverse
+from kedja.front import tables
+from kedja.front.named import Subject, chosen, step_names
+from kedja.front.tensor import Tensor, from_node
+from kedja.ground.dtypes import is_float
+from kedja.ground.errors import GradientError
+from kedja.ir.formula import formula, step, written
+from kedja.ir.graph import Node, full, rebuild, variable, zeros_like
+from kedja.ir.op import ByExpansion, Leaf, NoDerivative, Pointwise
+from kedja.ir.show import preformatted
+
+LONGEST = 160  # characters of a local derivative; longer ones are those of composites
+
+
+@dataclass(frozen=True)
+class Module:
+    """One step: its short name, its formula in the names of its inputs, its local derivatives.
+
+    `partials` maps the name of each input to the derivative by it. Where an op is not elementwise,
+    the text says what becomes of the gradient g that arrives: `g @ w.T`.
+    """
+
+    name: str
+    formula: str
+    partials: dict[str, str]
+    elementwise: bool = True
+
+    def texts(self) -> list[str]:
+        """Each local derivative as an equation."""
+        if self.elementwise:
+            return [f"d{self.name}/d{each} = {text}" for each, text in self.partials.items()]
+        return [f"{each} gets {text}" for each, text in self.partials.items()]
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """What `kj.derive` found.
+
+    `value` is the formula of the function, `formulas` its derivative by each variable, `where`
+    the parts that long formulas use by name, `modules` the steps with their local derivatives,
+    and `gradients` the derivatives as tensors, which can be differentiated and evaluated again.
+    """
+
+    value: str
+    formulas: dict[str, str]
+    where: list[tuple[str, str]]
+    modules: list[Module]
+    gradients: dict[str, Tensor]
+
+    @property
+    def formula(self) -> str:
+        """The derivative; with several variables, one line for each."""
+        if len(self.formulas) == 1:
+            return next(iter(self.formulas.values()))
+        return "\n".join(f"df/d{name} = {text}" for name, text in self.formulas.items())
+
+    def __str__(self) -> str:
+        lines = [f"f = {self.value}"]
+        lines += [f"df/d{name} = {text}" for name, text in self.formulas.items()]
+        lines += [f"  where {name} = {text}" for name, text in self.where]
+        return "\n".join([*lines, "", tables.plain(*self._table()), *self._legend()])
+
+    def _legend(self) -> list[str]:
+        if all(module.elementwise or not module.partials for module in self.modules):
+            return []
+        return ["(g is the gradient that arrives at the module)"]
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        rows = [[m.name, m.formula, ", ".join(m.texts())] for m in self.modules]
+        return ["module", "formula", "local derivative"], rows
+
+    def data(self) -> dict[str, Any]:
+        """The derivation as plain dicts and lists."""
+        return {
+            "value": self.value,
+            "derivatives": dict(self.formulas),
+            "where": dict(self.where),
+            "modules": [
+                {"name": m.name, "formula": m.formula, "partials": m.partials}
+                for m in self.modules
+            ],
+        }
+
+    def json(self) -> str:
+        """The derivation as JSON."""
+        return json.dumps(self.data())
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        head = str(self).split("\n\n")[0]
+        html = preformatted(head) + tables.html(*self._table()) + "".join(self._legend())
+        return {"text/plain": str(self), "text/html": html}
+
+
+def derivation(subject: Subject, wrt: Any) -> Derivation:
+    """The derivative of a scalar output by the chosen variables."""
+    output = subject.output()
+    if output.shape != () or not is_float(output.dtype):
+        raise GradientError(
+            f"a derivative of {output.type}, which is not a float scalar",
+            fix="reduce it with sum or mean first",
+        )
+    variables = chosen(subject, wrt)
+    found = reverse.gradient(output, list(variables.values()))
+    pairs = zip(variables.values(), found, strict=True)
+    gradients = [zeros_like(node) if g is None else g for node, g in pairs]
+    value = written([output], subject.names)
+    texts = written(gradients, subject.names, simplify=True)
+    return Derivation(
+        value.formulas[0],
+        dict(zip(variables, texts.formulas, strict=True)),
+        texts.where,
+        modules(subject),
+        {name: from_node(g) for name, g in zip(variables, gradients, strict=True)},
+    )
+
+
+def modules(subject: Subject) -> list[Module]:
+    """Every step on the way forward with its local derivatives."""
+    names = step_names(subject)
+    return [
+        module(node, names)
+        for node in subject.order
+        if node in names and not isinstance(node.op.lowering, Leaf)
+    ]
+
+
+def module(node: Node, names: Mapping[Node, str]) -> Module:
+    """One step in the names of its inputs."""
+    elementwise = is_elementwise(node)
+    return Module(names[node], step(node, names), local_partials(node, names), elementwise)
+
+
+def is_elementwise(node: Node) -> bool:
+    """Whether each element of the output depends on the inputs' elements at its place alone."""
+    if isinstance(node.op.lowering, Pointwise):
+        return True
+    along_axes = {"axes", "axis"} & set(node.attrs)
+    same = all(each.shape == node.shape for each in node.inputs)
+    return isinstance(node.op.lowering, ByExpansion) and same and not along_axes
+
+
+def local_partials(node: Node, names: Mapping[Node, str]) -> dict[str, str]:
+    """The derivative of one step by each of its inputs, as formulas in the inputs' names.
+
+    Steps that are not elementwise give what becomes of a gradient g.
+    """
+    if isinstance(node.op.derivative, NoDerivative) or not is_float(node.dtype):
+        return {}
+    moved = {each: variable(names[each], each.type) for each in node.inputs if each in names}
+    copy = rebuild(node, [moved.get(each, each) for each in node.inputs])
+    g = full(1, node.shape, node.dtype) if is_elementwise(node) else variable("g", node.type)
+    wanted = [each in moved and is_float(each.dtype) for each in node.inputs]
+    totals: dict[Node, Node] = {}
+    for each, found in zip(node.inputs, reverse.input_cotangents(copy, g, wanted), strict=True):
+        if found is not None:
+            totals[each] = totals[each] + found if each in totals else found
+    return {names[each]: _shortened(formula(total, simplify=True)) for each, total in totals.items()}
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else "as the parts of its formula"

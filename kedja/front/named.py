@@ -1,0 +1,295 @@
+"""What is to be shown, as nodes with names: a tensor, several, a function, a compiled function.
+
+A function is traced with inputs called as its arguments; a tensor's graph is taken as it is, its
+leaves called by their `name`, else by the variable that the user's line assigns them to.
+Next: `derivation.py` and `explanation.py`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kedja.front import tree
+from kedja.front.jit import Compiled
+from kedja.front.tensor import Tensor, as_tensor, from_node, from_value, marked
+from kedja.ground.dtypes import as_dtype, float64, is_float
+from kedja.ground.errors import GradientError, TracingError, UsageError
+from kedja.ir.formula import leaf_names, letters
+from kedja.ir.graph import Node, constant, substitute, topological, variable
+from kedja.ir.op import Type
+
+ARRAYS = (Tensor, np.ndarray, np.generic, bool, int, float)
+# `w = kj.tensor(...)` on one line, and nothing after the parenthesis
+ASSIGNED = re.compile(r"([A-Za-z_]\w*)\s*(?::[^=]+)?=\s*[\w.]*[tT]ensor\([^()]*(?:\([^()]*\)[^()]*)*\)$")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Output nodes, the names of their leaves, and the values of those that are inputs."""
+
+    outputs: list[Node]
+    names: dict[Node, str]
+    values: dict[Node, np.ndarray] = field(default_factory=dict)
+    inputs: tuple[Node, ...] = ()
+
+    @property
+    def order(self) -> list[Node]:
+        """Every node, inputs before users."""
+        return topological(self.outputs)
+
+    def output(self) -> Node:
+        """The one output; UsageError where there are several."""
+        if len(self.outputs) != 1:
+            raise UsageError(
+                f"{len(self.outputs)} results where one is explained", fix="give one of them"
+            )
+        return self.outputs[0]
+
+    def variables(self) -> list[Node]:
+        """The leaves that a derivative is taken for, unless told otherwise.
+
+        The inputs of a function; of a tensor the leaves that require a gradient, else those that
+        have a name, else all arrays.
+        """
+        if self.inputs:
+            return [node for node in self.inputs if is_float(node.dtype)]
+        leaves = [node for node in self.order if node in self.names and is_float(node.dtype)]
+        for kind in (lambda node: node in marked, lambda node: bool(node.attrs.get("name"))):
+            chosen = [node for node in leaves if kind(node)]
+            if chosen:
+                return chosen
+        return leaves
+
+
+def subject(
+    what: Any, at: Mapping[str, Any] | None = None, shapes: Mapping[str, Sequence[int]] | None = None
+) -> Subject:
+    """The nodes of a tensor, a node, a container of these, or a function.
+
+    `at` gives values by name: arguments of a function, or leaves of a tensor's graph. Arguments
+    of a function that `at` does not give are float64 inputs without a value, scalars unless
+    `shapes` says otherwise.
+    """
+    if isinstance(what, Compiled) and not at and not shapes and what._programs:
+        return _of_program(what)
+    if isinstance(what, Node):
+        return _of_nodes([what], at or {})
+    if callable(what) and not isinstance(what, Tensor) and not tree.paths(what)[0][0]:
+        return _of_function(what, at or {}, shapes or {})
+    leaves = tree.leaves(what)
+    if not leaves or not all(isinstance(leaf, (Tensor, Node)) for leaf in leaves):
+        raise UsageError(
+            f"cannot show an object of type {type(what).__name__}",
+            fix="give a tensor, a container of tensors, or a function of tensors",
+        )
+    return _of_nodes([_node(leaf) for leaf in leaves], at or {})
+
+
+def _node(leaf: Tensor | Node) -> Node:
+    if isinstance(leaf, Node):
+        return leaf
+    if leaf._freed:
+        raise GradientError(
+            "the history of this tensor was freed by backward()",
+            fix="look at it before backward(), or call backward(retain=True)",
+        )
+    return leaf.node
+
+
+# --------------------------------------------------------------------------------- tensors
+
+
+def _of_nodes(outputs: list[Node], at: Mapping[str, Any]) -> Subject:
+    names = _names_of_leaves(outputs)
+    if not at:
+        return Subject(outputs, names)
+    by_name = {name: node for node, name in names.items()}
+    _require_known(at, by_name)
+    replaced = {by_name[name]: _replacement(by_name[name], name, at[name]) for name in at}
+    moved = substitute(outputs, replaced)
+    kept = {replaced.get(node, node): name for node, name in names.items()}
+    return Subject(moved, kept, inputs=())
+
+
+def _names_of_leaves(outputs: Sequence[Node]) -> dict[Node, str]:
+    order = topological(outputs)
+    taken: set[str] = {str(node.attrs["name"]) for node in order if node.attrs.get("name")}
+    given: dict[Node, str] = {}
+    for node in order:
+        found = _assigned_name(node)
+        if found and found not in taken:
+            given[node] = found
+            taken.add(found)
+        elif node in marked and not node.attrs.get("name"):
+            given[node] = next(name for name in letters(taken))
+            taken.add(given[node])
+    return leaf_names(order, given)
+
+
+def _assigned_name(node: Node) -> str:
+    """The variable that the user's line assigns an array to, where the array has no name."""
+    if node.op.name != "constant" or node.attrs.get("name") or node.source is None:
+        return ""
+    match = ASSIGNED.match(node.source.text.split("#")[0].strip())
+    return match.group(1) if match else ""
+
+
+def _replacement(node: Node, name: str, value: Any) -> Node:
+    array = np.asarray(_array(value), node.dtype)
+    if array.shape != node.shape:
+        raise UsageError(f"{name} has shape {list(node.shape)}, not {list(array.shape)}")
+    return constant(array, name)
+
+
+# ------------------------------------------------------------------------------- functions
+
+
+def _of_function(
+    f: Callable[..., Any], at: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]
+) -> Subject:
+    parameters = _parameters(f)
+    _require_known({**at, **shapes}, parameters)
+    plain = all(isinstance(value, (bool, int, float)) for value in at.values())
+    names: dict[Node, str] = {}
+    values: dict[Node, np.ndarray] = {}
+    arguments: dict[str, Any] = {}
+    for name, has_default in parameters.items():
+        if name in at:
+            arguments[name] = _given(name, at[name], plain, names, values)
+        elif name in shapes or not has_default:
+            node = variable(name, Type(tuple(shapes.get(name, ())), float64))
+            names[node] = name
+            arguments[name] = from_node(node)
+    results = tree.leaves(_called(f, arguments))
+    outputs = [_result(leaf) for leaf in results]
+    inputs = tuple(names)
+    return Subject(outputs, leaf_names(topological(outputs), names), values, inputs)
+
+
+def _parameters(f: Callable[..., Any]) -> dict[str, bool]:
+    """The arguments' names, and whether each has a default."""
+    try:
+        found = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        found = None
+    wrong = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    if found is None or any(each.kind in wrong for each in found):
+        raise UsageError(
+            "the arguments of this function have no names",
+            fix="wrap it: lambda x, y: f(x, y)",
+        )
+    return {each.name: each.default is not inspect.Parameter.empty for each in found}
+
+
+def _called(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """f with arguments by position where they must be, by name elsewhere."""
+    kinds = inspect.signature(f).parameters
+    first = [name for name in arguments if kinds[name].kind is inspect.Parameter.POSITIONAL_ONLY]
+    rest = {name: value for name, value in arguments.items() if name not in first}
+    return f(*(arguments[name] for name in first), **rest)
+
+
+def _given(
+    name: str,
+    value: Any,
+    plain: bool,
+    names: dict[Node, str],
+    values: dict[Node, np.ndarray],
+) -> Any:
+    """The argument with an input in place of each array; numbers alone count as float64."""
+    leaves, structure = tree.flatten(value)
+    filled = []
+    for (path, _), leaf in zip(tree.paths(value), leaves, strict=True):
+        if not isinstance(leaf, ARRAYS):
+            filled.append(leaf)
+            continue
+        array = np.asarray(leaf, np.float64) if plain else _array(leaf)
+        label = f"{name}.{path}" if path else name
+        node = variable(label, Type(array.shape, as_dtype(array.dtype)))
+        names[node], values[node] = label, array
+        filled.append(from_node(node))
+    return tree.unflatten(structure, filled)
+
+
+def _array(value: Any) -> np.ndarray:
+    return as_tensor(value).numpy()
+
+
+def _result(leaf: Any) -> Node:
+    if not isinstance(leaf, ARRAYS):
+        raise TracingError(
+            f"the function returned {type(leaf).__name__}", fix="return tensors, in containers"
+        )
+    return (as_tensor(leaf) if isinstance(leaf, Tensor) else from_value(np.asarray(leaf))).node
+
+
+def _of_program(compiled: Compiled) -> Subject:
+    """The graph of the latest trace of a compiled function."""
+    traced = list(compiled._programs.values())[-1][0]
+    return Subject(traced.outputs, leaf_names(topological(traced.outputs)), {}, tuple(traced.inputs))
+
+
+# ---------------------------------------------------------------------------------- choice
+
+
+def chosen(subject: Subject, wrt: Any) -> dict[str, Node]:
+    """The leaves that `wrt` names: None, a name, a tensor, or several. A name such as `model`
+    stands for all leaves below it."""
+    if wrt is None:
+        return {subject.names[node]: node for node in subject.variables()}
+    found: dict[str, Node] = {}
+    for each in [wrt] if isinstance(wrt, (str, Tensor, Node)) else list(wrt):
+        for node in _matching(subject, each):
+            if not is_float(node.dtype):
+                raise GradientError(
+                    f"a derivative with respect to {subject.names[node]}, which is {node.type}",
+                    fix="differentiate with respect to floats",
+                )
+            found[subject.names[node]] = node
+    return found
+
+
+def _matching(subject: Subject, wanted: Any) -> list[Node]:
+    known = {**subject.names, **{node: subject.names[node] for node in subject.inputs}}
+    if isinstance(wanted, (Tensor, Node)):
+        node = wanted if isinstance(wanted, Node) else wanted.node
+        matches = [node] if node in known else []
+        label = "this tensor"
+    else:
+        matches = [n for n, name in known.items() if name == wanted or name.startswith(f"{wanted}.")]
+        label = f"{wanted!r}"
+    if not matches:
+        names = ", ".join(dict.fromkeys(known.values())) or "none"
+        raise UsageError(f"there is no variable {label}", fix=f"the variables are: {names}")
+    return matches
+
+
+def _require_known(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in known:
+            names = ", ".join(known) or "none"
+            raise UsageError(f"there is no variable {name!r}", fix=f"the variables are: {names}")
+
+
+def step_names(subject: Subject) -> dict[Node, str]:
+    """Short names of all nodes: leaves by their own, the rest a, b, c …, the output f."""
+    names = dict(subject.names)
+    free = letters(names.values())
+    final = subject.outputs[0] if len(subject.outputs) == 1 else None
+    for node in subject.order:
+        if node in names or (_is_written_out(node) and node is not final):
+            continue
+        is_final = node is final and "f" not in names.values()
+        names[node] = "f" if is_final else next(free)
+    return names
+
+
+def _is_written_out(node: Node) -> bool:
+    """Numbers and short unnamed arrays stand in the formulas; they get no name of their own."""
+    return node.op.name in ("full", "constant")

@@ -1,0 +1,1 @@
+"""Files: weights, pictures, downloads, and writing that never loses the old file."""

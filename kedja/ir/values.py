@@ -1,0 +1,113 @@
+"""Numbers and arrays as short text, and any attribute as JSON. Used by all that prints graphs.
+
+Not here: formulas (`formula.py`) and whole graphs (`show.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DIGITS = 6  # significant digits of a value that is shown to a person
+SHORT = 4  # arrays of at most so many elements are shown in full
+LISTED = 64  # arrays of at most so many elements are listed in JSON
+
+
+def exact(value: Any) -> str:
+    """The shortest text that names a scalar exactly; whole floats without their `.0`.
+
+    >>> exact(1.0), exact(np.float32(0.1)), exact(-2), exact(True)
+    ('1', '0.1', '-2', 'True')
+    """
+    if isinstance(value, np.generic):
+        value = value.item() if value.dtype.kind != "f" else float(str(value))
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return repr(value)
+
+
+def rounded(value: Any) -> str:
+    """A scalar to six significant digits.
+
+    >>> rounded(2.718281828), rounded(1.0), rounded(float("nan"))
+    ('2.71828', '1', 'nan')
+    """
+    if isinstance(value, (bool, np.bool_, int, np.integer)):
+        return str(value)
+    text = f"{float(value):.{DIGITS}g}"
+    return "0" if text == "-0" else text
+
+
+def summary(array: np.ndarray) -> str:
+    """An array in a few words: its elements where they are few, else least, mean and largest.
+
+    >>> summary(np.array([0.5, -1.0]))
+    '[0.5, -1]'
+    >>> summary(np.arange(100.0))
+    'min 0, mean 49.5, max 99'
+    """
+    if array.ndim == 0:
+        return rounded(array[()])
+    if array.size == 0:
+        return "no elements"
+    if array.ndim == 1 and array.size <= SHORT:
+        return f"[{', '.join(rounded(each) for each in array)}]"
+    if array.dtype.kind == "b":
+        return f"{int(array.sum())} of {array.size} true"
+    least, mean, largest = _statistics(array)
+    return f"min {rounded(least)}, mean {rounded(mean)}, max {rounded(largest)}{_holes(array)}"
+
+
+def _statistics(array: np.ndarray) -> tuple[float, float, float]:
+    """Least, mean and largest; the NaN elements are left out unless there is nothing else."""
+    with np.errstate(all="ignore"):
+        wide = array.astype(np.float64).ravel()
+        known = wide[~np.isnan(wide)]
+        used = known if known.size else wide
+        return float(used.min()), float(used.mean()), float(used.max())
+
+
+def _holes(array: np.ndarray) -> str:
+    """How many elements are NaN, where there are any."""
+    count = int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
+    return f", {count} nan" if count else ""
+
+
+def jsonable(value: Any) -> Any:
+    """The same as JSON can hold it: NaN and infinity become null, large arrays a summary.
+
+    >>> jsonable({"a": np.float64("nan"), "b": (1, np.int64(2))})
+    {'a': None, 'b': [1, 2]}
+    """
+    if isinstance(value, np.ndarray):
+        return _array(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, np.dtype):
+        return value.name
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(each) for each in value]
+    return str(value) if isinstance(value, Path) else repr(value)
+
+
+def _array(array: np.ndarray) -> Any:
+    if array.size <= LISTED:
+        return jsonable(array.tolist())
+    least, mean, largest = _statistics(array)
+    return {
+        "shape": list(array.shape),
+        "dtype": array.dtype.name,
+        "min": jsonable(least),
+        "mean": jsonable(mean),
+        "max": jsonable(largest),
+    }

@@ -1,0 +1,124 @@
+"""What the fields of a module hold, taken apart into arrays and modules on one side and all else.
+
+Arrays (tensors, NumPy arrays) and modules, also inside lists, tuples and dicts, are children.
+Everything else (numbers, texts, functions, None) is static: part of the structure, compared by
+value and type, functions by identity. Not here: the module itself. Next: `module.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kedja.front.tensor import Tensor
+from kedja.ground.errors import UsageError
+
+ARRAYS = (Tensor, np.ndarray)
+
+
+@dataclass(frozen=True)
+class Child:
+    """The place of an array or of a module."""
+
+
+@dataclass(frozen=True)
+class Static:
+    """A value of the structure itself; 1, 1.0 and True are three different ones."""
+
+    kind: type
+    value: Any
+
+
+@dataclass(frozen=True)
+class Container:
+    """A list, tuple, named tuple or dict, and what stands at its places."""
+
+    kind: type
+    keys: tuple[Any, ...]
+    items: tuple[Place, ...]
+
+
+Place = Child | Static | Container
+CHILD = Child()
+
+
+class Split(NamedTuple):
+    """The children of some fields with their dotted names, and the structure without them."""
+
+    names: tuple[str, ...]
+    children: tuple[Any, ...]
+    static: Container
+
+
+def split(
+    fields: Iterable[tuple[str, Any]], modules: type | tuple[type, ...], inline: str = ""
+) -> Split:
+    """Take fields (name and value) apart; `modules` are the classes that count as children.
+
+    What the field `inline` contains is named without that field: `0` instead of `layers.0`.
+    Raises UsageError for a value that is neither a child nor hashable.
+    """
+    found: list[tuple[str, Any]] = []
+    kinds = (*ARRAYS, modules)
+    pairs = list(fields)
+    items = tuple(
+        _split(value, "" if name == inline else name, kinds, found) for name, value in pairs
+    )
+    names, children = zip(*found, strict=True) if found else ((), ())
+    return Split(names, children, Container(dict, tuple(name for name, _ in pairs), items))
+
+
+def _split(value: Any, name: str, kinds: tuple[Any, ...], found: list[tuple[str, Any]]) -> Place:
+    if isinstance(value, kinds):
+        found.append((name, value))
+        return CHILD
+    pairs = _entries(value)
+    if pairs is None:
+        return Static(type(value), _hashable(value, name))
+    start = f"{name}." if name else ""
+    items = tuple(_split(each, f"{start}{key}", kinds, found) for key, each in pairs)
+    return Container(type(value), tuple(key for key, _ in pairs), items)
+
+
+def _entries(value: Any) -> list[tuple[Any, Any]] | None:
+    """Keys and values of a container; None for everything else."""
+    kind = type(value)
+    if kind is dict:
+        return [(key, value[key]) for key in sorted(value, key=str)]
+    if hasattr(kind, "_fields") and isinstance(value, tuple):
+        return list(zip(kind._fields, value, strict=True))
+    if kind in (list, tuple):
+        return list(enumerate(value))
+    return None
+
+
+def _hashable(value: Any, name: str) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        raise UsageError(
+            f"the field {name!r} of a module holds {type(value).__name__}, which is no array, no "
+            "module, no list, tuple or dict, and not hashable",
+            fix="keep it outside the module, or as a tuple",
+        ) from None
+    return value
+
+
+def join(static: Container, children: Iterable[Any]) -> dict[str, Any]:
+    """The fields again, with these children: the inverse of `split`."""
+    fields: dict[str, Any] = _join(static, iter(children))
+    return fields
+
+
+def _join(place: Place, children: Iterator[Any]) -> Any:
+    if isinstance(place, Child):
+        return next(children)
+    if isinstance(place, Static):
+        return place.value
+    items = [_join(each, children) for each in place.items]
+    if place.kind is dict:
+        return dict(zip(place.keys, items, strict=True))
+    return place.kind(*items) if hasattr(place.kind, "_fields") else place.kind(items)

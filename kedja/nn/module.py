@@ -1,0 +1,249 @@
+"""`Module`: a layer or a network, as a callable dataclass and a pytree.
+
+Not here: the layers (`linear.py`, `activations.py`), how fields are sorted into arrays and the
+rest (`fields.py`), training (`kedja/train`). Next: `containers.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import Any, ClassVar, Self, dataclass_transform
+
+import numpy as np
+
+from kedja.front import tree
+from kedja.front.tensor import Tensor, as_tensor
+from kedja.ground.dtypes import as_dtype, is_float
+from kedja.ground.errors import ShapeError, UsageError
+from kedja.ir.graph import provenance, scope
+from kedja.nn import fields
+
+_running: ContextVar[Module | None] = ContextVar("kedja_module", default=None)
+
+
+@dataclass_transform(eq_default=False)
+class Module:
+    """The base of layers and networks.
+
+    A subclass names its fields by annotation and defines `__call__`; it becomes a dataclass
+    unless it has an `__init__` of its own. Fields that hold arrays or modules (also in lists,
+    tuples and dicts) are what gradients, optimisers and checkpoints see; all other fields are
+    fixed. Modules are not changed after they are made: `replace` gives a changed copy.
+
+    >>> import kedja as kj
+    >>> class Line(Module):
+    ...     slope: kj.Tensor
+    ...     offset: kj.Tensor
+    ...     def __call__(self, x):
+    ...         return self.slope * x + self.offset
+    >>> line = Line(kj.tensor(2.0), kj.tensor(1.0))
+    >>> line(3.0).item()
+    7.0
+    >>> kj.grad(lambda model: model(3.0))(line).slope.item()
+    3.0
+    """
+
+    inline: ClassVar[str] = ""  # the field whose children are named without its own name
+    _made_by_dataclass: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in cls.__dict__:
+            cls._made_by_dataclass = False
+        if cls._made_by_dataclass:
+            dataclass(eq=False, repr=False)(cls)
+        if "__call__" in cls.__dict__:
+            cls.__call__ = _entering(cls.__call__)  # type: ignore[method-assign]
+        tree.register(cls, _take_apart, partial(_put_together, cls))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes."""
+        raise UsageError(f"{type(self).__name__} has no __call__", fix="define it in the class")
+
+    # ---------------------------------------------------------------- what is inside
+
+    def parameters(self) -> list[tuple[str, Tensor]]:
+        """Every array with its dotted path, as in `layers.0.weight`."""
+        return [(path, as_tensor(leaf)) for path, leaf in tree.paths(self)]
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers the arrays hold together."""
+        return sum(each.size for _, each in self.parameters())
+
+    def children(self) -> list[tuple[str, Module]]:
+        """The modules directly inside this one, with their names."""
+        parts = _take_apart(self)
+        pairs = zip(parts.names, parts.children, strict=True)
+        return [(name, child) for name, child in pairs if isinstance(child, Module)]
+
+    def modules(self) -> Iterator[tuple[str, Module]]:
+        """This module (whose path is empty) and all inside it, with dotted paths."""
+        yield "", self
+        for name, child in self.children():
+            for path, module in child.modules():
+                yield (f"{name}.{path}" if path else name), module
+
+    # ---------------------------------------------------------------- changed copies
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed.
+
+        Raises UsageError for a field that the module does not have.
+        """
+        for name in changes:
+            if name not in vars(self):
+                close = difflib.get_close_matches(name, vars(self), n=1)
+                raise UsageError(
+                    f"{type(self).__name__} has no field {name!r}",
+                    fix=f"did you mean {close[0]!r}?" if close else f"one of {list(vars(self))}",
+                )
+        copy = object.__new__(type(self))
+        vars(copy).update(vars(self) | changes)
+        return copy
+
+    def astype(self, dtype: Any) -> Self:
+        """A copy whose float arrays have another float dtype."""
+        kind = as_dtype(dtype)
+
+        def converted(leaf: Any) -> Tensor:
+            tensor = as_tensor(leaf)
+            return tensor.astype(kind) if is_float(tensor.dtype) else tensor
+
+        copy: Self = tree.map(converted, self)
+        return copy
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Every array by its dotted path; the names are those that PyTorch would give."""
+        return {path: each.numpy() for path, each in self.parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> Self:
+        """A copy with the arrays of a `state_dict` (NumPy's, kedja's or PyTorch's), in own dtypes.
+
+        Raises UsageError, listing what is missing, unexpected, or of another shape or kind.
+        """
+        mine = dict(self.parameters())
+        given = {name: np.asarray(value) for name, value in state.items()}
+        _require_fit(type(self).__name__, mine, given)
+        structure = tree.flatten(self)[1]
+        leaves = [Tensor(given[name].copy(), each.dtype) for name, each in mine.items()]
+        copy: Self = tree.unflatten(structure, leaves)
+        return copy
+
+    # ---------------------------------------------------------------- printing
+
+    def extra_repr(self) -> str:
+        """What stands in the brackets when the module is printed: its fields without modules."""
+        return ", ".join(text for name, value in vars(self).items() for text in _texts(name, value))
+
+    def __repr__(self) -> str:
+        head, inner = f"{type(self).__name__}(", self.children()
+        if not inner:
+            return f"{head}{self.extra_repr()})"
+        own = [self.extra_repr()] if self.extra_repr() else []
+        lines = own + [f"({name}): {child!r}" for name, child in inner]
+        body = "\n".join(lines).replace("\n", "\n  ")
+        return f"{head}\n  {body}\n)"
+
+
+# ------------------------------------------------------------------------------ as a pytree
+
+
+def _take_apart(module: Module) -> tree.Parts:
+    names, children, static = fields.split(vars(module).items(), Module, module.inline)
+    return tree.Parts(names, children, static)
+
+
+def _put_together(cls: type[Module], static: Any, children: Sequence[Any]) -> Module:
+    module = object.__new__(cls)
+    vars(module).update(fields.join(static, children))
+    return module
+
+
+def _require_fit(name: str, mine: Mapping[str, Tensor], given: Mapping[str, np.ndarray]) -> None:
+    lines = [f"missing: {each}" for each in mine if each not in given]
+    lines += [f"unexpected: {each}" for each in given if each not in mine]
+    for each in mine:
+        if each in given:
+            lines += _misfit(each, mine[each], given[each])
+    if lines:
+        raise UsageError(
+            "\n    ".join([f"these weights do not fit this {name}:", *lines]),
+            fix="make the module as it was made when the weights were saved",
+        )
+
+
+def _misfit(name: str, mine: Tensor, given: np.ndarray) -> list[str]:
+    if mine.shape != given.shape:
+        return [f"wrong shape: {name} is {list(mine.shape)} here, {list(given.shape)} there"]
+    if given.dtype.kind not in ("f" if is_float(mine.dtype) else "iub"):
+        return [f"wrong dtype: {name} is {mine.dtype.name} here, {given.dtype.name} there"]
+    return []
+
+
+# ------------------------------------------------------------------------------ as a layer
+
+
+def _entering(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The call of a layer, in which nodes and errors know the layer's name."""
+
+    @wraps(call)
+    def named(self: Module, *args: Any, **kwargs: Any) -> Any:
+        outer = _running.get()
+        if outer is self:  # super().__call__(…)
+            return call(self, *args, **kwargs)
+        token = _running.set(self)
+        try:
+            with _scope(outer, self):
+                return call(self, *args, **kwargs)
+        finally:
+            _running.reset(token)
+
+    return named
+
+
+def _scope(outer: Module | None, inner: Module) -> AbstractContextManager[None]:
+    """The scope of a layer: its path within the module that calls it, else its class.
+
+    An outermost network needs none: its layers have the names that its `state_dict` gives them.
+    """
+    if outer is not None:
+        return scope(_path(outer, inner))
+    return nullcontext() if inner.children() else scope(type(inner).__name__)
+
+
+def _path(outer: Module, inner: Module) -> str:
+    for modules in (outer.children(), outer.modules()):
+        for path, module in modules:
+            if module is inner:
+                return path
+    return type(inner).__name__
+
+
+def layer_error(module: Module, what: str, fix: str) -> ShapeError:
+    """The error of a layer whose input does not fit: with the user's line, its path and class."""
+    source, path = provenance()
+    kind = type(module).__name__
+    label = kind if path in ("", kind) else f"layer {path} ({kind})"
+    line = f"\n    {source.text}" if source is not None and source.text else ""
+    where = label if source is None else f"{source}, {label}"
+    return ShapeError(what + line, where=where, fix=fix)
+
+
+# ------------------------------------------------------------------------------ as text
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    """A field as text; nothing where it holds modules, which are printed on lines of their own."""
+    parts = fields.split([(name, value)], Module)
+    if any(isinstance(child, Module) for child in parts.children):
+        return []
+    if parts.children:
+        pairs = zip(parts.names, parts.children, strict=True)
+        return [f"{path}={as_tensor(array).node.type}" for path, array in pairs]
+    return [f"{name}={value.__name__ if callable(value) else repr(value)}"]

@@ -1,0 +1,52 @@
+"""Optimisers by name, as the command line asks for them. Next: `kedja/train`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import MISSING, fields
+from typing import Any
+
+from kedja.ground.errors import UsageError
+from kedja.optim.adam import Adam, AdamW
+from kedja.optim.base import Optimizer
+from kedja.optim.rmsprop import RMSprop
+from kedja.optim.sgd import SGD, GradientDescent
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "gradient_descent": GradientDescent,
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+}
+
+
+def optimizer(name: str, **options: Any) -> Optimizer:
+    """The optimiser of a name (`sgd`, `AdamW`, `gradient-descent`) with these options.
+
+    Raises UsageError for a name or an option that is not there, and for a missing `lr`.
+
+    >>> optimizer("adam", lr=0.01)
+    Adam(lr=0.01, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)
+    """
+    spelled = {each.replace("_", ""): each for each in OPTIMIZERS}
+    plain = name.lower().replace("_", "").replace("-", "")
+    if plain not in spelled:
+        raise _unknown("optimizer", name, OPTIMIZERS)
+    kind = OPTIMIZERS[spelled[plain]]
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    for option in options:
+        if option not in known:
+            raise _unknown(f"option of {spelled[plain]}", option, known)
+    for option, field in known.items():
+        if field.default is MISSING and option not in options:
+            raise UsageError(f"{spelled[plain]} needs {option}", fix=f"for instance {option}=0.1")
+    return kind(**options)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+    names = list(known)
+    close = difflib.get_close_matches(name.lower(), names)
+    fix = f"did you mean {' or '.join(close)}?" if close else f"one of: {', '.join(names)}"
+    return UsageError(f"unknown {what}: {name!r}", fix=fix)

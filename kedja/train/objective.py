@@ -1,0 +1,119 @@
+"""What is minimised: the loss of a network's predictions, and the checks before the first step.
+
+Not here: the loss functions (`kedja/nn`), the steps (`stepper.py`). Next: `stepper.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kedja.front import tree
+from kedja.front.tensor import Tensor, as_tensor, from_node
+from kedja.ground.dtypes import DType, float32, is_float, is_integer
+from kedja.ground.errors import DataError, DtypeError, ShapeError, UsageError
+from kedja.ir.graph import variable
+from kedja.ir.op import Type
+from kedja.train.examples import Array, Examples
+
+Function = Callable[..., Any]
+
+
+class Objective(NamedTuple):
+    """A loss and what comes before the network.
+
+    `loss(prediction, target)`, or `loss(model, x)` where there are no targets, is the mean over
+    the batch. `prepare` turns a raw batch into the network's input, inside the step.
+    """
+
+    loss: Function
+    prepare: Function | None = None
+
+    def predict(self, model: Any, x: Tensor) -> Tensor:
+        """The network's answer to a raw batch."""
+        if not callable(model):
+            raise UsageError(
+                f"the model ({type(model).__name__}) cannot be called",
+                fix="give a module, or leave y out and a loss of (model, x)",
+            )
+        return as_tensor(model(self._prepared(x)))
+
+    def of_batch(self, model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """The loss, a scalar, and the predictions that it is of (None without targets)."""
+        if "y" not in batch:
+            return as_tensor(self.loss(model, self._prepared(batch["x"]))), None
+        prediction = aligned(self.predict(model, batch["x"]), batch["y"])
+        return as_tensor(self.loss(prediction, batch["y"])), prediction
+
+    def _prepared(self, x: Tensor) -> Tensor:
+        return x if self.prepare is None else self.prepare(x)
+
+
+def aligned(prediction: Tensor, target: Tensor) -> Tensor:
+    """A prediction (N, 1) of numbers (N,) as (N,): subtracting them would make (N, N)."""
+    if prediction.shape == (*target.shape, 1):
+        return prediction.reshape(*target.shape)
+    return prediction
+
+
+def float_dtype(model: Any) -> DType:
+    """The dtype of a network's parameters: that of its first float array.
+
+    Raises UsageError where there is none: nothing could be trained.
+    """
+    for leaf in tree.leaves(model):
+        dtype = getattr(leaf, "dtype", float32)
+        if is_float(dtype):
+            return np.dtype(dtype)
+    raise UsageError(
+        f"the model ({type(model).__name__}) has no parameters",
+        fix="give a module with layers, or a tree of float arrays",
+    )
+
+
+def loss_type(objective: Objective, model: Any, given: Examples, batch: int) -> Type:
+    """The type of the loss, found without computing anything; errors name the layer.
+
+    Raises ShapeError or DtypeError where data, network and loss do not fit together, DataError
+    for labels that the network has no output for.
+    """
+    probes = {
+        name: from_node(variable(name, Type((batch, *array.shape[1:]), array.dtype)))
+        for name, array in given.trees.items()
+    }
+    loss, prediction = objective.of_batch(model, probes)
+    if prediction is not None and given.y is not None:
+        _require_rows(prediction, batch)
+        _require_labels(prediction, given.y)
+    if loss.shape != ():
+        raise ShapeError(
+            f"the loss has shape {list(loss.shape)}", fix="return the mean over the batch"
+        )
+    if not is_float(loss.dtype):
+        raise DtypeError(f"the loss has dtype {loss.dtype.name}", fix="return a float")
+    return loss.node.type
+
+
+def _require_rows(prediction: Tensor, batch: int) -> None:
+    if prediction.shape[:1] != (batch,):
+        raise ShapeError(
+            f"{batch} examples in a batch, but a prediction of shape {list(prediction.shape)}",
+            fix="the model keeps the first axis, one row for each example",
+        )
+
+
+def _require_labels(prediction: Tensor, y: Array) -> None:
+    """Class numbers must be those of the network's outputs."""
+    if not is_integer(y.dtype) or prediction.ndim != y.ndim + 1:
+        return
+    classes = prediction.shape[-1]
+    wrong = np.argwhere((y < 0) | (y >= classes))
+    if len(wrong):
+        place = tuple(int(i) for i in wrong[0])
+        raise DataError(
+            f"label {y[place]} at row {place[0]} of y is outside the network's {classes} "
+            f"outputs (0 to {classes - 1})",
+            fix="number the classes from 0, or give the network more outputs",
+        )

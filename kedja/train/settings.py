@@ -1,0 +1,107 @@
+"""The options of a training run, checked, and as the texts by which two runs are compared.
+
+Not here: what they do (`run.py`). Next: `run.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kedja import nn
+from kedja.ground.errors import UsageError
+from kedja.train.early_stopping import EarlyStopping
+from kedja.train.metrics import Metric, metrics
+from kedja.train.objective import Objective
+
+# What the words for a loss mean; any function (prediction, target) → scalar serves as well.
+LOSSES: dict[str, Callable[..., Any]] = {
+    "cross_entropy": nn.cross_entropy,
+    "binary_cross_entropy": nn.binary_cross_entropy,
+    "binary_cross_entropy_with_logits": nn.binary_cross_entropy_with_logits,
+    "nll_loss": nn.nll_loss,
+    "mse": nn.mse_loss,
+    "mse_loss": nn.mse_loss,
+}
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See `Trainer`, whose arguments these are."""
+
+    loss: str | Callable[..., Any]
+    optimizer: Any
+    batch_size: int = 64
+    metrics: Sequence[str | Callable[..., Any]] = ()
+    prepare: Callable[..., Any] | None = None
+    shuffle: bool = True
+    seed: int = 0
+    early_stopping: EarlyStopping | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+    checkpoint_seconds: float = 10.0
+    progress: bool | Callable[..., Any] = True
+    threads: int | None = None
+    callbacks: Sequence[Callable[..., Any]] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.loss, str) and self.loss not in LOSSES:
+            raise UsageError(f"unknown loss {self.loss!r}", fix=f"one of {', '.join(LOSSES)}")
+        for method in ("init", "update"):
+            if not callable(getattr(self.optimizer, method, None)):
+                raise UsageError(
+                    f"the optimizer is {self.optimizer!r}, which has no {method}()",
+                    fix="give one of kj.optim, for instance kj.optim.SGD(0.1)",
+                )
+        if self.batch_size < 1:
+            raise UsageError(f"batch_size is {self.batch_size}", fix="give 1 or more")
+        if not 0 <= self.seed < 2**64:
+            raise UsageError(f"seed is {self.seed}", fix="a whole number from 0 to 2**64 - 1")
+        if not self.checkpoint_seconds > 0:
+            raise UsageError(f"checkpoint_seconds is {self.checkpoint_seconds}", fix="more than 0")
+
+    @property
+    def objective(self) -> Objective:
+        """The loss and what comes before the network."""
+        loss = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
+        return Objective(loss, self.prepare)
+
+    @property
+    def measured(self) -> tuple[Metric, ...]:
+        """The metrics; where the loss takes probabilities, one above 1/2 counts as yes."""
+        return metrics(self.metrics, probabilities=self.objective.loss is nn.binary_cross_entropy)
+
+    def texts(self, model: Any) -> dict[str, str]:
+        """Everything that shapes the result, as texts that are the same in every process."""
+        named = {
+            "loss": name_of(self.objective.loss),
+            "optimizer": name_of(self.optimizer),
+            "batch_size": str(self.batch_size),
+            "seed": str(self.seed),
+            "shuffle": str(self.shuffle),
+            "prepare": name_of(self.prepare),
+            "metrics": ", ".join(each.name for each in self.measured),
+            "early_stopping": name_of(self.early_stopping),
+        }
+        return {**named, **_layers(model)}
+
+
+def name_of(thing: Any) -> str:
+    """A function by its name, anything else by its text without addresses in memory."""
+    name = getattr(thing, "__qualname__", None)
+    return _ADDRESS.sub("", repr(thing)) if name is None else str(name)
+
+
+def _layers(model: Any) -> dict[str, str]:
+    """Each layer of a network that holds no others; nothing for plain trees of arrays."""
+    if not isinstance(model, nn.Module):
+        return {}
+    return {
+        f"layer {path}".rstrip(): name_of(module)
+        for path, module in model.modules()
+        if not module.children()
+    }

@@ -1,0 +1,211 @@
+"""The training step, compiled: minibatches gathered, loss and gradient, update, many in one call.
+
+Not here: epochs, validation and checkpoints (`run.py`), what is minimised (`objective.py`).
+Next: `evaluation.py`.
+
+One step is a function `(carry, fixed) -> carry`. The carry is everything that a run changes and
+everything that a checkpoint must hold:
+
+| leaf      | what it is                                                              |
+|-----------|-------------------------------------------------------------------------|
+| model     | the parameters                                                          |
+| optimizer | the optimiser's state                                                   |
+| step      | how many steps were taken since the start, int64                        |
+| loss      | the last step's loss, watched: NaN or infinity in it ends the run       |
+| losses    | the losses of the last steps; the host collects them after every call   |
+
+`fixed` are the examples and the order in which this epoch draws them. Where the batch does not
+divide the number of examples, a second loop of the remaining size takes the epoch's last step
+on the same carry.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import kedja.front.functions as kj
+from kedja.front import tree
+from kedja.front.loop import Loop, Progress, Ran
+from kedja.front.tensor import Tensor
+from kedja.front.transforms import value_and_grad
+from kedja.ground.dtypes import DType, int64, uint32
+from kedja.ground.errors import DataError
+from kedja.train.examples import Array, Examples
+from kedja.train.objective import Objective
+
+# How many losses the carry holds. A native call never goes beyond it, which also bounds how much
+# must be replayed to find the step in which a loss became NaN.
+RING = 4096
+
+
+class Stepper:
+    """The training loops of one set of examples over one shared carry."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: Any,
+        model: Any,
+        given: Examples,
+        *,
+        batch: int,
+        loss_dtype: DType,
+    ) -> None:
+        if given.count >= 2**32:
+            raise DataError(f"{given.count:,} examples", fix="at most 2**32 - 1 in one run")
+        self.batch = batch
+        self.whole_steps, self.rest = divmod(given.count, batch)
+        self.steps = self.whole_steps + bool(self.rest)  # of an epoch
+        self._count = given.count
+        self.fixed: dict[str, Any] = {
+            "data": given.trees,
+            "order": np.arange(given.count, dtype=np.uint32),
+        }
+        self._objective = objective
+        self._optimizer = optimizer
+        self._losses = np.zeros(RING, loss_dtype)
+        self._collected = 0
+        carry = {
+            "loss": np.zeros((), loss_dtype),
+            "losses": np.zeros(RING, loss_dtype),
+            "model": model,
+            "optimizer": optimizer.init(model),
+            "step": np.zeros((), np.int64),
+        }
+        self.loops = [self._loop(size, carry) for size in (batch, self.rest) if size]
+        for loop in self.loops[1:]:
+            loop.share(self.loops[0])
+        self.carry = self.loops[0].live  # in its own buffers, which every call changes
+        self._last = self.loops[0]
+        self._snapshot = self.loops[0].carry
+
+    def _loop(self, size: int, carry: Any) -> Loop:
+        def step(carry: Any, fixed: Any) -> Any:
+            place = kj.remainder(carry["step"], self.steps) * self.batch
+            rows = kj.take(fixed["order"], (place + kj.arange(size)).astype(uint32))
+            batch = {name: kj.take(array, rows) for name, array in fixed["data"].items()}
+            return self._advanced(carry, batch)
+
+        return Loop(step, carry, self.fixed, watch="loss")
+
+    def _advanced(self, carry: Any, batch: dict[str, Tensor]) -> Any:
+        """One step on a gathered batch."""
+
+        def objective(model: Any) -> Tensor:
+            return self._objective.of_batch(model, batch)[0]
+
+        loss, grads = value_and_grad(objective)(carry["model"])
+        model, state = self._optimizer.update(carry["model"], grads, carry["optimizer"])
+        slot = kj.remainder(carry["step"], RING).astype(uint32)
+        return {
+            "loss": loss,
+            "losses": kj.scatter_add(carry["losses"], slot, loss),
+            "model": model,
+            "optimizer": state,
+            "step": carry["step"] + kj.full((), 1, int64),
+        }
+
+    # ------------------------------------------------------------------ where it stands
+
+    @property
+    def step(self) -> int:
+        """How many steps were taken since the start."""
+        return int(self.carry["step"].numpy())
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs' steps are done."""
+        return self.step // self.steps
+
+    @property
+    def compile_seconds(self) -> float:
+        """What tracing and compiling the steps cost."""
+        return sum(loop.compile_seconds for loop in self.loops)
+
+    @property
+    def losses(self) -> Array:
+        """The loss of every step so far: (steps,)."""
+        self._collect()
+        return self._losses[: self._collected].copy()
+
+    @property
+    def _ring(self) -> Array:
+        ring: Array = self.carry["losses"].numpy()
+        return ring
+
+    def epoch_loss(self, epoch: int) -> float:
+        """The mean loss over the examples of a whole epoch (from 0), in float64."""
+        self._collect()
+        losses = self._losses[epoch * self.steps : (epoch + 1) * self.steps].astype(np.float64)
+        sizes = np.full(self.steps, self.batch, np.float64)
+        if self.rest:
+            sizes[-1] = self.rest
+        return float((losses * sizes).sum() / self._count)
+
+    # ------------------------------------------------------------------ moving it
+
+    def set_order(self, order: Array) -> None:
+        """The order in which the epoch draws its examples: (N,), each place once."""
+        self.fixed = {**self.fixed, "order": np.ascontiguousarray(order, np.uint32)}
+        for loop in self.loops:
+            loop.set_fixed(self.fixed)
+
+    def restore(self, carry: Any, losses: Array) -> None:
+        """Go to where a checkpoint stands: its carry, and the losses of its steps."""
+        self.loops[0].replace(carry)
+        self._losses = losses.copy()
+        self._collected = len(losses)
+
+    def advance(self, progress: Progress) -> Ran:
+        """Take as many of this epoch's steps as one native call can; it may end earlier.
+
+        `progress` is told how many steps of this call are done.
+        """
+        self._collect()
+        self._ring[...] = 0
+        place = self.step % self.steps
+        whole = self.whole_steps - place
+        loop = self.loops[0] if whole > 0 else self.loops[-1]
+        count = min(whole, RING - self.step % RING) if whole > 0 else 1
+        self._remember(loop)
+        ran = loop.run(count, progress=progress, cancellable=True)
+        self._collect()
+        return ran
+
+    def rewind(self, step: int) -> Loop:
+        """Go back into the last call, to where `step` steps were taken; the loop it ran in.
+
+        Replaying gives the same bits: nothing that a step depends on is outside the carry.
+        """
+        self.loops[0].replace(self._snapshot)
+        behind = step - self.step
+        if behind > 0:
+            self._last.run(behind)
+        return self._last
+
+    @property
+    def call_start(self) -> int:
+        """Where the last call began: as far back as `rewind` can go."""
+        return int(self._snapshot["step"].numpy())
+
+    def _remember(self, loop: Loop) -> None:
+        self._last = loop
+        for mine, now in zip(tree.leaves(self._snapshot), tree.leaves(self.carry), strict=True):
+            np.copyto(mine.numpy(), now.numpy())
+
+    def _collect(self) -> None:
+        """Move the losses of the last call from the carry into the history.
+
+        May be repeated and may be cut anywhere: `_collected` says what was moved.
+        """
+        done = self.step
+        self._collected = min(self._collected, done)  # after going back
+        if done > len(self._losses):
+            more = max(done, 2 * len(self._losses)) - len(self._losses)
+            self._losses = np.concatenate([self._losses, np.zeros(more, self._losses.dtype)])
+        start = self._collected % RING
+        fresh = self._ring[start : start + done - self._collected]
+        self._losses[self._collected : done] = fresh
+        self._collected = done
