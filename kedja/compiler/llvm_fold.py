@@ -12,8 +12,7 @@ from llvmlite import ir
 
 from kedja.compiler.indices import Variable
 from kedja.compiler.llvm_blocks import I32, for_carry, i64
-from kedja.compiler.llvm_math_lanes import constant
-from kedja.compiler.llvm_scalar import Scalars, register_type
+from kedja.compiler.llvm_scalar import Scalars, number
 from kedja.compiler.llvm_values import Values, Vector, lanes_below
 from kedja.compiler.loops import Expr, Fold, Load, walk
 from kedja.ir.op import Fold as FoldFacet
@@ -52,7 +51,7 @@ class Folds(Values):
 
     def _start(self, expr: Fold) -> ir.Constant:
         assert isinstance(expr.op.lowering, FoldFacet)
-        return constant(register_type(expr.dtype), expr.op.lowering.identity(expr.dtype))
+        return number(expr.dtype, expr.op.lowering.identity(expr.dtype))
 
     def combine(self, expr: Fold, a: ir.Value, b: ir.Value) -> ir.Value:
         """Two partial results joined."""

@@ -40,6 +40,12 @@ def memory_type(dtype: np.dtype) -> ir.Type:
     return I8 if dtype == bool_ else register_type(dtype)
 
 
+def number(dtype: np.dtype, value: Any, kind: ir.Type | None = None) -> ir.Constant:
+    """A constant in the register type of a dtype (or in lanes of it), rounded as NumPy does."""
+    exact = np.asarray(value).astype(dtype).item()
+    return constant(register_type(dtype) if kind is None else kind, exact)
+
+
 def widened(scalar: ir.Type, like: ir.Type) -> ir.Type:
     """A scalar type with as many lanes as another type."""
     return ir.VectorType(scalar, like.count) if isinstance(like, ir.VectorType) else scalar
@@ -48,10 +54,17 @@ def widened(scalar: ir.Type, like: ir.Type) -> ir.Type:
 class Scalars:
     """The methods below on values of one input dtype; comparisons and casts change it."""
 
-    def __init__(self, builder: ir.IRBuilder, dtype: np.dtype, out: np.dtype) -> None:
+    def __init__(
+        self,
+        builder: ir.IRBuilder,
+        dtype: np.dtype,
+        out: np.dtype,
+        like: ir.Value | None = None,
+    ) -> None:
         self.b = builder
         self.dtype = dtype
         self.out = out
+        self.like = like  # a value with as many lanes as constants are wanted in
         self.floating = is_float(dtype)
         self.signed = dtype.kind == "i"
 
@@ -64,8 +77,9 @@ class Scalars:
 
     def constant(self, value: Any, like: ir.Value | None = None) -> ir.Value:
         """A number of the input dtype, in as many lanes as `like` has."""
+        like = self.like if like is None else like
         kind = register_type(self.dtype)
-        return constant(kind if like is None else widened(kind, like.type), value)
+        return number(self.dtype, value, kind if like is None else widened(kind, like.type))
 
     def _intrinsic(self, name: str, *xs: ir.Value) -> ir.Value:
         kind = xs[0].type

@@ -16,7 +16,7 @@ from llvmlite import ir
 from kedja.compiler.indices import Affine, Atom, Lookup, Quotient, Variable
 from kedja.compiler.llvm_blocks import I1, I32, I64, PTR, as_i64, declare, element, i64
 from kedja.compiler.llvm_math_lanes import constant
-from kedja.compiler.llvm_scalar import Scalars, memory_type, register_type
+from kedja.compiler.llvm_scalar import Scalars, memory_type, number, register_type
 from kedja.compiler.loops import (
     Apply,
     Choose,
@@ -123,7 +123,7 @@ class Values:
     def _emit(self, expr: Expr) -> ir.Value:
         match expr:
             case Number():
-                return constant(register_type(expr.dtype), expr.value)
+                return number(expr.dtype, expr.value)
             case Place():
                 return self._place(expr)
             case Load():
@@ -148,7 +148,7 @@ class Values:
         args = self.alike([self.value(arg) for arg in expr.args])
         assert isinstance(expr.op.lowering, Pointwise)
         dtype = expr.args[-1].dtype if expr.op.name == "where" else expr.args[0].dtype
-        scalars = Scalars(self.b, dtype, expr.dtype)
+        scalars = Scalars(self.b, dtype, expr.dtype, args[0])
         made = expr.op.lowering.emit(scalars, *args, **expr.attrs)
         self._retake(scalars.b)
         return made
@@ -176,7 +176,7 @@ class Values:
         return self.b.shuffle_vector(first, empty, zeros)
 
     def _choose(self, expr: Choose) -> ir.Value:
-        made = constant(register_type(expr.dtype), expr.fill)
+        made: ir.Value = number(expr.dtype, expr.fill)
         for guards, alternative in reversed(expr.alternatives):
             holds, yes, no = self.condition(guards), self.value(alternative), made
             assert holds is not None

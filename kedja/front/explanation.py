@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from kedja.autodiff import reverse
 from kedja.front import tables
+from kedja.front.derivation import module
 from kedja.front.named import Subject, chosen, step_names
 from kedja.ground.dtypes import is_float
 from kedja.interpret.reference import all_values
@@ -138,7 +139,7 @@ class Explanation:
 
     def _box(self, row: Row, is_output: bool) -> svg.Box:
         title = f"{row.name} = {row.formula}" if row.formula else row.name
-        lines = [(title, "kj-title"), (summary(row.value), "kj-value")]
+        lines = [(title, "kj-title"), (f"value {summary(row.value)}", "kj-value")]
         if row.gradient is not None:
             lines.append((f"gradient {summary(row.gradient)}", "kj-gradient"))
         notes = (str(row.node.type) if row.node.shape else "", _phrase(row.gate), _phrase(row.adds))
@@ -179,7 +180,7 @@ class Explanation:
 
 def _phrase(rule: str) -> str:
     """The rule's name without what it means: `multiply swaps`."""
-    return rule.split(":")[0]
+    return rule.split(":")[0].removesuffix(", the local derivative")
 
 
 # --------------------------------------------------------------------------------- finding
@@ -202,7 +203,7 @@ def explanation(subject: Subject, wrt: Any, *, sources: bool = True) -> Explanat
             "" if isinstance(node.op.lowering, Leaf) else step(node, names),
             values[node],
             values[gradients[node]] if node in gradients else None,
-            gate(node),
+            gate(node, names),
             [(names[user], values[g]) for user, g in shares[node]],
             node,
         )
@@ -239,17 +240,30 @@ def _shares(
     return found
 
 
-def gate(node: Node) -> str:
-    """What a node's op does with the gradient, in one phrase; empty for leaves."""
+def gate(node: Node, names: Mapping[Node, str]) -> str:
+    """What a node's op does with the gradient, in one phrase; empty for leaves.
+
+    Where it multiplies by local derivatives, these are written out in the inputs' names.
+    """
     op = node.op
     if isinstance(op.lowering, Leaf):
         return ""
     if isinstance(op.derivative, NoDerivative):
         return op.gate or f"no gradient: {op.derivative.reason}"
-    if op.gate:
+    if isinstance(op.derivative, Partials) and not any(op.derivative.rules):
+        return "no gradient: it is constant almost everywhere"
+    if op.gate and not op.gate.startswith(LOCAL):
         return op.gate
-    flat = isinstance(op.derivative, Partials) and not any(op.derivative.rules)
-    return "no gradient: it is constant almost everywhere" if flat else LOCAL
+    return _by_local_derivatives(node, names)
 
 
-LOCAL = "multiplies by the local derivatives"
+def _by_local_derivatives(node: Node, names: Mapping[Node, str]) -> str:
+    partials = module(node, names)
+    if not partials.partials or not partials.elementwise:
+        return node.op.gate or f"{LOCAL}s"
+    if len(partials.partials) == 1:
+        return f"multiplies by {next(iter(partials.partials.values()))}, the local derivative"
+    return f"{LOCAL}s: {', '.join(partials.texts())}"
+
+
+LOCAL = "multiplies by the local derivative"

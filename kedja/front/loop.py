@@ -27,7 +27,8 @@ class Ran(NamedTuple):
     """How a run ended: the carry stands exactly after `steps` whole steps of this call.
 
     `status` is "done", "cancelled" (by Ctrl-C, or because `progress` raised; then `interrupt` is
-    that exception), or "nonfinite" (the watched value of the last of these steps).
+    that exception), or "nonfinite": the watched value of the step that would have come next is NaN
+    or infinite, and the carry stands as it was before that step.
     """
 
     steps: int
@@ -141,28 +142,21 @@ class Loop:
         )
 
     def _interpret(self, steps: int, progress: Progress | None) -> Ran:
-        for done in range(1, steps + 1):
+        for done in range(steps):
             try:
                 found = reference.run(self.traced.outputs, self.bound())
             except KeyboardInterrupt as error:
-                return Ran(done - 1, "cancelled", error)
-            try:
-                self._store(found)
-            except KeyboardInterrupt as error:
-                self._store(found)  # half a step must not stay behind
                 return Ran(done, "cancelled", error)
-            if self._watch is not None and not np.isfinite(self._state[self._watch]).all():
+            if self._watch is not None and not np.isfinite(found[self._watch]).all():
                 return Ran(done, "nonfinite")
+            for mine, value in zip(self._state, found, strict=True):
+                mine[...] = value
             try:
                 if progress is not None:
-                    progress(done)
+                    progress(done + 1)
             except BaseException as error:  # whatever it is, it is handed to the caller
-                return Ran(done, "cancelled", error)
+                return Ran(done + 1, "cancelled", error)
         return Ran(steps, "done")
-
-    def _store(self, found: Sequence[np.ndarray]) -> None:
-        for mine, value in zip(self._state, found, strict=True):
-            mine[...] = value
 
     def bound(self) -> dict[Any, np.ndarray]:
         """The values of the step's inputs as they stand, for the interpreter."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from kedja.front import tree
 from kedja.front.tensor import Tensor, as_tensor, from_node
-from kedja.ground.dtypes import DType, float32, is_float, is_integer
+from kedja.ground.dtypes import DType, is_float, is_integer
 from kedja.ground.errors import DataError, DtypeError, ShapeError, UsageError
 from kedja.ir.graph import variable
 from kedja.ir.op import Type
@@ -64,9 +64,9 @@ def float_dtype(model: Any) -> DType:
     Raises UsageError where there is none: nothing could be trained.
     """
     for leaf in tree.leaves(model):
-        dtype = getattr(leaf, "dtype", float32)
+        dtype = as_tensor(leaf).dtype
         if is_float(dtype):
-            return np.dtype(dtype)
+            return dtype
     raise UsageError(
         f"the model ({type(model).__name__}) has no parameters",
         fix="give a module with layers, or a tree of float arrays",

@@ -1,0 +1,117 @@
+"""How closely another executor must agree with NumPy, op by op, and why not more closely.
+
+Integers, truth, comparisons, movement and IEEE 754's own operations agree exactly; NaN and the
+infinities stand at the same places. Beside that, a bound is
+    ulps·ε·scale + flushed
+with ε the spacing of the dtype at 1, `scale` the size of the numbers that were rounded on the way,
+and `flushed` what is lost where compiled programs take denormal numbers for zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from kedja.ir.op import TABLE, Case, Op
+from tests.ops import walk
+
+Scale = Callable[[Case, np.ndarray], np.ndarray]
+FLUSHED = {np.dtype(np.float32): 1e-37, np.dtype(np.float64): 1e-307}
+
+
+class Bound(NamedTuple):
+    """The number of ulps, of what they are ulps, and the reason."""
+
+    ulps: float
+    scale: Scale
+    reason: str
+
+
+def of_result(case: Case, expected: np.ndarray) -> np.ndarray:
+    """The result itself."""
+    return np.abs(expected)
+
+
+def of_result_or_one(case: Case, expected: np.ndarray) -> np.ndarray:
+    """The result, but at least 1: the error is absolute where the result is small."""
+    return np.maximum(np.abs(expected), 1)
+
+
+def of_inputs(case: Case, expected: np.ndarray) -> np.ndarray:
+    """The largest finite input."""
+    x = np.abs(case.inputs[0])
+    return np.max(x, where=np.isfinite(x), initial=1.0) + np.abs(expected)
+
+
+def of_terms(name: str) -> Scale:
+    """The same op on the absolute values: the sum of the terms' sizes."""
+
+    def scale(case: Case, expected: np.ndarray) -> np.ndarray:
+        arrays = (np.abs(x) if x.dtype.kind == "f" else x for x in case.inputs)
+        return np.asarray(TABLE[name].numpy(*arrays, **case.attrs))
+
+    return scale
+
+
+# fmt: off
+BOUNDS: dict[str, Bound] = {
+    **dict.fromkeys(
+        ("exp", "expm1", "log", "log1p", "log2", "log10", "asin", "acos", "atan", "atan2", "sinh",
+         "cosh", "tanh", "asinh", "acosh", "atanh", "sigmoid", "softplus", "erf"),
+        Bound(6, of_result, "an approximation within 2 ulp against NumPy's within 4"),
+    ),
+    "sin":           Bound(6, of_result, "as above, the argument reduced with all bits"),
+    "cos":           Bound(6, of_result, "as sin"),
+    "tan":           Bound(8, of_result, "the quotient of two such"),
+    "pow":           Bound(8, of_result, "exp of a product that is rounded once more"),
+    "silu":          Bound(8, of_result, "a sigmoid and a product"),
+    "gelu":          Bound(16, of_inputs, "1 + erf cancels for negative x, times x"),
+    "sum":           Bound(40, of_terms("sum"), "terms are added in another order"),
+    "matmul":        Bound(40, of_terms("matmul"), "as sum, and products are not rounded (FMA)"),
+    "scatter_add":   Bound(8, of_terms("scatter_add"), "as sum"),
+    "scatter_add_along_axis": Bound(8, of_terms("scatter_add_along_axis"), "as sum"),
+    "logsumexp":     Bound(40, of_inputs, "a sum of exponentials, then a logarithm"),
+    "softmax":       Bound(40, of_result_or_one, "x - max is rounded before it is raised"),
+    "log_softmax":   Bound(40, of_inputs, "as logsumexp"),
+    "cross_entropy": Bound(40, of_inputs, "as logsumexp"),
+}
+# fmt: on
+EXACT = Bound(0, of_result, "whole numbers, movement, and operations that IEEE 754 rounds")
+
+
+def require(op: Op, case: Case, expected: np.ndarray, found: np.ndarray, where: str = "") -> None:
+    """Raise AssertionError, with the worst element, unless both results agree."""
+    call = walk.describe(op, case) + where
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape), call
+    if expected.dtype.kind != "f":
+        np.testing.assert_array_equal(found, expected, err_msg=call)
+        return
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(found[~finite], expected[~finite], err_msg=call)
+    bound = BOUNDS.get(op.name, EXACT)
+    with np.errstate(all="ignore"):
+        scale = np.broadcast_to(bound.scale(case, expected), expected.shape)
+        limit = bound.ulps * np.finfo(expected.dtype).eps * scale + FLUSHED[expected.dtype]
+        apart = np.abs(found - expected)
+    wrong = finite & ~(apart <= limit)
+    if wrong.any():
+        raise AssertionError(f"{call}\n{_worst(case, expected, found, apart, limit, wrong)}")
+
+
+def _worst(
+    case: Case,
+    expected: np.ndarray,
+    found: np.ndarray,
+    apart: np.ndarray,
+    limit: np.ndarray,
+    wrong: np.ndarray,
+) -> str:
+    place = np.unravel_index(np.argmax(np.where(wrong, apart / limit, -1)), expected.shape)
+    same = [x[place] for x in case.inputs if x.shape == expected.shape]
+    return (
+        f"{wrong.sum()} of {wrong.size} differ; at {[int(i) for i in place]}: "
+        f"{found[place]} instead of {expected[place]}, "
+        f"apart {apart[place]:.3g} > {limit[place]:.3g}" + (f", inputs {same}" if same else "")
+    )
