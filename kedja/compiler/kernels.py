@@ -81,14 +81,16 @@ class ProductKernel:
         *batch, m, n = self.product.shape
         a, b = self.a.steps, self.b.steps
         k = self.product.inputs[0].shape[-1]
+        a_steps = (a[-2] if m > 1 else k, a[-1] if k > 1 else 1)  # an axis of one has no step
+        b_steps = (b[-2] if k > 1 else n, b[-1] if n > 1 else 1)
         return MatmulShape(
             math.prod(batch),
             m,
             n,
             k,
             self.product.dtype,
-            (a[-2], a[-1]),
-            (b[-2], b[-1]),
+            a_steps,
+            b_steps,
             _batch_step(batch, a),
             _batch_step(batch, b),
         )

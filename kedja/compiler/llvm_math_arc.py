@@ -40,7 +40,7 @@ _ATAN = {
          -0.08399207890033722, 0.05787887051701546, -0.0310935340821743,
          0.010866272263228893, -0.0017821451183408499),
     64: (-0.3333333333333307, 0.19999999999951762, -0.142857142825881, 0.11111111007302074,
-         -0.0909090700628605, 0.07692279862850915, -0.06666404159520695,
+         -0.0909090700628605, 0.07692279862850915, -0.06666404159521895,
          0.05880528054176798, -0.052535185735971594, 0.047223198893313494,
          -0.0421916718669293, 0.03664152218726098, -0.029902891071044636,
          0.021983033286393235, -0.013898023423605837, 0.007193946596088161,
@@ -51,15 +51,16 @@ _ATAN = {
 
 def asin(x: Lanes) -> Lanes:
     """asin |x|, and ½π − 2·asin √(½(1 − |x|)) above ½; NaN beyond ±1."""
-    large, y = _asin_folded(x)
+    large, t, more = _asin_folded(x)
     high, low = _HALF_PI[x.bits]
-    answer = where(large, high - fma(y, 2.0, -low), y)
-    return copysign(answer, x)
+    first = where(large, fma(t, -2.0, high), t)
+    return copysign(first + where(large, fma(more, -2.0, low), more), x)
 
 
 def acos(x: Lanes) -> Lanes:
     """½π − asin x, and 2·asin √(½(1 − |x|)) (from π where x < 0) beyond ±½; NaN beyond ±1."""
-    large, y = _asin_folded(x)
+    large, t, more = _asin_folded(x)
+    y = t + more
     high, low = _HALF_PI[x.bits]
     small = high - (copysign(y, x) - low)
     double = y + y
@@ -90,13 +91,13 @@ def atan2(y: Lanes, x: Lanes) -> Lanes:
     return copysign(angle, y)
 
 
-def _asin_folded(x: Lanes) -> tuple[Lanes, Lanes]:
-    """Whether |x| > ½, and asin t for t = |x| or, there, t = √(½(1 − |x|)); NaN beyond ±1."""
+def _asin_folded(x: Lanes) -> tuple[Lanes, Lanes, Lanes]:
+    """Whether |x| > ½; t = |x| or, there, √(½(1 − |x|)); and asin t − t. NaN beyond ±1."""
     a = absolute(x)
     large = a > 0.5
     z = where(large, fma(a, -0.5, 0.5), a * a)
     t = where(large, sqrt(z), a)
-    return large, fma(t * z, polynomial(z, _ASIN[x.bits]), t)
+    return large, t, t * z * polynomial(z, _ASIN[x.bits])
 
 
 def _atan_polynomial(t: Lanes) -> Lanes:

@@ -21,11 +21,10 @@ from kedja.compiler.llvm_math_lanes import (
     copysign,
     float_of,
     fma,
+    intrinsic,
     polynomial,
     where,
 )
-
-_LOG2_E = 1 / math.log(2)
 
 
 @dataclass(frozen=True)
@@ -33,47 +32,36 @@ class _Range:
     """What depends on the width alone: ln 2 in two parts, and where results leave the floats."""
 
     ln2: tuple[float, float]
-    half: float  # the float below ½: x − half rounds to ⌊x⌋
-    top: float  # exp(top) is infinite, and its n is the largest exponent or one more
-    bottom: float  # exp(bottom) is below the normal floats, and its n + bias is 0
-    wide: float  # ½·exp(wide) is infinite, and its n is the largest exponent plus two
+    top: float  # the largest x whose eˣ is finite
+    bottom: float  # the smallest x whose eˣ is a normal number
+    zero: float  # below `bottom`, and n + bias = 0
+    wide: float  # ½·exp(wide) is infinite, and n is at most the largest exponent plus two
 
 
 _RANGE = {
-    32: _Range((0.6931471824645996, -1.9046542121259336e-09), 0.49999997, 89.0, -87.7, 89.5),
-    64: _Range(
-        (0.6931471805599453, 2.3190468138462996e-17),
-        math.nextafter(0.5, 0), 710.0, -708.7, 710.6,
-    ),
-}
-
-# exp r on [0, ln 2]: 1 + r + c₂r² + …                                32: 0.05 ulp, 64: 0.04 ulp
-_EXP = {
-    32: (1.0, 1.0, 0.5000022649765015, 0.16663210093975067, 0.0418543703854084,
-         0.00786927342414856, 0.0019120648503303528),
-    64: (1.0, 1.0, 0.49999999999997374, 0.16666666666790791, 0.041666666643776974,
-         0.008333333557238311, 0.0013888875743075534, 0.00019841761213168523,
-         2.4789620347585674e-05, 2.7746061869976243e-06, 2.5709702186041134e-07,
-         3.507122357538059e-08),
+    32: _Range((0.6931471824645996, -1.9046542121259336e-09),
+               88.72283172607422, -87.33654022216797, -87.9, 89.5),
+    64: _Range((0.6931471805599453, 2.3190468138462996e-17),
+               709.782712893384, -708.3964185322641, -708.9, 710.6),
 }  # fmt: skip
 
-# 2^r on [0, 1]: 1 + c₁r + …                                          32: 0.04 ulp, 64: 0.03 ulp
-_EXP2 = {
-    32: (1.0, 0.6931470632553101, 0.24022908508777618, 0.05548618361353874,
-         0.009673775173723698, 0.001248228712938726, 0.0002156599803129211),
-    64: (1.0, 0.693147180559946, 0.24022650695906198, 0.05550410866562732,
-         0.009618129099319065, 0.0013333558641759327, 0.00015403511915997994,
-         1.5253183123995334e-05, 1.3208261983174922e-06, 1.0254059811204485e-07,
-         6.5556986923038975e-09, 6.270906562746667e-10),
-}  # fmt: skip
-
-# (eʳ − 1 − r) / r² on [−½ ln 2, ½ ln 2]                              32: 0.24 ulp, 64: 0.22 ulp
+# (eʳ − 1 − r) / r² on [−½ ln 2, ½ ln 2], relative to eʳ − 1          32: 0.24 ulp, 64: 0.22 ulp
 _EXPM1 = {
     32: (0.4999999701976776, 0.16666539013385773, 0.04166775196790695, 0.008367103524506092,
          0.0013836834114044905),
     64: (0.5, 0.16666666666666602, 0.04166666666661992, 0.008333333333388319,
          0.0013888888920541608, 0.00019841269709630757, 2.480151629867673e-05,
          2.755742466230434e-06, 2.762224977414832e-07, 2.5046087451103575e-08),
+}  # fmt: skip
+
+# (2^r − 1) / r on [0, 1]                                             32: 0.04 ulp, 64: 0.03 ulp
+_EXP2 = {
+    32: (0.6931470632553101, 0.24022908508777618, 0.05548618361353874,
+         0.009673775173723698, 0.001248228712938726, 0.0002156599803129211),
+    64: (0.693147180559946, 0.24022650695906198, 0.05550410866562732,
+         0.009618129099319065, 0.0013333558641759327, 0.00015403511915997994,
+         1.5253183123995334e-05, 1.3208261983174922e-06, 1.0254059811204485e-07,
+         6.5556986923038975e-09, 6.270906562746667e-10),
 }  # fmt: skip
 
 # (sinh r − r) / r³ and (cosh r − 1) / r², in r², on [−½ ln 2, ½ ln 2]   32: 0.3 ulp, 64: 0.03 ulp
@@ -91,44 +79,56 @@ _COSH = {
 
 def exp(x: Lanes) -> Lanes:
     """eˣ; +inf above the largest float's logarithm, 0 below the smallest normal one's."""
-    return exp_of_sum(x, None)
-
-
-def exp_of_sum(x: Lanes, tail: Lanes | None) -> Lanes:
-    """e^(x + tail), where the tail is small and says more of x than a float can."""
     limits = _RANGE[x.bits]
-    x = at_least(at_most(x, limits.top), limits.bottom)
-    shifted = fma(x, _LOG2_E, -limits.half) + x.format.shifter
-    r = less_ln2(x, shifted - x.format.shifter)
-    if tail is not None:
-        r = r + tail
-    return polynomial(r, _EXP[x.bits]) * power_of_two(shifted)
+    # n is added to the exponent of eʳ: unlike 2ⁿ itself the sum exists where 2ⁿ is too large.
+    shifter = x.format.shifter - x.format.bias
+    r, shifted = reduced(x, shifter)
+    moved = bits_of(exp_polynomial(r)) + (bits_of(shifted) << x.format.mantissa)
+    answer = float_of(where(x >= limits.bottom, moved, 0))
+    return where(x <= limits.top, answer, x + math.inf)
+
+
+def exp_of_negative(x: Lanes) -> Lanes:
+    """eˣ for x ≤ 0: cheaper, as only the lower end needs care."""
+    r, shifted = reduced(at_least(x, _RANGE[x.bits].zero), x.format.shifter)
+    return exp_polynomial(r) * power_of_two(shifted)
 
 
 def exp2(x: Lanes) -> Lanes:
     """2ˣ, exact for integers; limits as for `exp`."""
     bias = float(x.format.bias)
-    x = at_least(at_most(x, bias + 1), -bias)
-    shifted = (x - _RANGE[x.bits].half) + x.format.shifter
-    remainder = x - (shifted - x.format.shifter)
-    return polynomial(remainder, _EXP2[x.bits]) * power_of_two(shifted)
+    return exp2_inside(at_least(at_most(x, bias + 1), -bias))
+
+
+def exp2_inside(x: Lanes) -> Lanes:
+    """2ˣ for −bias ≤ x ≤ bias + 1."""
+    n = intrinsic("floor", x)
+    r = x - n
+    return fma(r, polynomial(r, _EXP2[x.bits]), 1.0) * power_of_two(n + x.format.shifter)
 
 
 def expm1(x: Lanes) -> Lanes:
     """eˣ − 1 without cancellation near 0; tiny x, −0 among them, are their own answer."""
-    half = _half_expm1(at_most(x, _RANGE[x.bits].top))
+    half = _half_expm1(at_most(x, _RANGE[x.bits].top + 0.1))
     return where(absolute(x) < 2.0**-60, x, half + half)
 
 
 def tanh(x: Lanes) -> Lanes:
-    """tanh |x| = −h / (h + 1) with h = ½·expm1(−2|x|); exactly ±1 where h rounds to −½."""
-    h = _half_expm1(absolute(x) * -2.0)
-    return copysign(h / (h + 1.0), x)
+    """−h / (1 + h) with h = ½·expm1(−2|x|), which beyond 0.55 is 1 − (1 + 2h) / (1 + h)."""
+    a = absolute(x)
+    h = _half_expm1(a * -2.0)
+    near = a < 0.55
+    quotient = where(near, h, fma(h, 2.0, 1.0)) / (h + 1.0)
+    return copysign(where(near, quotient, 1.0 - quotient), x)  # which drops the sign of h
 
 
 def sigmoid(x: Lanes) -> Lanes:
-    """1 / (1 + e⁻ˣ)."""
-    return 1.0 / (exp(-x) + 1.0)
+    """1 / (1 + e) for x ≥ 0 and e / (1 + e) below, with e = e^−|x|; saturates to 0 and 1."""
+    e = exp_of_negative(-absolute(x))
+    total = e + 1.0
+    lost = e - (total - 1.0)  # what rounding took from 1 + e; without it the bound is 2.6 ulp
+    above = where(x < 0.0, e, 1.0)
+    return fma(-lost, above, above) / total
 
 
 def sinh(x: Lanes) -> Lanes:
@@ -142,14 +142,8 @@ def sinh(x: Lanes) -> Lanes:
 def cosh(x: Lanes) -> Lanes:
     """cosh x = cosh(n ln 2)·cosh r + sinh(n ln 2)·sinh r."""
     a, b, s, c = _hyperbolic_parts(x)
-    half = fma(a, s, fma(b, c, b))
+    half = fma(b, c, fma(a, s, b))
     return half + half
-
-
-def less_ln2(x: Lanes, n: Lanes) -> Lanes:
-    """x − n·ln 2, with ln 2 in two parts so that no bit of the difference is lost."""
-    high, low = _RANGE[x.bits].ln2
-    return fma(n, -low, fma(n, -high, x))
 
 
 def power_of_two(shifted: Lanes) -> Lanes:
@@ -157,12 +151,22 @@ def power_of_two(shifted: Lanes) -> Lanes:
     return float_of(bits_of(shifted) << shifted.format.mantissa)
 
 
+def reduced(x: Lanes, shifter: float) -> tuple[Lanes, Lanes]:
+    """r = x − n·ln 2 with |r| ≤ ½ ln 2, and n + shifter; ln 2 in two parts keeps r's last bit."""
+    high, low = _RANGE[x.bits].ln2
+    shifted = fma(x, 1 / math.log(2), shifter)
+    n = shifted - shifter
+    return fma(n, -low, fma(n, -high, x)), shifted
+
+
+def exp_polynomial(r: Lanes) -> Lanes:
+    """eʳ for |r| ≤ ½ ln 2."""
+    return fma(r, fma(r, polynomial(r, _EXPM1[r.bits]), 1.0), 1.0)
+
+
 def _half_expm1(x: Lanes) -> Lanes:
     """½·(eˣ − 1) = 2ⁿ⁻¹·(eʳ − 1) + (2ⁿ⁻¹ − ½); the half keeps 2ⁿ⁻¹ finite up to the largest x."""
-    x = at_least(x, -60.0)
-    shifter = x.format.shifter - 1
-    shifted = fma(x, _LOG2_E, shifter)
-    r = less_ln2(x, shifted - shifter)
+    r, shifted = reduced(at_least(x, -60.0), x.format.shifter - 1)
     q = fma(r * r, polynomial(r, _EXPM1[x.bits]), r)
     scale = power_of_two(shifted)
     return fma(scale, q, scale - 0.5)
@@ -170,12 +174,10 @@ def _half_expm1(x: Lanes) -> Lanes:
 
 def _hyperbolic_parts(x: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
     """Of |x| = n·ln 2 + r: ½·sinh(n·ln 2), ½·cosh(n·ln 2), sinh r, cosh r − 1."""
-    x = at_most(absolute(x), _RANGE[x.bits].wide)
     shifter = x.format.shifter - 2
-    shifted = fma(x, _LOG2_E, shifter)
-    n = shifted - shifter
-    r = less_ln2(x, n)
-    grow, shrink = power_of_two(shifted), power_of_two(shifter - at_most(n, 100.0))
+    r, shifted = reduced(at_most(absolute(x), _RANGE[x.bits].wide), shifter)
+    n = at_most(shifted - shifter, 100.0)  # beyond it 2⁻ⁿ no longer matters
+    grow, shrink = power_of_two(shifted), power_of_two(shifter - n)
     z = r * r
     s = fma(r * z, polynomial(z, _SINH[x.bits]), r)
     c = z * polynomial(z, _COSH[x.bits])

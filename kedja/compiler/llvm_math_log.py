@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from kedja.compiler.llvm_math_exp import exp
+from kedja.compiler.llvm_math_exp import exp_of_negative
 from kedja.compiler.llvm_math_lanes import (
     Lanes,
     absolute,
@@ -115,7 +115,7 @@ def atanh(x: Lanes) -> Lanes:
 
 def softplus(x: Lanes) -> Lanes:
     """log(1 + eˣ) = max(x, 0) + log1p(e) with e = e^−|x|, which needs at most one halving."""
-    e = exp(-absolute(x))
+    e = exp_of_negative(-absolute(x))
     halve = e > 2 * _LOW[x.bits] - 1
     f = where(halve, fma(e, 0.5, -0.5), e)
     ln2, ln2_low = _NATURAL[x.bits].per_octave

@@ -12,7 +12,7 @@ import math
 
 from llvmlite import ir
 
-from kedja.compiler.llvm_math_exp import exp_of_sum, power_of_two
+from kedja.compiler.llvm_math_exp import exp_polynomial, power_of_two, reduced
 from kedja.compiler.llvm_math_lanes import (
     Lanes,
     absolute,
@@ -20,7 +20,6 @@ from kedja.compiler.llvm_math_lanes import (
     at_most,
     bits_of,
     cast,
-    float_of,
     fma,
     intrinsic,
     polynomial,
@@ -88,13 +87,23 @@ def _log_edges(a: Lanes, logarithm: Lanes) -> Lanes:
 
 
 def _power64(a: Lanes, y: Lanes) -> Lanes:
-    """exp(y·log a) with the logarithm in two parts."""
+    """exp(y·log a) with the logarithm and the exponent in two parts."""
     high, low = _log_pair(a)
     high = _log_edges(a, high)
     exponent = y * high
     error = fma(y, high, -exponent) + y * low
-    error = where(absolute(exponent) < 1000.0, error, 0.0)
-    return exp_of_sum(exponent, error)
+    exponent = at_least(at_most(exponent, 750.0), -750.0)
+    return _exp_pair(exponent, where(absolute(exponent) < 750.0, error, 0.0))
+
+
+def _exp_pair(x: Lanes, tail: Lanes) -> Lanes:
+    """e^(x + tail) for |x| ≤ 750; 2ⁿ comes in two factors, as it may be no float itself."""
+    shifter = x.format.shifter
+    r, shifted = reduced(x, shifter)
+    n = shifted - shifter
+    half = fma(n, 0.5, shifter)
+    rest = (n - (half - shifter)) + shifter
+    return exp_polynomial(r + tail) * power_of_two(half) * power_of_two(rest)
 
 
 def _log_pair(a: Lanes) -> Pair:

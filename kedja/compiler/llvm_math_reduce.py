@@ -126,15 +126,14 @@ def _reduce(x: Lanes) -> tuple[Lanes, Lanes]:
 def _window(position: Lanes) -> tuple[Lanes, Lanes, Lanes]:
     """192 bits of 2/π from a bit position, counted where 64 zero bits stand before the point."""
     builder = position.builder
+    position = where(position < 0, 0, position)  # lanes that are not far need no window
     table = _table(builder.module)
     word, shift = position >> 6, position & 63
     words = [
         Lanes(builder, builder.load(builder.gep(table, [_I64(0), (word + i).value])))
         for i in range(4)
     ]
-    first, second, third = (
-        _funnel(words[i], words[i + 1], shift) for i in range(3)
-    )
+    first, second, third = (_funnel(words[i], words[i + 1], shift) for i in range(3))
     return first, second, third
 
 

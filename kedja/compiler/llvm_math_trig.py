@@ -26,6 +26,10 @@ from kedja.compiler.llvm_math_reduce import quarter_turns
 # Up to here n·π loses no bit that matters, and rounding n moves |r| by less than 0.01.
 _LIMIT = {32: 2.0**17, 64: 2.0**42}
 
+_HALF_PI = {
+    32: (1.5707963705062866, -4.371138828673793e-08),
+    64: (1.5707963267948966, 6.123233995736766e-17),
+}
 # π cut (not rounded) into parts, so that all are positive and −0 stays −0
 _PI = {
     32: (3.141592502593994, 1.5099578831723193e-07, 1.078060505991553e-14),
@@ -41,16 +45,15 @@ _SIN = {
          -7.642913259657818e-13, 2.720238393542669e-15),
 }  # fmt: skip
 
-# (sin r − r) / r³ and (cos r − 1 + ½r²) / r⁴ in r², on [−¼π, ¼π]      32: 0.1 ulp, 64: 0.05 ulp
-_SIN_QUARTER = {
-    32: (-0.16666653752326965, 0.008332094177603722, -0.00019505350792314857),
-    64: (-0.1666666666666662, 0.008333333333319726, -0.00019841269827637463,
-         2.755731293364227e-06, -2.505063872328919e-08, 1.5889845250720893e-10),
-}  # fmt: skip
-_COS_QUARTER = {
-    32: (0.041666656732559204, -0.001388772507198155, 2.4469627533107996e-05),
-    64: (0.041666666666666574, -0.0013888888888869755, 2.4801587286766566e-05,
-         -2.7557313571641053e-07, 2.0875617689435555e-09, -1.1354209349990282e-11),
+# (tan r − r) / r³ in r², on [−¼π, ¼π]                                 32: 0.03 ulp, 64: 0.3 ulp
+_TAN = {
+    32: (0.3333335518836975, 0.1333247274160385, 0.054081887006759644, 0.021167006343603134,
+         0.011138367466628551, -0.00029847800033167005, 0.004569605458527803),
+    64: (0.33333333333332427, 0.13333333333462388, 0.05396825390420012, 0.021869490139262135,
+         0.008863211807973712, 0.0035923544515893504, 0.0014543666702922647,
+         0.0005966875802018256, 0.00021766013295030723, 0.00014612132509240477,
+         -3.974230547860057e-05, 0.00010157719288680799, -5.134328127240871e-05,
+         2.239999803037431e-05),
 }  # fmt: skip
 
 
@@ -73,29 +76,21 @@ def cos(x: Lanes) -> Lanes:
 
 
 def tan(x: Lanes) -> Lanes:
-    """tan x = sin r / cos r with x = n·½π + r, and −cos r / sin r where n is odd."""
+    """tan x = tan r with x = n·½π + r, and −1 / tan r where n is odd."""
     shifter = x.format.shifter - 1
     shifted = fma(x, 2 / math.pi, shifter)
     r = _less_multiple(x, shifted - shifter, 0.5)
     parity = float_of(bits_of(shifted) << (x.bits - 1))
     r, parity = rarely(_large(x), [r, parity], lambda: _quarter_turn(x))
     odd = bits_of(parity) < 0
-    s, c = _sin_cos_quarter(r)
-    quotient = where(odd, -c, s) / where(odd, s, c)
-    return where(x.equals(0.0), x, quotient)
+    z = r * r
+    t = fma(r * z, polynomial(z, _TAN[x.bits]), r)
+    return where(x.equals(0.0), x, where(odd, -1.0 / t, t))
 
 
 def _sin_polynomial(r: Lanes) -> Lanes:
     z = r * r
     return fma(r * z, polynomial(z, _SIN[r.bits]), r)
-
-
-def _sin_cos_quarter(r: Lanes) -> tuple[Lanes, Lanes]:
-    """sin r and cos r for |r| ≤ ¼π."""
-    z = r * r
-    s = fma(r * z, polynomial(z, _SIN_QUARTER[r.bits]), r)
-    c = fma(z, fma(z, polynomial(z, _COS_QUARTER[r.bits]), -0.5), 1.0)
-    return s, c
 
 
 def _less_multiple(x: Lanes, n: Lanes, unit: float) -> Lanes:
@@ -114,7 +109,8 @@ def _half_turn(x: Lanes, quarters: int) -> Lanes:
     """r with sin(x + quarters·½π) = sin r and |r| ≤ ½π, from the reduction with all bits."""
     q, r = quarter_turns(x)
     q = q + quarters
-    folded = where((q & 1).equals(1), math.pi / 2 - absolute(r), r)
+    high, low = _HALF_PI[x.bits]
+    folded = where((q & 1).equals(1), high - (absolute(r) - low), r)
     return _odd_turns_negate(folded, q >> 1)
 
 

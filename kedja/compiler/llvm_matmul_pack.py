@@ -71,15 +71,24 @@ class PanelPacker:
     ) -> None:
         """B stored transposed: square blocks, turned in registers; zeros beyond B's columns.
 
-        The last block along k ends with the last step, overlapping the block before it.
+        The last block along k ends with the last step, overlapping the block before it. Blocks
+        that share the cache lines of B follow each other.
         """
         side = self._side.lanes
+        line = max(side, 64 // self.vectors_of.dtype.itemsize)
         used = self.width - (self.vectors_of.lanes - self.tail if self.tail else 0)
-        with for_range(b, 0, steps, side, name="k") as first:
-            k = self._block_start(b, first, steps)
+        with for_range(b, 0, steps, line, name="line") as first:
+            end = self._least(b, b.add(first, i64(line)), steps)
             for start, stop, inside in self._runs(used):
-                with for_range(b, start, stop, side, name="column") as column:
-                    self._transpose_block(b, source, out, (k, column), inside)
+                with (
+                    for_range(b, start, stop, side, name="column") as column,
+                    for_range(b, first, end, side, name="k") as k,
+                ):
+                    place = (self._block_start(b, k, steps), column)
+                    self._transpose_block(b, source, out, place, inside)
+
+    def _least(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
+        return b.select(b.icmp_signed("<", x, y), x, y)
 
     def _runs(self, used: int) -> list[tuple[int, int, int]]:
         """Runs of columns cut into blocks: start, stop, and the columns of a block that B has."""
@@ -99,8 +108,7 @@ class PanelPacker:
         side = self._side.lanes
         if self.shortest < side:
             return first
-        last = b.sub(steps, i64(side))
-        return b.select(b.icmp_signed("<", first, last), first, last)
+        return self._least(b, first, b.sub(steps, i64(side)))
 
     def _transpose_block(
         self,

@@ -219,16 +219,20 @@ class Scalars:
 
     def _floor_divide_floats(self, a: ir.Value, b: ir.Value) -> ir.Value:
         """As NumPy: from the exact remainder, rounded to the whole number it stands for."""
+        nothing, one = self.constant(0, a), self.constant(1, a)
+        apart = self.b.xor(self._compare("<", a, nothing), self._compare("<", b, nothing))
         rest = VectorMath(self.b).remainder(a, b)
-        quotient = self.divide(self.subtract(a, rest), b)
+        turned = self.b.and_(apart, self._compare("!=", rest, nothing))
+        short = self.b.select(turned, self.subtract(rest, b), rest)  # of a's sign: no overflow
+        quotient = self.divide(self.subtract(a, short), b)
+        quotient = self.b.select(turned, self.subtract(quotient, one), quotient)
         whole = self.floor(quotient)
         above = self._compare(">", self.subtract(quotient, whole), self.constant(0.5, a))
-        rounded = self.b.select(above, self.add(whole, self.constant(1, a)), whole)
+        rounded = self.b.select(above, self.add(whole, one), whole)
         plain = self.divide(a, b)
-        endless = self.isinf(b)
-        sign_differs = self._compare("<", plain, self.constant(0, a))
-        at_infinity = self.b.select(sign_differs, self.constant(-1, a), self.constant(0, a))
-        at_infinity = self.b.select(self.isfinite(a), at_infinity, plain)
+        endless = self.b.and_(self.isinf(b), self.isfinite(a))
+        below = self.b.and_(apart, self._compare("!=", a, nothing))
+        at_infinity = self.b.select(below, self.constant(-1, a), nothing)
         zero = self._compare("==", b, self.constant(0, b))
         return self.b.select(zero, plain, self.b.select(endless, at_infinity, rounded))
 

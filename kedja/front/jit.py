@@ -55,9 +55,8 @@ def _output(leaf: Any) -> Node:
 class Compiled:
     """What `jit` returns: callable as the function itself."""
 
-    def __init__(self, f: Callable[..., Any], donate: Sequence[int]) -> None:
+    def __init__(self, f: Callable[..., Any]) -> None:
         self._f = f
-        self._donate = frozenset(donate)
         self._programs: dict[Any, tuple[Traced, Any]] = {}
         self.compile_seconds = 0.0
         update_wrapper(self, f)
@@ -130,7 +129,7 @@ class Compiled:
         return program(*values)
 
 
-def jit(f: Callable[..., Any] | None = None, *, donate: Sequence[int] = ()) -> Any:
+def jit(f: Callable[..., Any]) -> Compiled:
     """Compile a function of tensors; usable as a decorator.
 
     Arrays and numbers among the arguments (in any nesting of containers and modules) are inputs
@@ -144,6 +143,4 @@ def jit(f: Callable[..., Any] | None = None, *, donate: Sequence[int] = ()) -> A
     >>> f(kj.tensor([1.0, 2.0])).item()
     5.0
     """
-    if f is None:
-        return lambda function: Compiled(function, donate)
-    return Compiled(f, donate)
+    return Compiled(f)

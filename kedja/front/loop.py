@@ -149,14 +149,21 @@ class Loop:
                 return Ran(done, "cancelled", error)
             if self._watch is not None and not np.isfinite(found[self._watch]).all():
                 return Ran(done, "nonfinite")
-            for mine, value in zip(self._state, found, strict=True):
-                mine[...] = value
+            try:
+                self._store(found)
+            except KeyboardInterrupt as error:
+                self._store(found)  # half a step must not stay behind
+                return Ran(done + 1, "cancelled", error)
             try:
                 if progress is not None:
                     progress(done + 1)
             except BaseException as error:  # whatever it is, it is handed to the caller
                 return Ran(done + 1, "cancelled", error)
         return Ran(steps, "done")
+
+    def _store(self, found: Sequence[np.ndarray]) -> None:
+        for mine, value in zip(self._state, found, strict=True):
+            mine[...] = value
 
     def bound(self) -> dict[Any, np.ndarray]:
         """The values of the step's inputs as they stand, for the interpreter."""

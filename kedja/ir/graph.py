@@ -176,14 +176,14 @@ def apply(name: str, /, *inputs: Node, **attrs: Any) -> Node:
     return make(lookup(name), inputs, attrs)
 
 
-def make(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Node:
+def make(op: Op, inputs: Sequence[Node], attrs: Mapping[str, Any]) -> Node:
     """As `apply`, for an Op record at hand."""
     source, layer = provenance()
     try:
         result = op.type(*(node.type for node in inputs), **attrs)
     except (ShapeError, DtypeError) as error:
         raise located(error, source, layer) from None
-    return Node(op, inputs, attrs, result, source, layer)
+    return Node(op, tuple(inputs), attrs, result, source, layer)
 
 
 def located(error: KedjaError, source: Source | None, layer: str) -> KedjaError:

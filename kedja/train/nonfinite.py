@@ -2,10 +2,10 @@
 
 Not here: how the run notices (`kedja/front/loop.py`). Next: `checkpoint.py`.
 
-The compiled steps before the bad one are replayed from the start of the last native call, which
-gives the same bits. The bad step itself runs in the interpreter. From the loss, which is not
-finite, the way leads back through inputs that are not finite either, to a node all of whose
-inputs are: there it began. If the way ends at a parameter, it began in the update before.
+The loop stops before the bad step, which then runs in the interpreter. From the loss, which is
+not finite, the way leads back through inputs that are not finite either, to a node all of whose
+inputs are: there it began. If the way ends at a parameter, it began in the update before, which
+is reached by replaying the steps from the start of the last call: they give the same bits.
 """
 
 from __future__ import annotations
@@ -55,42 +55,26 @@ Ranges = Mapping[Node, Range]
 
 
 def explain(stepper: Stepper) -> NonFiniteError:
-    """The error for a run whose last call ended with a loss that is not finite.
-
-    The run is left where it stood before the bad step.
-    """
-    end = stepper.step
-    for bad in (end - 1, end):  # the loop may end before it takes the bad step, or after
-        if bad < stepper.call_start:
-            continue
-        loop = stepper.rewind(bad)
-        ranges = _ranges(loop)
-        root = _output(loop, stepper, "loss")
-        start = _begin(root, ranges)
-        if start is not None:
-            what = f"the loss became {_word(ranges[root])} in {_place(stepper, bad)}"
-            return _explained(what, start, ranges, stepper, bad)
-    return NonFiniteError(
-        f"the loss became NaN or infinite in {_place(stepper, end - 1)}; the interpreter, which "
-        "rounds a little differently, finds it finite",
-        fix=_RATE,
-    )
-
-
-def _explained(
-    what: str, start: Node, ranges: Ranges, stepper: Stepper, bad: int
-) -> NonFiniteError:
-    """The error for a bad step in which it all began at the node `start`."""
-    loop = stepper.rewind(bad)
+    """The error for a run that stands before a step whose loss is not finite, and stays there."""
+    bad = stepper.step  # counted from 0
+    loop = stepper.last
     names = _names(loop, stepper)
+    ranges = _ranges(loop)
+    loss = _output(loop, stepper, "loss")
+    start = _begin(loss, ranges)
+    if start is None:
+        return NonFiniteError(
+            f"the loss became NaN or infinite in {_place(stepper, bad)}; the interpreter, which "
+            "rounds a little differently, finds it finite",
+            fix=_RATE,
+        )
+    what = f"the loss became {_word(ranges[loss])} in {_place(stepper, bad)}"
     if start.op.name == "input" and bad > stepper.call_start:
         earlier = _update_before(stepper, loop, names[start], bad)
         if earlier is not None:
             what += f", after an update that made {names[start]} {_word(ranges[start])}"
             start, ranges = earlier
-    error = _error(what, start, ranges, names, stepper)
-    stepper.rewind(bad)
-    return error
+    return _error(what, start, ranges, names, stepper)
 
 
 def _update_before(stepper: Stepper, loop: Loop, name: str, bad: int) -> tuple[Node, Ranges] | None:
@@ -100,6 +84,7 @@ def _update_before(stepper: Stepper, loop: Loop, name: str, bad: int) -> tuple[N
     stepper.rewind(bad - 1)
     ranges = _ranges(loop)
     start = _begin(_output(loop, stepper, name), ranges)
+    stepper.rewind(bad)
     return None if start is None else (start, ranges)
 
 

@@ -364,7 +364,6 @@ class Run:
     def _take(self, arrays: dict[str, Any], state: checkpoint.State) -> None:
         """Go to where the checkpoint stands."""
         mine = self._state()
-        checkpoint.require_same(mine, state, self._where)
         if mine.version != state.version:
             self.note(
                 f"the checkpoint was written by kedja {state.version}: from here on, bits may "
@@ -375,6 +374,7 @@ class Run:
             name: checkpoint.restored(part, arrays, name, self._where)
             for name, part in _without_ring(carry).items()
         }
+        checkpoint.require_same(mine, state, self._where)
         self._best = self._best_of(arrays, carry["model"])
         if "best" not in _heads(arrays) and "last" in _heads(arrays):
             found["model"] = checkpoint.restored(carry["model"], arrays, "last", self._where)

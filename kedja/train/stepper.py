@@ -78,7 +78,7 @@ class Stepper:
         for loop in self.loops[1:]:
             loop.share(self.loops[0])
         self.carry = self.loops[0].live  # in its own buffers, which every call changes
-        self._last = self.loops[0]
+        self.last = self.loops[0]
         self._snapshot = self.loops[0].carry
 
     def _loop(self, size: int, carry: Any) -> Loop:
@@ -174,16 +174,15 @@ class Stepper:
         self._collect()
         return ran
 
-    def rewind(self, step: int) -> Loop:
-        """Go back into the last call, to where `step` steps were taken; the loop it ran in.
+    def rewind(self, step: int) -> None:
+        """Go back into the last call, to where `step` steps were taken.
 
         Replaying gives the same bits: nothing that a step depends on is outside the carry.
         """
         self.loops[0].replace(self._snapshot)
         behind = step - self.step
         if behind > 0:
-            self._last.run(behind)
-        return self._last
+            self.last.run(behind)
 
     @property
     def call_start(self) -> int:
@@ -191,7 +190,7 @@ class Stepper:
         return int(self._snapshot["step"].numpy())
 
     def _remember(self, loop: Loop) -> None:
-        self._last = loop
+        self.last = loop
         for mine, now in zip(tree.leaves(self._snapshot), tree.leaves(self.carry), strict=True):
             np.copyto(mine.numpy(), now.numpy())
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from llvmlite import ir
 
-from kedja.compiler.llvm_matmul import FIRST_EXTRA, EpilogueSite, emit_matmul
+from kedja.compiler.llvm_matmul import FIRST_EXTRA, Epilogue, EpilogueSite, emit_matmul
 from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape, Split, plan
 from kedja.compiler.matmul_tiles import tallest_tiles
 from kedja.compiler.runtime_object import Library, assembly, compile_module
@@ -44,7 +44,7 @@ RUNNABLE = targets_that_run_here()
 class Product:
     """A compiled product; `run` calls its tasks in any order asked for."""
 
-    def __init__(self, made: MatmulPlan, target: Target, epilogue=None) -> None:
+    def __init__(self, made: MatmulPlan, target: Target, epilogue: Epilogue | None = None) -> None:
         module = ir.Module("product")
         self.plan = made
         self.symbols = emit_matmul(module, "kedja_mm", made, epilogue)
@@ -271,17 +271,16 @@ def test_each_task_writes_its_own_part_of_c() -> None:
 # --- epilogues -----------------------------------------------------------------------------------
 
 
-def bias_relu(site: EpilogueSite) -> ir.Value:
+def bias_relu(columns: int) -> Epilogue:
     """max(sum + bias[column], 0); the sum itself goes to a second result."""
-    b = site.builder
-    n = site.argument  # the two extra arguments: the bias, and where the sums go
-    bias = site.load(n(FIRST_EXTRA), 0, 0, 1)
-    site.store(n(FIRST_EXTRA + 1), site.value, *SUM_STRIDES)
-    total = b.fadd(site.value, bias)
-    return b.select(b.fcmp_ordered(">", total, site.vectors.zero), total, site.vectors.zero)
 
+    def emit(site: EpilogueSite) -> ir.Value:
+        b, zero = site.builder, site.vectors.zero
+        site.store(site.argument(FIRST_EXTRA + 1), site.value, 0, columns, 1)
+        total = b.fadd(site.value, site.load(site.argument(FIRST_EXTRA), 0, 0, 1))
+        return b.select(b.fcmp_ordered(">", total, zero), total, zero)
 
-SUM_STRIDES = [0, 0, 1]
+    return emit
 
 
 @settings(max_examples=40, deadline=None)
@@ -296,9 +295,8 @@ SUM_STRIDES = [0, 0, 1]
 def test_epilogue_with_bias_relu_and_a_second_result(m, n, k, dtype, b_t, target) -> None:
     a, b = operand(m, k, dtype, False, 1), operand(k, n, dtype, b_t, 2)
     bias = np.random.default_rng(3).standard_normal(n).astype(dtype)
-    SUM_STRIDES[1] = n
     c, sums = np.full((2, m * n + 16), CANARY, dtype)
-    product = Product(plan(shape_of(a, b), target), target, bias_relu)
+    product = Product(plan(shape_of(a, b), target), target, bias_relu(n))
     product.run(*(array.ctypes.data for array in (c, a, b, bias, sums)))
     assert (c[m * n :] == CANARY).all() and (sums[m * n :] == CANARY).all()
     sums, c = sums[: m * n].reshape(m, n), c[: m * n].reshape(m, n)
@@ -306,15 +304,15 @@ def test_epilogue_with_bias_relu_and_a_second_result(m, n, k, dtype, b_t, target
     np.testing.assert_array_equal(c, np.maximum(sums + bias, 0))
 
 
-def descend(site: EpilogueSite) -> ir.Value:
+def descend(columns: int) -> Epilogue:
     """w - sum / 8, where w is what C held before."""
-    b = site.builder
-    w = site.load(site.argument(0), 0, *C_STRIDES)
-    eighth = ir.Constant(site.vectors.kind, [0.125] * site.lanes)
-    return b.fsub(w, b.fmul(site.value, eighth))
 
+    def emit(site: EpilogueSite) -> ir.Value:
+        w = site.load(site.argument(0), 0, columns, 1)
+        eighth = ir.Constant(site.vectors.kind, [0.125] * site.lanes)
+        return site.builder.fsub(w, site.builder.fmul(site.value, eighth))
 
-C_STRIDES = [0, 1]
+    return emit
 
 
 @pytest.mark.parametrize("b_t", [False, True])
@@ -323,10 +321,9 @@ def test_an_epilogue_may_read_what_c_held(b_t) -> None:
     a, b = operand(515, 271, F32, True, 1), operand(271, 331, F32, b_t, 2)
     made = plan(shape_of(a, b), small, in_place=True)
     assert made.packing == "phase" and made.k_blocks == 1
-    C_STRIDES[0] = 331
     weight = np.random.default_rng(6).standard_normal((515, 331)).astype(F32)
     c = weight.copy()
-    Product(made, small, descend).run(c.ctypes.data, a.ctypes.data, b.ctypes.data)
+    Product(made, small, descend(331)).run(c.ctypes.data, a.ctypes.data, b.ctypes.data)
     np.testing.assert_array_equal(c, weight - multiply(a, b, small) * F32.type(0.125))
 
 
@@ -336,9 +333,8 @@ def test_epilogue_after_blocks_of_k() -> None:
     made = plan(shape_of(a, b), small)
     assert made.k_blocks > 1
     bias = np.random.default_rng(3).standard_normal(331).astype(F32)
-    SUM_STRIDES[1] = 331
     c, sums = np.empty((2, 515, 331), F32)
-    Product(made, small, bias_relu).run(*(x.ctypes.data for x in (c, a, b, bias, sums)))
+    Product(made, small, bias_relu(331)).run(*(x.ctypes.data for x in (c, a, b, bias, sums)))
     np.testing.assert_array_equal(sums, multiply(a, b, small))
     np.testing.assert_array_equal(c, np.maximum(sums + bias, 0))
 

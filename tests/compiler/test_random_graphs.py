@@ -19,16 +19,8 @@ from kedja.interpret.reference import node_value, run
 from kedja.ir.graph import Node, topological
 from kedja.ir.op import TABLE
 from kedja.ir.verify import verify
-from tests.compiler.random_graphs import (
-    KINDS,
-    SMOOTH_KINDS,
-    Graph,
-    Recipe,
-    Step,
-    graph_of,
-    loss_of,
-    recipes,
-)
+from tests.compiler.graph_steps import KINDS, SMOOTH_KINDS, Graph, Step
+from tests.compiler.random_graphs import Recipe, graph_of, loss_of, recipes
 from tests.compiler.rounding import bounds
 from tests.fixtures import COMPILER, needs_compiler
 
@@ -212,7 +204,7 @@ def test_the_graphs_cover_the_table():
     assert several > 300
 
 
-# Each of them is compiled on its own in tests/ops; here their values or domains would get in the way.
+# Compiled one by one in tests/ops; here their domains or values would get in the way.
 LEFT_TO_THE_WALK = {
     *("acos", "acosh", "asin", "atan2", "atanh", "cosh", "cross_entropy", "exp2", "expm1", "log10"),
     *("invert", "isfinite", "isinf", "isnan", "log1p", "log2", "pow", "sinh", "tan", "threefry"),

@@ -1,0 +1,93 @@
+"""The commands by name: one line of help each, and the module that is loaded when one is called.
+
+`kedja --help` and `kedja --version` load none of them. Next: any command's own file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from kedja.cli.guard import guarded
+
+
+class Command(NamedTuple):
+    """Where a command stands: the function of that name in the module, and what it is for."""
+
+    module: str
+    function: str
+    help: str
+
+
+COMMANDS = {
+    "train": Command("kedja.cli.train", "train", "Train a network on a data set."),
+    "predict": Command("kedja.cli.predict", "predict", "Ask a trained network about new data."),
+    "explain": Command(
+        "kedja.cli.explain", "explain", "Each node of an expression: formula, value, gradient."
+    ),
+    "descend": Command(
+        "kedja.cli.descend", "descend", "Gradient descent on a function, with its path."
+    ),
+    "op": Command("kedja.cli.op", "op", "What an op is, and where each part of it stands."),
+    "doctor": Command("kedja.cli.doctor", "doctor", "What was found on this machine."),
+}
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+class MinusFirst(TyperCommand):
+    """A command whose argument may begin with a minus: `kedja explain "-x^2" --at x=3`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As usual, with such an argument moved behind `--`."""
+        return super().parse_args(ctx, _minus_last(list(args), self._takes_value()))
+
+    def _takes_value(self) -> set[str]:
+        options = (each for each in self.params if not getattr(each, "is_flag", True))
+        return {name for each in options for name in each.opts if name.startswith("-")}
+
+
+def _minus_last(args: list[str], takes_value: set[str]) -> list[str]:
+    """The arguments with the first that begins with a single minus put last, after `--`."""
+    before = ""
+    for place, each in enumerate(args):
+        if each == "--":
+            break
+        is_option = each.startswith("--") or each in ("-h", "-")
+        if each.startswith("-") and not is_option and before not in takes_value:
+            return [*args[:place], *args[place + 1 :], "--", each]
+        before = each
+    return args
+
+
+class LazyGroup(TyperGroup):
+    """A group that loads a command's module when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name; a usage error that suggests one where there is none."""
+        if cmd_name not in COMMANDS:
+            close = get_close_matches(cmd_name, COMMANDS, 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"
+            ctx.fail(f"There is no command {cmd_name!r}: {hint}")
+        found = COMMANDS[cmd_name]
+        return built(cmd_name, getattr(importlib.import_module(found.module), found.function))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The table of commands, without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.help) for name, each in COMMANDS.items()])
+
+
+def built(name: str, function: Callable[..., Any]) -> Any:
+    """A function as a command, with its errors guarded."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name, cls=MinusFirst, context_settings=SETTINGS)(guarded(function))
+    return typer.main.get_command(app)

@@ -1,0 +1,91 @@
+"""`kedja explain`: an expression node by node, with value, gradient and the gate's rule.
+
+Not here: how the numbers are found (`kedja/front/explanation.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kedja.cli.expression import Expression, parse
+from kedja.cli.options import values
+from kedja.cli.output import note, say, say_json, write_text
+from kedja.front.derivation import derivation
+from kedja.front.explanation import Explanation, explanation
+from kedja.front.named import Subject, chosen
+from kedja.front.tensor import from_node
+from kedja.ground.dtypes import float64
+from kedja.ground.errors import UsageError
+from kedja.ir.formula import leaf_names
+from kedja.ir.graph import topological, variable
+from kedja.ir.op import Type
+
+import numpy as np
+
+
+def explain(
+    expression: Annotated[
+        str, typer.Argument(help='For example "1 + exp(w0 + w1*x)".', show_default=False)
+    ],
+    at: Annotated[
+        str, typer.Option(help="A number for each variable: w0=-1,w1=0.5,x=2.", metavar="VALUES")
+    ] = "",
+    wrt: Annotated[
+        str,
+        typer.Option(help="The variables to differentiate by; all unless given.", metavar="NAMES"),
+    ] = "",
+    svg: Annotated[
+        Path | None,
+        typer.Option(help="Write the graph as a picture.", metavar="FILE", dir_okay=False),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show each node of EXPRESSION: formula, value, gradient, and the rule of its gate.
+
+    Numbers, names, + - * / ^, parentheses, functions such as exp, sin, max, and pi and e.
+    """
+    parsed = parse(expression)
+    given = values(at, parsed.names, "--at")
+    subject = traced(parsed, given)
+    names = [name.strip() for name in wrt.split(",") if name.strip()] or None
+    derivatives = _derivatives(subject, names)
+    found = explanation(subject, names, sources=False)
+    if svg is not None:
+        write_text(svg, found.svg())
+    if json:
+        say_json({"expression": parsed.text, "at": given, "derivatives": derivatives, **found.data()})
+    else:
+        _print(found, derivatives)
+
+
+def traced(parsed: Expression, given: dict[str, float]) -> Subject:
+    """The expression as a graph over float64 inputs that have these values."""
+    nodes = {name: variable(name, Type((), float64)) for name in parsed.names}
+    output = parsed(**{name: from_node(node) for name, node in nodes.items()}).node
+    labels = {node: name for name, node in nodes.items()}
+    bound = {nodes[name]: np.asarray(value, np.float64) for name, value in given.items()}
+    names = leaf_names(topological([output]), labels)
+    return Subject([output], names, bound, tuple(nodes.values()))
+
+
+def _derivatives(subject: Subject, names: list[str] | None) -> dict[str, str]:
+    """Each derivative as a formula; none where the expression has no variable."""
+    if not subject.inputs:
+        if names:
+            raise UsageError("--wrt: the expression has no variables")
+        return {}
+    chosen(subject, names)
+    return derivation(subject, names).formulas
+
+
+def _print(found: Explanation, derivatives: dict[str, str]) -> None:
+    say(f"f = {found.formula}")
+    for name, text in derivatives.items():
+        say(f"df/d{name} = {text}")
+    say()
+    say(found.table())
+    if any(gradient is None for gradient in found.gradients.values()):
+        note("no gradient arrives at the variables where that column is empty")

@@ -1,0 +1,71 @@
+"""The border of a command: every error becomes one message and an exit code, without a traceback.
+
+| what happens               | message           | exit code |
+|----------------------------|-------------------|-----------|
+| an error that kedja raises | `error: …`        | 1 or 2    |
+| Ctrl-C                     | `interrupted …`   | 130       |
+| the reader of a pipe left  | none              | 1         |
+
+Any other exception is a bug and keeps its traceback. `KEDJA_DEBUG=1` shows tracebacks of all.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import typer
+
+from kedja.cli.output import note
+from kedja.ground.errors import KedjaError
+from kedja.ground.flags import flags
+
+INTERRUPTED = 130
+BROKEN_PIPE = 1
+
+
+def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with its errors turned into messages and exit codes."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except KedjaError as error:
+            note(f"error: {error}")
+            _trace()
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt as interrupt:
+            note(_interruption(interrupt))
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            _close_output()
+            raise typer.Exit(BROKEN_PIPE) from None
+
+    return run
+
+
+def _interruption(interrupt: KeyboardInterrupt) -> str:
+    detail = str(interrupt)
+    return f"interrupted: {detail}" if detail else "interrupted"
+
+
+def _trace() -> None:
+    try:
+        debug = flags().debug
+    except KedjaError:
+        return  # the flags themselves are what is wrong
+    if debug:
+        traceback.print_exc()
+
+
+def _close_output() -> None:
+    """Point standard output nowhere, so that Python's flush at exit does not fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,42 @@
+"""What commands print: results on standard output, notes on standard error.
+
+With `--json` a command prints exactly one JSON object, in which NaN and infinity are null.
+Next: `guard.py`, which turns errors into messages and exit codes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kedja.ground.errors import StorageError
+from kedja.ir.values import jsonable
+
+
+def say(text: str = "") -> None:
+    """A line of the result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """A line that is no result: progress, and where a file was written."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def say_json(data: Mapping[str, Any]) -> None:
+    """The result as one JSON object on one line."""
+    say(json.dumps(jsonable(data), allow_nan=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file; StorageError where it cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise StorageError(f"cannot write {path}: {reason}", fix="choose another file") from None
+    note(f"wrote {path}")
