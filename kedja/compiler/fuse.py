@@ -43,7 +43,8 @@ class Fusion:
     def __init__(self, outputs: Sequence[Node]) -> None:
         self.order = topological(outputs)
         self.users = consumers(self.order)
-        self.kept: set[Node] = {node for node in outputs if not is_stored(node)}
+        self.outputs = frozenset(node for node in outputs if not is_stored(node))
+        self.kept: set[Node] = set(self.outputs)
         self.demand: dict[Node, frozenset[Node]] = {}
         self._cost: dict[Node, float] = {}
         self._size: dict[Node, int] = {}

@@ -190,7 +190,7 @@ def _stored(fusion: Fusion) -> set[Node]:
 def _epilogue(fusion: Fusion, product: Node, operands: Sequence[Node]) -> Nest | None:
     """The expression of the product's one user, if it can be computed from the sums at hand."""
     demand = fusion.demand[product]
-    if len(demand) != 1 or product not in fusion.kept:
+    if len(demand) != 1 or product in fusion.outputs:
         return None
     (root,) = demand
     if not is_pointwise(root) or root.type.size != product.type.size or root in operands:

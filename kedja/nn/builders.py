@@ -28,9 +28,8 @@ def mlp(
 ) -> Sequential:
     """Linear layers of these sizes with an activation between each two: input, hidden …, output.
 
-    `init="auto"` chooses the initialiser of the hidden layers by their activation
-    (`init.for_activation`) and Xavier's for the last; "default" is PyTorch's; a function `(key,
-    shape)` draws all weights. Raises UsageError for unknown names and for fewer than two sizes.
+    `init="auto"` chooses each layer's initialiser by the activations around it
+    (`init.for_activation`); "default" is PyTorch's; a function `(key, shape)` draws all weights. Raises UsageError for unknown names and for fewer than two sizes.
 
     >>> [name for name, _ in mlp([4, 5, 2], "tanh").parameters()]
     ['0.weight', '0.bias', '2.weight', '2.bias']
@@ -41,23 +40,33 @@ def mlp(
     keys = random.split(random.next_key() if key is None else key, len(sizes) - 1)
     layers: list[Module] = []
     for place, (inputs, outputs) in enumerate(pairwise(sizes)):
-        last = place == len(sizes) - 2
-        chosen = _initializer(init, "identity" if last else name)
-        layers.append(Linear(inputs, outputs, key=keys[place], init=chosen))
-        layers += [] if last else [ACTIVATIONS[name]()]
+        before = name if place > 0 else "identity"
+        follows = name if place < len(sizes) - 2 else "identity"
+        layers.append(_linear(inputs, outputs, keys[place], init, before, follows))
+        layers += [ACTIVATIONS[name]()] if place < len(sizes) - 2 else []
     return Sequential(*layers)
 
 
-def _initializer(
-    init: str | initializers.Initializer, activation: str
-) -> initializers.Initializer | None:
+def _linear(
+    inputs: int,
+    outputs: int,
+    key: Tensor,
+    init: str | initializers.Initializer,
+    before: str,
+    follows: str,
+) -> Linear:
+    """One layer between two activations."""
     if callable(init):
-        return init
-    if init == "auto":
-        return initializers.for_activation(activation)
+        return Linear(inputs, outputs, key=key, init=init)
+    if init not in ("auto", "default"):
+        raise UsageError(f"init {init!r}", fix="'auto', 'default', or a function of key and shape")
     if init == "default":
-        return None
-    raise UsageError(f"init {init!r}", fix="'auto', 'default', or a function of key and shape")
+        return Linear(inputs, outputs, key=key)
+    chosen = initializers.for_activation(follows, after=before)
+    layer = Linear(inputs, outputs, key=key, init=chosen)
+    if before != "sigmoid":
+        return layer
+    return layer.replace(bias=initializers.centring_bias(layer.weight))
 
 
 # ---------------------------------------------------------------------------------- a table

@@ -149,8 +149,6 @@ def orthogonal(key: Tensor, shape: Shape, gain: float = 1.0, dtype: DType = floa
 
 # ---------------------------------------------------------------------------- by activation
 
-SIGMOID_GAIN = 4.0  # the slope of the sigmoid at 0 is 1/4: four times the weights undo it
-
 _GAINS = {
     "linear": 1.0,
     "identity": 1.0,
@@ -176,23 +174,45 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return _GAINS[nonlinearity]
 
 
-_relu_like: Initializer = partial(kaiming_uniform, nonlinearity="relu")  # type: ignore[assignment]
+_RELU_LIKE = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
+_LINEAR = ("identity", "softmax", "log_softmax")
+_TANH = calculate_gain("tanh")
+
 _BY_ACTIVATION: dict[str, Any] = {
-    "sigmoid": partial(xavier_uniform, gain=SIGMOID_GAIN),
-    "tanh": partial(xavier_uniform, gain=5 / 3),
+    **dict.fromkeys(_RELU_LIKE, partial(kaiming_uniform, nonlinearity="relu")),
+    **dict.fromkeys(_LINEAR, xavier_uniform),
+    "tanh": partial(xavier_uniform, gain=_TANH),
+    "sigmoid": partial(xavier_uniform, gain=2 * _TANH),
     "selu": lecun_normal,
-    "identity": xavier_uniform,
-    "softmax": xavier_uniform,
-    "log_softmax": xavier_uniform,
 }
 
 
-def for_activation(name: str) -> Initializer:
-    """The initialiser of weights whose result goes through the named activation.
+def for_activation(name: str, after: str = "identity") -> Initializer:
+    """The initialiser of weights between two activations: `name` follows, `after` came before.
 
-    He's for relu and its relatives, LeCun's for selu, Xavier's for the others: with gain 5/3 for
-    tanh, and 4 for sigmoid, whose slope is at most 1/4 (Glorot and Bengio's remark). A deep
-    sigmoid network does not learn with the plain ones.
+    He's for relu and its relatives, LeCun's for selu, Xavier's for the others, with gain 5/3 for
+    tanh. As sigmoid(x) = ½ + ½·tanh(x/2), weights are doubled where a sigmoid follows and doubled
+    again where one came before; with `centring_bias` the network then starts as the tanh network
+    would. Deep sigmoid networks hardly learn with the plain ones (the slope of a sigmoid is at
+    most 1/4). Raises UsageError for a name that is not there.
     """
-    chosen: Initializer = _BY_ACTIVATION.get(name, _relu_like)
-    return chosen
+    if name not in _BY_ACTIVATION:
+        known = ", ".join(_BY_ACTIVATION)
+        raise UsageError(f"no initialiser is known for {name!r}", fix=f"one of: {known}")
+    chosen: Initializer = _BY_ACTIVATION[name]
+    return _doubled(chosen) if after == "sigmoid" else chosen
+
+
+def _doubled(initializer: Initializer) -> Initializer:
+    def draw(key: Tensor | None, shape: Shape) -> Tensor:
+        return _settled(2 * initializer(key, shape))
+
+    return draw
+
+
+def centring_bias(weight: Tensor) -> Tensor:
+    """b = −½ Σ_j W_ij, so that inputs of ½, a sigmoid's middle, give 0.
+
+    Shapes: weight (H, C) → (H,).
+    """
+    return _settled(-0.5 * functions.sum(weight, axis=1))

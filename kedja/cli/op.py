@@ -1,0 +1,250 @@
+"""`kedja op`: the record of an op for people: formula, derivative, and where each part stands.
+
+Not here: the records themselves (`kedja/ops`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from types import FunctionType
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import typer
+
+import kedja.ops
+from kedja.cli.output import say, say_json
+from kedja.front import evaluate
+from kedja.front.derivation import Module, is_elementwise, module
+from kedja.front.explanation import gate
+from kedja.front.tables import rendered
+from kedja.ground.dtypes import float32, float64
+from kedja.ground.errors import UsageError
+from kedja.ir.graph import Node, make, variable
+from kedja.ir.op import TABLE, Kernel, Leaf, NoDerivative, OnHost, Op, Type
+
+OPS = Path(kedja.ops.__file__).parent
+ROOT = OPS.parent.parent
+WIDE = 4096  # elements for which an elementwise op is compiled
+LONGEST_CODE = 40  # lines of machine code that are printed unless all are asked for
+
+
+class Facet(NamedTuple):
+    """A part of a record and where it stands."""
+
+    name: str
+    place: str
+
+
+def op(
+    name: Annotated[str, typer.Argument(help="The op; all are listed without it.")] = "",
+    code: Annotated[bool, typer.Option("--code", help="Print the machine code.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print what an op is, its derivative, and where each part of it stands."""
+    if not name:
+        _list(json)
+        return
+    if name not in TABLE:
+        close = get_close_matches(name, TABLE, 1)
+        fix = f"did you mean {close[0]}?" if close else "`kedja op` lists them"
+        raise UsageError(f"there is no op named {name!r}", fix=fix)
+    record = TABLE[name]
+    compiled = assembly(record) if code else ""
+    if json:
+        say_json({**_data(record), **({"code": compiled} if code else {})})
+    else:
+        _print(record, compiled)
+
+
+# ---------------------------------------------------------------------------------- listing
+
+
+def _list(json: bool) -> None:
+    if json:
+        say_json({"ops": [_summary(each) for each in TABLE.values()]})
+        return
+    rows = [[each.name, each.formula, each.family, each.gate] for each in TABLE.values()]
+    say(rendered(["op", "formula", "family", "rule of its gate"], rows))
+
+
+def _summary(record: Op) -> dict[str, Any]:
+    return {"op": record.name, "formula": record.formula, "family": record.family}
+
+
+# -------------------------------------------------------------------------------- one record
+
+
+def _print(record: Op, compiled: str) -> None:
+    say(record.name)
+    say()
+    for label, text in _lines(record):
+        say(f"  {label:<12}{text}")
+    say()
+    for facet in facets(record):
+        say(f"  {facet.name:<12}{facet.place}")
+    if compiled:
+        say()
+        say(compiled.rstrip())
+
+
+def _lines(record: Op) -> list[tuple[str, str]]:
+    """What the record says, label by label."""
+    node, names = example(record)
+    shown = module(node, names)
+    lines = [("formula", f"y = {shown.formula}"), *_derivative_lines(record, shown)]
+    lines.append(("gate", gate(node, names) or "none: it is a leaf"))
+    lines.append(("dtypes", ", ".join(each.name for each in record.dtypes)))
+    lines.append(("lowering", _lowering(record)))
+    lines.append(("cost", f"{record.flops:g} flops for each element of the output"))
+    return lines
+
+
+def _derivative_lines(record: Op, shown: Module) -> list[tuple[str, str]]:
+    if isinstance(record.derivative, NoDerivative):
+        return [("derivative", f"none: {record.derivative.reason}")]
+    texts = shown.texts() or ["zero almost everywhere"]
+    kind = type(record.derivative).__name__
+    notes = "" if shown.elementwise or not shown.partials else " (g: the gradient that arrives)"
+    labels = [f"derivative", *[""] * (len(texts) - 1)]
+    described = [*texts[:-1], f"{texts[-1]}{notes}   [{kind}]"]
+    return list(zip(labels, described, strict=True))
+
+
+def _lowering(record: Op) -> str:
+    match record.lowering:
+        case Kernel(name):
+            return f"kernel {name}: a loop nest of its own"
+        case OnHost(reason):
+            return f"on the host: {reason}"
+        case other:
+            return LOWERINGS[type(other).__name__]
+
+
+LOWERINGS = {
+    "Pointwise": "pointwise: each output element from the inputs' elements at its index",
+    "Reindex": "reindex: each output element is an input element at another index",
+    "Fold": "fold: a reduction over axes",
+    "ByExpansion": "by expansion: a name for a subgraph",
+    "Leaf": "leaf: it is given, not computed",
+}
+
+
+def _data(record: Op) -> dict[str, Any]:
+    node, names = example(record)
+    shown = module(node, names)
+    none = isinstance(record.derivative, NoDerivative)
+    return {
+        **_summary(record),
+        "example": shown.formula,
+        "derivative": None if none else shown.partials,
+        "gate": gate(node, names),
+        "dtypes": [each.name for each in record.dtypes],
+        "lowering": type(record.lowering).__name__,
+        "flops": record.flops,
+        "where": {facet.name: facet.place for facet in facets(record)},
+    }
+
+
+def example(record: Op) -> tuple[Node, dict[Node, str]]:
+    """The op applied to inputs called x, or a and b, or x1, x2, x3 …; and these names.
+
+    Of the sample calls the last is taken whose inputs all have elements.
+    """
+    cases = record.sample(np.random.default_rng(0))
+    case = next((each for each in cases if all(x.size for x in each.inputs)), cases[0])
+    labels = _labels(len(case.inputs))
+    inputs = [
+        variable(label, Type(array.shape, array.dtype))
+        for label, array in zip(labels, case.inputs, strict=True)
+    ]
+    node = make(record, inputs, case.attrs)
+    return node, {**dict(zip(inputs, labels, strict=True)), node: "y"}
+
+
+def _labels(count: int) -> list[str]:
+    if count == 1:
+        return ["x"]
+    return ["a", "b"][:count] if count <= 2 else [f"x{i + 1}" for i in range(count)]
+
+
+# ---------------------------------------------------------------------------- where it stands
+
+
+def facets(record: Op) -> list[Facet]:
+    """Each part of a record with file and line."""
+    found = [Facet("record", _record_place(record))]
+    for name in ("type", "numpy", "sample", "expand"):
+        part = getattr(record, name)
+        if part is not None:
+            found.append(Facet(name, place(part)))
+    for name, holder in (("derivative", record.derivative), ("lowering", record.lowering)):
+        rules = [each for value in vars(holder).values() for each in _callables(value)]
+        if rules:
+            found.append(Facet(name, ", ".join(dict.fromkeys(map(place, rules)))))
+    return found
+
+
+def _callables(value: Any) -> Sequence[Callable[..., Any]]:
+    if callable(value):
+        return [value]
+    return [each for each in value if callable(each)] if isinstance(value, tuple) else []
+
+
+def place(function: Callable[..., Any]) -> str:
+    """File and line of a function; for one of NumPy's its name, also inside a wrapper."""
+    if not isinstance(function, FunctionType):
+        home = "numpy" if isinstance(function, np.ufunc) else getattr(function, "__module__", "")
+        return f"{home}.{getattr(function, '__name__', function)}"
+    own = f"{_shown(function.__code__.co_filename)}:{function.__code__.co_firstlineno}"
+    inner = [cell.cell_contents for cell in function.__closure__ or ()]
+    wrapped = [each for each in inner if callable(each) and not isinstance(each, type)]
+    return f"{place(wrapped[0])} (through {own})" if wrapped else own
+
+
+def _shown(file: str) -> str:
+    """The path from the folder that holds the package; of other packages from theirs."""
+    path = Path(file)
+    for base in (ROOT, Path(np.__file__).parent.parent):
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    return path.name
+
+
+def _record_place(record: Op) -> str:
+    """The line of the op's family on which its name stands first."""
+    pattern = re.compile(rf'^\s*(?:\w+\(\s*)?"{re.escape(record.name)}",', re.MULTILINE)
+    for file in sorted(OPS.glob("*.py"), key=lambda each: each.stem != record.family):
+        text = file.read_text(encoding="utf-8")
+        match = pattern.search(text)
+        if match:
+            begin = match.start() + len(match.group()) - len(match.group().lstrip())
+            return f"{_shown(str(file))}:{text.count(chr(10), 0, begin) + 1}"
+    return "kedja/ops"
+
+
+# ---------------------------------------------------------------------------- machine code
+
+
+def assembly(record: Op) -> str:
+    """What the op compiles to on this machine; UsageError for ops that are not compiled.
+
+    Elementwise ops are compiled for one long axis, others for their sample's shapes, in float32.
+    """
+    if isinstance(record.lowering, (Leaf, OnHost)):
+        raise UsageError(f"{record.name} is not compiled: {_lowering(record)}")
+    node, _ = example(record)
+    wide = is_elementwise(node)
+    types = [_compiled_type(each.type, wide) for each in node.inputs]
+    inputs = [variable(f"x{i}", each) for i, each in enumerate(types)]
+    output = make(record, inputs, node.attrs)
+    return str(evaluate.compiler().assembly_of([output], inputs))
+
+
+def _compiled_type(given: Type, wide: bool) -> Type:
+    return Type(
+        (WIDE,) if wide else given.shape, float32 if given.dtype == float64 else given.dtype
+    )

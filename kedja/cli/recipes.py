@@ -1,0 +1,164 @@
+"""Which network and which options suit a data set, and how one is built from the other.
+
+Not here: the options' texts (`train.py`), the run's folder (`runs.py`). Next: `runs.py`.
+
+| data                       | hidden  | optimizer, rate | batch | epochs                    |
+|----------------------------|---------|-----------------|-------|---------------------------|
+| pictures, up to 16 × 16    | 128, 64 | adam, 0.003     | 32    | 30                        |
+| larger pictures            | 128     | adam, 0.001     | 64    | 10                        |
+| tables, up to 2,000 rows   | 32      | adam, 0.003     | 32    | some 2,000 steps, 20 … 200 |
+| larger tables              | 128, 64 | adam, 0.001     | 64    | some 2,000 steps, 20 … 200 |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from kedja import nn, optim
+from kedja.data.dataset import Dataset
+from kedja.data.prepare import Preparation
+from kedja.data.suggest import did_you_mean
+from kedja.front import random
+from kedja.front.tensor import Tensor
+from kedja.ground.dtypes import float32
+from kedja.ground.errors import UsageError
+
+MODELS = ("mlp", "linear")
+# What a model has besides input and output; it is a usage error to set another option.
+HAS = {"mlp": ("hidden", "activation"), "linear": ()}
+RATES = {"sgd": 0.1, "gradient_descent": 0.5, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}
+
+SMALL_PICTURE = 16 * 16
+SMALL_TABLE = 2000
+WANTED_STEPS = 2000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All options that shape a run of `kedja train`."""
+
+    model: str
+    hidden: tuple[int, ...]
+    activation: str
+    optimizer: str
+    lr: float
+    batch: int
+    epochs: int
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON's types."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Recipe:
+        """Read back what `to_json` gave."""
+        return Recipe(**{**value, "hidden": tuple(value["hidden"])})
+
+    @property
+    def text(self) -> str:
+        """The recipe in one line."""
+        layers = f"hidden {'-'.join(map(str, self.hidden))}, {self.activation}, "
+        model = f"{self.model}: {layers if self.hidden else ''}{self.optimizer} {self.lr:g}"
+        return f"{model}, batch {self.batch}, {self.epochs} epochs, seed {self.seed}"
+
+
+def recipe(data: Dataset, given: Mapping[str, Any]) -> Recipe:
+    """The options that the user gave (those that are not None), and suitable ones for the rest.
+
+    Raises UsageError for an unknown model, and for an option that the model does not have.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    model = chosen.get("model", "mlp")
+    if model not in MODELS:
+        raise UsageError(f"there is no model {model!r}", fix=did_you_mean(model, MODELS))
+    for name in ("hidden", "activation"):
+        if name in chosen and name not in HAS[model]:
+            raise UsageError(f"the model {model} has no --{name}", fix="leave it out, or use mlp")
+    start = _usual(data, model)
+    if "optimizer" in chosen:
+        name = chosen["optimizer"] = _optimizer_name(chosen["optimizer"])
+        start = replace(start, lr=RATES[name])
+        if name == "gradient_descent":  # it goes down the gradient over all examples
+            start = replace(start, batch=len(data.train))
+    return replace(start, **chosen)
+
+
+def _usual(data: Dataset, model: str) -> Recipe:
+    """What suits a data set where the user says nothing."""
+    count = len(data.train)
+    small = math.prod(data.input_shape) <= SMALL_PICTURE
+    if data.kind == "table":
+        small = count <= SMALL_TABLE
+    batch = 32 if small else 64
+    epochs = 30 if small else 10
+    hidden = (128, 64) if small else (128,)
+    if data.kind == "table":
+        steps = math.ceil(count / batch)
+        epochs = min(200, max(20, math.ceil(WANTED_STEPS / steps)))
+        hidden = (32,) if small else (128, 64)
+    lr = 3e-3 if small else 1e-3
+    layers = hidden if model == "mlp" else ()
+    return Recipe(model, layers, "relu", "adam", lr, batch, epochs, seed=0)
+
+
+def _optimizer_name(given: str) -> str:
+    """The name as `optim.OPTIMIZERS` has it; UsageError for others."""
+    plain = given.lower().replace("-", "_")
+    if plain not in optim.OPTIMIZERS:
+        fix = did_you_mean(given, optim.OPTIMIZERS)
+        raise UsageError(f"there is no optimizer {given!r}", fix=fix)
+    return plain
+
+
+def network(made: Recipe, preparation: Preparation) -> nn.Sequential:
+    """The network of a recipe, its weights drawn by the recipe's seed.
+
+    The initialiser follows from the activation.
+    """
+    inputs = math.prod(preparation.input_shape)
+    outputs = len(preparation.target.classes) or 1
+    sizes = [inputs, *made.hidden, outputs]
+    return nn.mlp(sizes, made.activation, key=random.key(made.seed))
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """A batch of stored inputs as the network takes them: (x − shift) · scale, flat rows."""
+
+    shift: float
+    scale: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x (N, …) of bytes or floats → (N, F) floats."""
+        rows = x.reshape(x.shape[0], -1).astype(float32)  # (N, F)
+        if self.shift:
+            rows = rows - self.shift
+        return rows if self.scale == 1 else rows * self.scale
+
+
+def prepare(preparation: Preparation) -> Prepare:
+    """What a preparation leaves to be done inside the step."""
+    return Prepare(float(preparation.shift), float(preparation.scale))
+
+
+def changed(made: Recipe, given: Mapping[str, Any]) -> Recipe:
+    """A recorded recipe with a larger number of epochs; UsageError for any other change."""
+    for field in fields(Recipe):
+        value = given.get(field.name)
+        before = getattr(made, field.name)
+        if value is None or value == before or field.name == "epochs":
+            continue
+        raise UsageError(
+            f"--{field.name} {_shown(value)}, but the run was started with {_shown(before)}",
+            fix="resume without this option, or train anew without --resume",
+        )
+    epochs = given.get("epochs")
+    return made if epochs is None else replace(made, epochs=epochs)
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
