@@ -15,10 +15,9 @@ import numpy as np
 from kedja.autodiff.forward import jvp
 from kedja.autodiff.reverse import vjp
 from kedja.ground.dtypes import is_float
+from kedja.interpret.reference import run
 from kedja.ir.graph import Node, constant, variable
 from kedja.ir.op import Type
-
-from kedja.interpret.reference import run
 
 Function = Callable[..., Node]
 
@@ -78,6 +77,6 @@ def difference(
         return run([output], {**bound, **moved})[0]
 
     def central(h: float) -> np.ndarray:
-        return (at(h) - at(-h)) / (2 * h)
+        return np.asarray((at(h) - at(-h)) / (2 * h))
 
     return np.asarray((4 * central(step / 2) - central(step)) / 3)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from kedja.ground.dtypes import is_float
 from kedja.ir.graph import Node, expanded, is_full, origin, rebuild, topological, zeros_like
-from kedja.ir.op import ByExpansion, Forward, Linear, Multilinear, NoDerivative, Partials
+from kedja.ir.op import ByExpansion, Forward, Linear, Multilinear, NoDerivative, Partials, Rule
 
-Tangents = Mapping[Node, Node | None]
+Rules = Sequence[Rule | None]
 
 
 def jvp(outputs: Sequence[Node], tangents: Mapping[Node, Node]) -> list[Node]:
@@ -46,16 +46,21 @@ def _tangent(node: Node, tangents: Sequence[Node | None]) -> Node | None:
         case Partials(rules):
             return _by_partials(node, rules, tangents)
         case Linear(_, rule):
-            return _by_linearity(node, tangents) if rule is None else rule(node, tangents)
+            return _by_rule(node, rule or _by_linearity, tangents)
         case Multilinear():
             return _by_products(node, tangents)
-        case Forward(rule):
-            return rule(node, tangents)
+        case Forward(forward_rule):
+            return _by_rule(node, forward_rule, tangents)
         case ByExpansion():
             return _by_expansion(node, tangents)
 
 
-def _by_partials(node: Node, rules: Sequence, tangents: Sequence[Node | None]) -> Node | None:
+def _by_rule(node: Node, rule: Rule, tangents: Sequence[Node | None]) -> Node | None:
+    moved: Node | None = rule(node, tangents)
+    return moved
+
+
+def _by_partials(node: Node, rules: Rules, tangents: Sequence[Node | None]) -> Node | None:
     """Σ ∂y/∂x_i · t_i."""
     total = None
     for rule, tangent in zip(rules, tangents, strict=True):

@@ -7,11 +7,11 @@ can be differentiated again, simplified, compiled and printed. Next: `check.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from kedja.autodiff.forward import add, node_tangent, times
 from kedja.ground.dtypes import is_float
-from kedja.ir.graph import Node, apply, expanded, origin, topological, variable, zeros_like
+from kedja.ir.graph import Node, apply, expanded, origin, topological, variable
 from kedja.ir.op import ByExpansion, Forward, Linear, Multilinear, NoDerivative, Partials
 
 Cotangents = list[Node | None]
@@ -80,9 +80,9 @@ def input_cotangents(node: Node, g: Node, wanted: Sequence[bool]) -> Cotangents:
                 times(rule(node, *node.inputs), g) if want and rule is not None else None
                 for rule, want in zip(rules, wanted, strict=True)
             ]
-        case Linear(rules) if callable(rules):
-            return [rules(g, node, i) if want else None for i, want in enumerate(wanted)]
         case Linear(rules) | Multilinear(rules):
+            if callable(rules):
+                return [rules(g, node, i) if want else None for i, want in enumerate(wanted)]
             return [
                 rule(g, node) if want and rule is not None else None
                 for rule, want in zip(rules, wanted, strict=True)
@@ -110,8 +110,3 @@ def _by_expansion(node: Node, g: Node, wanted: Sequence[bool]) -> Cotangents:
     chosen = [each for each, want in zip(copies, wanted, strict=True) if want]
     found = iter(vjp([expanded(node, copies)], [g], chosen))
     return [next(found) if want else None for want in wanted]
-
-
-def zeros_where_none(found: Mapping[Node, Node | None]) -> dict[Node, Node]:
-    """The same gradients with zeros where nothing depends on a node."""
-    return {node: zeros_like(node) if g is None else g for node, g in found.items()}

@@ -100,6 +100,17 @@ def _heights(expression: Expression, x: np.ndarray, y: np.ndarray) -> np.ndarray
 def _draw_path(axes: Any, descent: Descent) -> None:
     x, y = descent.path.T
     axes.plot(x, y, color=PATH, linewidth=1.6, marker="o", markersize=2.6, label="path")
-    axes.plot(x[0], y[0], "o", color=START, markeredgecolor="#333333", markersize=8, **ON_TOP, label="start")
-    axes.plot(x[-1], y[-1], "*", color=END, markeredgecolor="white", markersize=15, **ON_TOP, label="end")
+    axes.plot(
+        x[0],
+        y[0],
+        "o",
+        color=START,
+        markeredgecolor="#333333",
+        markersize=8,
+        **ON_TOP,
+        label="start",
+    )
+    axes.plot(
+        x[-1], y[-1], "*", color=END, markeredgecolor="white", markersize=15, **ON_TOP, label="end"
+    )
     axes.legend(loc="best", framealpha=0.85, fontsize=9)

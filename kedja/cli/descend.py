@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from kedja.cli import contour, options
-from kedja.cli.descent import Descent, descend as run_descent
+from kedja.cli.descent import Descent
+from kedja.cli.descent import descend as run_descent
 from kedja.cli.expression import Expression, parse
 from kedja.cli.output import note, say, say_json
 from kedja.front.tables import rendered
@@ -59,7 +60,9 @@ def descend(
         _print(parsed, found)
 
 
-def _data(parsed: Expression, start: dict[str, float], rate: float, found: Descent) -> dict[str, Any]:
+def _data(
+    parsed: Expression, start: dict[str, float], rate: float, found: Descent
+) -> dict[str, Any]:
     steps = len(found.path) - 1
     shown = _thinned(steps)
     names = found.names

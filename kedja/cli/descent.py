@@ -135,7 +135,8 @@ def _require_finite(
         return
     what = f"f is {value}" if not np.isfinite(value) else f"the gradient is {gradient.tolist()}"
     raise NonFiniteError(
-        f"{what} {_where(expression, step, point)}", fix="another --start, or a --box that avoids it"
+        f"{what} {_where(expression, step, point)}",
+        fix="another --start, or a --box that avoids it",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from kedja.cli.expression import Expression, parse
@@ -22,8 +23,6 @@ from kedja.ground.errors import UsageError
 from kedja.ir.formula import leaf_names
 from kedja.ir.graph import topological, variable
 from kedja.ir.op import Type
-
-import numpy as np
 
 
 def explain(
@@ -56,7 +55,9 @@ def explain(
     if svg is not None:
         write_text(svg, found.svg())
     if json:
-        say_json({"expression": parsed.text, "at": given, "derivatives": derivatives, **found.data()})
+        say_json(
+            {"expression": parsed.text, "at": given, "derivatives": derivatives, **found.data()}
+        )
     else:
         _print(found, derivatives)
 

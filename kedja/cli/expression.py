@@ -28,9 +28,13 @@ from kedja.ir.graph import full
 
 PRODUCT_POWERS = (1, 2, 3, 4)  # whole exponents that are written as products
 
-ONE_ARGUMENT = """exp expm1 log log1p log2 log10 sqrt sin cos tan asin acos atan sinh cosh tanh
-asinh acosh atanh sigmoid softplus silu gelu relu erf abs sign floor ceil""".split()
-
+# fmt: off
+ONE_ARGUMENT = (
+    "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "asin", "acos",
+    "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "sigmoid", "softplus", "silu",
+    "gelu", "relu", "erf", "abs", "sign", "floor", "ceil",
+)
+# fmt: on
 FUNCTIONS: dict[str, tuple[int, int, Callable[..., Tensor]]] = {
     **{name: (1, 1, getattr(functions, name)) for name in ONE_ARGUMENT},
     "max": (2, 16, lambda *xs: _folded(functions.maximum, xs)),

@@ -21,15 +21,15 @@ from kedja.front import evaluate
 from kedja.front.derivation import Module, is_elementwise, module
 from kedja.front.explanation import gate
 from kedja.front.tables import rendered
-from kedja.ground.dtypes import float32, float64
+from kedja.ground.dtypes import float32, float64, is_float
 from kedja.ground.errors import UsageError
 from kedja.ir.graph import Node, make, variable
-from kedja.ir.op import TABLE, Kernel, Leaf, NoDerivative, OnHost, Op, Type
+from kedja.ir.op import TABLE, Case, Kernel, Leaf, NoDerivative, OnHost, Op, Type
 
 OPS = Path(kedja.ops.__file__).parent
 ROOT = OPS.parent.parent
 WIDE = 4096  # elements for which an elementwise op is compiled
-LONGEST_CODE = 40  # lines of machine code that are printed unless all are asked for
+LONGEST_CELL = 90  # characters of a derivative in the list of all ops
 
 
 class Facet(NamedTuple):
@@ -67,12 +67,19 @@ def _list(json: bool) -> None:
     if json:
         say_json({"ops": [_summary(each) for each in TABLE.values()]})
         return
-    rows = [[each.name, each.formula, each.family, each.gate] for each in TABLE.values()]
-    say(rendered(["op", "formula", "family", "rule of its gate"], rows))
+    say(rendered(["op", "formula", "derivative"], [_row(each) for each in TABLE.values()]))
+
+
+def _row(record: Op) -> list[str]:
+    node, names = example(record)
+    shown = module(node, names)
+    derivative = "; ".join(_derivative(record, node, shown))
+    short = len(derivative) <= LONGEST_CELL
+    return [record.name, shown.formula, derivative if short else f"see `kedja op {record.name}`"]
 
 
 def _summary(record: Op) -> dict[str, Any]:
-    return {"op": record.name, "formula": record.formula, "family": record.family}
+    return {"op": record.name, "template": record.formula, "family": record.family}
 
 
 # -------------------------------------------------------------------------------- one record
@@ -95,7 +102,7 @@ def _lines(record: Op) -> list[tuple[str, str]]:
     """What the record says, label by label."""
     node, names = example(record)
     shown = module(node, names)
-    lines = [("formula", f"y = {shown.formula}"), *_derivative_lines(record, shown)]
+    lines = [("formula", f"y = {shown.formula}"), *_derivative_lines(record, node, shown)]
     lines.append(("gate", gate(node, names) or "none: it is a leaf"))
     lines.append(("dtypes", ", ".join(each.name for each in record.dtypes)))
     lines.append(("lowering", _lowering(record)))
@@ -103,15 +110,33 @@ def _lines(record: Op) -> list[tuple[str, str]]:
     return lines
 
 
-def _derivative_lines(record: Op, shown: Module) -> list[tuple[str, str]]:
-    if isinstance(record.derivative, NoDerivative):
-        return [("derivative", f"none: {record.derivative.reason}")]
-    texts = shown.texts() or ["zero almost everywhere"]
+def _derivative_lines(record: Op, node: Node, shown: Module) -> list[tuple[str, str]]:
+    """One line for each input, and how the rule is given."""
+    texts = _derivative(record, node, shown)
+    lines = [("derivative" if place == 0 else "", text) for place, text in enumerate(texts)]
+    if not shown.elementwise and shown.partials:
+        lines.append(("", "(g is the gradient that arrives)"))
     kind = type(record.derivative).__name__
-    notes = "" if shown.elementwise or not shown.partials else " (g: the gradient that arrives)"
-    labels = [f"derivative", *[""] * (len(texts) - 1)]
-    described = [*texts[:-1], f"{texts[-1]}{notes}   [{kind}]"]
-    return list(zip(labels, described, strict=True))
+    return [*lines, ("rule", RULES[kind])] if kind in RULES else lines
+
+
+def _derivative(record: Op, node: Node, shown: Module) -> list[str]:
+    if isinstance(record.derivative, NoDerivative):
+        return [f"none: {record.derivative.reason}"]
+    if not is_float(node.dtype):
+        return [f"none: its values are {node.dtype.name}"]
+    if not any(is_float(each.dtype) for each in node.inputs):
+        return [f"none: its input is {node.inputs[0].dtype.name}"]
+    return shown.texts() or ["zero almost everywhere"]
+
+
+RULES = {
+    "Partials": "partial derivatives, by which the gradient and the tangent are multiplied",
+    "Linear": "linear: the gradient goes through the transpose",
+    "Multilinear": "linear in each input: the gradient goes through the transposes",
+    "Forward": "a rule for the tangent, which is transposed for the gradient",
+    "ByExpansion": "that of the subgraph which the op names",
+}
 
 
 def _lowering(record: Op) -> str:
@@ -152,10 +177,10 @@ def _data(record: Op) -> dict[str, Any]:
 def example(record: Op) -> tuple[Node, dict[Node, str]]:
     """The op applied to inputs called x, or a and b, or x1, x2, x3 …; and these names.
 
-    Of the sample calls the last is taken whose inputs all have elements.
+    Of the sample calls the first is taken whose inputs and output are floats with elements.
     """
     cases = record.sample(np.random.default_rng(0))
-    case = next((each for each in cases if all(x.size for x in each.inputs)), cases[0])
+    case = next((each for each in cases if _is_telling(record, each)), cases[0])
     labels = _labels(len(case.inputs))
     inputs = [
         variable(label, Type(array.shape, array.dtype))
@@ -163,6 +188,12 @@ def example(record: Op) -> tuple[Node, dict[Node, str]]:
     ]
     node = make(record, inputs, case.attrs)
     return node, {**dict(zip(inputs, labels, strict=True)), node: "y"}
+
+
+def _is_telling(record: Op, case: Case) -> bool:
+    types = [Type(each.shape, each.dtype) for each in case.inputs]
+    result = record.type(*types, **case.attrs)
+    return all(each.size for each in types) and is_float(result.dtype)
 
 
 def _labels(count: int) -> list[str]:
@@ -216,14 +247,16 @@ def _shown(file: str) -> str:
 
 def _record_place(record: Op) -> str:
     """The line of the op's family on which its name stands first."""
-    pattern = re.compile(rf'^\s*(?:\w+\(\s*)?"{re.escape(record.name)}",', re.MULTILINE)
+    pattern = re.compile(rf'\b(?!{CHECKS})\w+\(\s*"{re.escape(record.name)}",')
     for file in sorted(OPS.glob("*.py"), key=lambda each: each.stem != record.family):
         text = file.read_text(encoding="utf-8")
         match = pattern.search(text)
         if match:
-            begin = match.start() + len(match.group()) - len(match.group().lstrip())
-            return f"{_shown(str(file))}:{text.count(chr(10), 0, begin) + 1}"
+            return f"{_shown(str(file))}:{text.count(chr(10), 0, match.start()) + 1}"
     return "kedja/ops"
+
+
+CHECKS = "apply|lookup|require|elementwise"  # calls that name an op without making its record
 
 
 # ---------------------------------------------------------------------------- machine code

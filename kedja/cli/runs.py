@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from typing import Any
 from kedja.cli.recipes import Recipe, network
 from kedja.data import prepare
 from kedja.data.prepare import Preparation
-from kedja.ground.errors import CheckpointError, DataError, StorageError, UsageError
+from kedja.ground.errors import CheckpointError, StorageError, UsageError
 from kedja.io import atomic, weights
 from kedja.nn import Sequential
 from kedja.train import checkpoint
@@ -163,19 +163,11 @@ def _make(folder: Path, *, exist_ok: bool) -> None:
         raise StorageError(f"cannot make the folder: {reason}", where=str(folder)) from error
 
 
-def latest(name: str, model: str) -> Path | None:
-    """The newest run among `runs/NAME-MODEL`, `runs/NAME-MODEL-2` …; None if there is none."""
-    base = Path(RUNS) / f"{name}-{model}"
-    numbered = [(1, base)]
-    for folder in base.parent.glob(f"{base.name}-*"):
-        number = folder.name[len(base.name) + 1 :]
-        if number.isdecimal():
-            numbered.append((int(number), folder))
-    found = [(number, folder) for number, folder in numbered if path(folder).exists()]
-    return max(found)[1] if found else None
-
-
-def require_file(file: Path) -> None:
-    """Raise DataError for a file that is not there."""
-    if not os.path.isfile(file):
-        raise DataError("there is no such file", where=str(file), fix="check the path")
+def newest(data: str) -> Path | None:
+    """The run on this data that was written last; None if there is none."""
+    found = []
+    for file in Path(RUNS).glob(f"*/{FILE}"):
+        with suppress(CheckpointError, UsageError, OSError):
+            if load(file.parent).data == data:
+                found.append((file.stat().st_mtime, str(file.parent)))
+    return Path(max(found)[1]) if found else None

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kedja import nn, optim, train as training
+from kedja import nn, optim
+from kedja import train as training
 from kedja.cli import recipes, runs
 from kedja.cli.output import note, say, say_json
-from kedja.cli.recipes import Recipe
 from kedja.data import source
 from kedja.data.dataset import Dataset
 from kedja.ground.errors import Interrupted, UsageError
@@ -72,10 +73,10 @@ def train(
         "seed": seed,
     }
     _require(given)
-    folder, record, found = _started(data, target, given, out, resume)
-    history = _trained(folder, record, found, threads, resume, show=True)
+    folder, record, found = _start(data, target, given, out, resume)
+    history = _trained(folder, record, found, threads, resume)
     results = _results(folder, record, found, history)
-    runs.save(folder, _with_results(record, results))
+    runs.save(folder, replace(record, results=results))
     if json:
         say_json(results)
     else:
@@ -108,21 +109,138 @@ def _require(given: Mapping[str, Any]) -> None:
 # ------------------------------------------------------------------------------- the start
 
 
-def _started(
+def _start(
     data: str, target: str | None, given: Mapping[str, Any], out: Path | None, resume: bool
 ) -> tuple[Path, runs.Record, Dataset]:
     """The run's folder, its record and its data; what was recognised and chosen is printed."""
-    earlier = _earlier(data, given, out) if resume else None
-    if earlier is not None:
-        return _resumed(*earlier, data, target, given)
-    if resume:
-        note("there is no run to resume: training starts from the beginning")
-    found = source.load(data, target=target, seed=given["seed"] or 0, progress=_download)
-    made = recipes.recipe(found, given)
-    _describe(found, made)
-    unfinished = resume and out is not None and not runs.path(out).exists()
-    folder = out if unfinished and out is not None else runs.fresh(out, found.name, made.model)
-    record = runs.Record(data, target, found.name, made, found.preparation)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _earlier(data, out) if resume else None
+    if folder is not None:
+        record = _continued(folder, data, target, given)
+        found = source.load(data, target=record.target, seed=record.recipe.seed, progress=_loaded)
+    else:
+        if resume:
+            note("there is no run to resume: training starts from the beginning")
+        found = source.load(data, target=target, seed=given["seed"] or 0, progress=_loaded)
+        made = recipes.recipe(found, given)
+        record = runs.Record(data, target, found.name, made, found.preparation)
+        folder = runs.fresh(out, found.name, made.model)
     runs.save(folder, record)
+    for line in (*found.describe(), f"{record.recipe.text}", f"run: {folder}"):
+        note(line)
     return folder, record, found
+
+
+def _earlier(data: str, out: Path | None) -> Path | None:
+    """The run that `--resume` means: that in `out`, else the newest one on the same data."""
+    if out is None:
+        return runs.newest(data)
+    return out if runs.exists(out) else None
+
+
+def _continued(
+    folder: Path, data: str, target: str | None, given: Mapping[str, Any]
+) -> runs.Record:
+    """The record of a run that goes on; UsageError where the command line contradicts it."""
+    record = runs.load(folder)
+    for option, now, before in (("DATA", data, record.data), ("--target", target, record.target)):
+        other = now is not None and now != before
+        if other and not (option == "DATA" and _same_path(data, record.data)):
+            raise UsageError(
+                f"{option} is {now}, but {folder} was started with {before}",
+                fix="resume with the same data, or train anew without --resume",
+            )
+    return replace(record, recipe=recipes.changed(record.recipe, given), results=None)
+
+
+def _same_path(one: str, other: str) -> bool:
+    return Path(one).resolve() == Path(other).resolve()
+
+
+def _loaded(name: str, done: int, total: int | None) -> None:
+    """A download goes on: a line where it starts and where it ends."""
+    if done == total:
+        note(f"downloaded {name}, {done:,} bytes")
+
+
+# ---------------------------------------------------------------------------- the training
+
+
+def _trained(
+    folder: Path, record: runs.Record, found: Dataset, threads: int | None, resume: bool
+) -> History:
+    made, numeric = record.recipe, found.task == "regression"
+    trainer = training.Trainer(
+        recipes.network(made, record.preparation),
+        loss="mse" if numeric else "cross_entropy",
+        optimizer=optim.optimizer(made.optimizer, lr=made.lr),
+        batch_size=made.batch,
+        metrics=("rmse", "r2") if numeric else ("accuracy",),
+        prepare=recipes.prepare(record.preparation),
+        seed=made.seed,
+        checkpoint=folder,
+        threads=threads,
+    )
+    test = (found.test.inputs, found.test.targets)
+    try:
+        return trainer.fit(
+            found.train.inputs,
+            found.train.targets,
+            epochs=made.epochs,
+            validation=test,
+            resume=resume,
+        )
+    except Interrupted as error:
+        command = ["kedja", "train", record.data, "--out", str(folder), "--resume"]
+        raise Interrupted(f"{error}; go on with: {shlex.join(command)}", str(folder)) from None
+
+
+# ----------------------------------------------------------------------------- the results
+
+
+def _results(folder: Path, record: runs.Record, found: Dataset, history: History) -> dict[str, Any]:
+    """What `--json` prints. Errors of a numeric target are in its own units."""
+    made, figures = record.recipe, dict(history.validation)
+    results = {
+        "task": found.task,
+        "data": found.name,
+        "target": found.target_name,
+        "train_examples": len(found.train),
+        "test_examples": len(found.test),
+        **made.to_json(),
+        "parameters": history.model.num_parameters,
+        "epochs": len(history.epochs),
+        "steps": history.steps,
+        "train_loss": history.train_loss,
+        "test_loss": figures.pop("loss"),
+    }
+    if "rmse" in figures:
+        figures["rmse"] *= record.preparation.target.std
+    results |= {f"test_{name}": value for name, value in figures.items()}
+    return results | {
+        "compile_seconds": history.compile_seconds,
+        "train_seconds": history.train_seconds,
+        "steps_per_second": history.steps_per_second,
+        "checkpoint": str(checkpoint.path(folder)),
+        "run": str(folder),
+    }
+
+
+def summary(results: Mapping[str, Any]) -> str:
+    """The results for people, one fact a line."""
+    if results["task"] == "classification":
+        quality = f"test accuracy {results['test_accuracy']:.2%}"
+    else:
+        quality = f"test error {results['test_rmse']:.6g} (root of the mean square), "
+        quality += f"R² {results['test_r2']:.4f}"
+    lines = [
+        f"{results['data']}: {results['task']} of {results['target']!r}",
+        f"{quality}, on {results['test_examples']:,} examples",
+        f"loss {results['train_loss']:.4g} in training, {results['test_loss']:.4g} in the test",
+        f"{results['parameters']:,} parameters, {results['steps']:,} steps "
+        f"in {results['epochs']:,} epochs",
+        f"{results['train_seconds']:.2f} s of training, {results['compile_seconds']:.2f} s of "
+        f"compiling, {results['steps_per_second']:,.0f} steps/s",
+        f"run: {results['run']}",
+        f"next: kedja predict {shlex.quote(results['run'])} FILE",
+    ]
+    return "\n".join(lines)

@@ -97,9 +97,16 @@ def lower(
     replaced = {final[i]: inputs[j] for i, j in carry.items() if final[i] is not inputs[j]}
     watched = None if watch is None else final[watch]
     fusion = fuse.Fusion(final)
-    apart = frozenset() if watched is None else frozenset((watched,))
+    apart: frozenset[Node] = frozenset() if watched is None else frozenset((watched,))
     order = schedule(kernels_of(fusion), replaced, apart)
-    return Lowered(tuple(final), tuple(inputs), tuple(constants), carry_of(final, carry, inputs), watched, order)
+    return Lowered(
+        tuple(final),
+        tuple(inputs),
+        tuple(constants),
+        carry_of(final, carry, inputs),
+        watched,
+        order,
+    )
 
 
 def _verified(graph: Sequence[Node]) -> None:
@@ -215,7 +222,7 @@ class Emitter:
         self, kernel: ProductKernel, number: int, commits: bool, in_place: bool
     ) -> list[Use]:
         chosen = product_plan(kernel.shape, self.target, in_place=in_place)
-        extra = [node for node in kernel.nest.reads]
+        extra = kernel.nest.reads
         numbering = {node: place for place, node in enumerate(extra)}
         body = signature(kernel.nest, {**numbering, kernel.root: -1})
         key = f"product {kernel.shape} {in_place} {body}"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
-from importlib.metadata import version
 import numpy as np
 
 from kedja.ir.graph import Node, topological

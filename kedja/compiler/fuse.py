@@ -8,8 +8,9 @@ on kernels. Next: `kernels.py`, which makes kernels of the kept values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from kedja.compiler.indices import Affine, Space, Variable, of
 from kedja.ground.dtypes import is_float
@@ -114,16 +115,17 @@ class Fusion:
         """Whether a fold may be computed inside the one kernel that uses it, once for each row."""
         if len(self.demand[node]) != 1 or node.op.name == "matmul":
             return False
-        (root,), (x,), axes = self.demand[node], node.inputs, node.attrs["axes"]
+        (root,), (x,) = self.demand[node], node.inputs
+        axes: tuple[int, ...] = node.attrs["axes"]
         if is_product(root) or is_scatter(root):
             return False
-        trailing = axes == tuple(range(len(x.shape) - len(axes), len(x.shape)))
+        trailing = tuple(axes) == tuple(range(len(x.shape) - len(axes), len(x.shape)))
         if isinstance(root.op.lowering, Fold):
             space = root.inputs[0].type.size
             if root.type.size == node.type.size:
                 return trailing
             return space == node.type.size and x.type.size <= SERIAL
-        return root.type.size == node.type.size or (trailing and root.shape == x.shape)
+        return bool(root.type.size == node.type.size or (trailing and root.shape == x.shape))
 
     def _is_spread(self, node: Node) -> bool:
         """Whether a user repeats the node along leading axes, where no loop hoists it."""
@@ -146,7 +148,7 @@ class Fusion:
 
     def _keep_operands(self, node: Node) -> None:
         for operand in node.inputs:
-            base = operand_base(operand, self.kept)
+            base = operand_base(operand, self.in_memory)
             found = strided(operand, base)
             keep = base if found is not None else operand
             if not is_stored(keep):
@@ -157,36 +159,23 @@ class Fusion:
         return [node for node in self.order if node in self.kept and is_product(node)]
 
 
-def operand_base(node: Node, kept: Iterable[Node]) -> Node:
+def operand_base(node: Node, in_memory: Callable[[Node], bool]) -> Node:
     """The value whose memory a moved operand is a view of."""
-    stop = set(kept)
     while (
         isinstance(node.op.lowering, Reindex)
         and len(node.inputs) == 1
-        and node not in stop
+        and not in_memory(node)
         and node.op.name != "pad"
     ):
         node = node.inputs[0]
     return node
 
 
-class Strided(tuple[Node, int, tuple[int, ...]]):
-    """A view: the value in memory, the offset of its first element, a step for each axis."""
+class Strided(NamedTuple):
+    """A view: the value in memory, and the step along each axis in elements."""
 
-    @property
-    def base(self) -> Node:
-        """The value in memory."""
-        return self[0]
-
-    @property
-    def offset(self) -> int:
-        """The first element."""
-        return self[1]
-
-    @property
-    def steps(self) -> tuple[int, ...]:
-        """The step along each axis, in elements."""
-        return self[2]
+    base: Node
+    steps: tuple[int, ...]
 
 
 def strided(node: Node, base: Node) -> Strided | None:
@@ -204,14 +193,12 @@ def strided(node: Node, base: Node) -> Strided | None:
         return None
     if place.variables - set(variables):
         return None
-    view = Strided((base, place.offset, tuple(step or 0 for step in steps)))
-    return view if _fits_kernel(view, variables) else None
+    view = Strided(base, tuple(step or 0 for step in steps))
+    return view if place.offset == 0 and _fits_kernel(view, variables) else None
 
 
 def _fits_kernel(view: Strided, variables: Sequence[Variable]) -> bool:
     """Whether one of the last two axes is contiguous, as the product's kernels want it."""
-    if view.offset:
-        return False
     *batch, (rows, m), (columns, n) = zip(
         view.steps, (each.extent for each in variables), strict=True
     )

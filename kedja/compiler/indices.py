@@ -10,10 +10,9 @@ Not here: the loops (`loops.py`). `Space` is what the index rules of `kedja/ops`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from kedja.ir.graph import Node
 
@@ -201,24 +200,24 @@ class Space:
             return e
         whole, rest = _divided(e, by)
         low, high = rest.bounds()
-        if 0 <= low and high < by:
+        if low >= 0 and high < by:
             return whole
         if not whole.terms and not whole.offset:
             return Affine(((Quotient(e, by), 1),))
-        if 0 <= low:
+        if low >= 0:
             return whole + Affine(((Quotient(rest, by), 1),))
         return Affine(((Quotient(e, by), 1),))
 
     def mod(self, e: Affine, by: int) -> Affine:
         """e mod by, likewise."""
         low, high = e.bounds()
-        if 0 <= low and high < by:
+        if low >= 0 and high < by:
             return e
         _, rest = _divided(e, by)
         low, high = rest.bounds()
-        if 0 <= low and high < by:
+        if low >= 0 and high < by:
             return rest
-        return Affine(((Remainder(rest if 0 <= low else e, by), 1),))
+        return Affine(((Remainder(rest if low >= 0 else e, by), 1),))
 
     def value(self, node: Node, index: Sequence[Affine], extent: int) -> Affine:
         """An index that is read from an integer node."""
@@ -230,26 +229,3 @@ def _divided(e: Affine, by: int) -> tuple[Affine, Affine]:
     whole = [(a, c // by) for a, c in e.terms if c % by == 0]
     rest = [(a, c) for a, c in e.terms if c % by != 0]
     return Affine(tuple(whole), e.offset // by), Affine(tuple(rest), e.offset % by)
-
-
-def renamed(e: Affine, rename: Mapping[Variable, Affine], look: Callable[..., Any]) -> Affine:
-    """e with variables replaced; `look` renames the index of a lookup."""
-    terms: list[tuple[Atom, int]] = []
-    offset = e.offset
-    for atom, coefficient in e.terms:
-        new = _renamed_atom(atom, rename, look) * coefficient
-        terms.extend(new.terms)
-        offset += new.offset
-    return total(terms, offset)
-
-
-def _renamed_atom(atom: Atom, rename: Mapping[Variable, Affine], look: Callable[..., Any]) -> Affine:
-    match atom:
-        case Variable():
-            return rename.get(atom, Affine(((atom, 1),)))
-        case Quotient(inner, by):
-            return Affine(((Quotient(renamed(inner, rename, look), by), 1),))
-        case Remainder(inner, by):
-            return Affine(((Remainder(renamed(inner, rename, look), by), 1),))
-        case Lookup():
-            return Affine(((look(atom), 1),))

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-
 from kedja.compiler.fuse import (
     Fusion,
     Strided,
@@ -151,9 +150,7 @@ def kernels_of(fusion: Fusion) -> list[KernelUnit]:
             made.extend((LoopKernel(_start_of_scatter(fusion, node)), ScatterKernel(node)))
         elif not is_product(node):
             loops.append(node)
-    made.extend(
-        LoopKernel(nest_of(group, fusion.in_memory)) for group in _groups(fusion, loops)
-    )
+    made.extend(LoopKernel(nest_of(group, fusion.in_memory)) for group in _groups(fusion, loops))
     return in_order(made)
 
 
@@ -170,21 +167,20 @@ def _start_of_scatter(fusion: Fusion, node: Node) -> Nest:
 
 
 def _product_kernel(fusion: Fusion, product: Node) -> ProductKernel:
-    views = []
-    for operand in product.inputs:
-        view = strided(operand, operand_base(operand, fusion.kept | _stored(fusion)))
-        if view is None:
-            raise VerificationError(f"an operand of {product} is no view of a kept value")
-        views.append(view)
-    epilogue = _epilogue(fusion, product, [view.base for view in views])
+    a, b = (_view(fusion, operand) for operand in product.inputs)
+    epilogue = _epilogue(fusion, product, (a.base, b.base))
     if epilogue is not None:
         fusion.kept.discard(product)
-        return ProductKernel(product, epilogue.stores[0].node, *views, epilogue)
-    return ProductKernel(product, product, *views, _bare(product))
+        return ProductKernel(product, epilogue.stores[0].node, a, b, epilogue)
+    return ProductKernel(product, product, a, b, _bare(product))
 
 
-def _stored(fusion: Fusion) -> set[Node]:
-    return {node for node in fusion.order if node.op.name in ("input", "constant")}
+def _view(fusion: Fusion, operand: Node) -> Strided:
+    """Where an operand's elements stand in memory."""
+    view = strided(operand, operand_base(operand, fusion.in_memory))
+    if view is None:
+        raise VerificationError(f"{operand} is no view of a kept value")
+    return view
 
 
 def _epilogue(fusion: Fusion, product: Node, operands: Sequence[Node]) -> Nest | None:
@@ -342,5 +338,3 @@ def in_order(kernels: Sequence[KernelUnit]) -> list[KernelUnit]:
 def copy_of(node: Node) -> Node:
     """A fresh node with the same value, to be kept apart from it."""
     return apply("copy", node)
-
-

@@ -149,8 +149,8 @@ class Folds(Values):
         totals: Sequence[ir.Value],
     ) -> list[ir.Value]:
         result = []
-        for number, total in enumerate(totals):
-            self.at[last] = self.b.add(index, i64(number * lanes)) if number else index
+        for turn, total in enumerate(totals):
+            self.at[last] = self.b.add(index, i64(turn * lanes)) if turn else index
             with self.vectorised(Vector(last, lanes)):
                 result.append(self.combine(expr, total, self.value(expr.body)))
         del self.at[last]

@@ -221,9 +221,7 @@ def scatter_shape(kernel: ScatterKernel) -> ScatterShape:
     return ScatterShape(before, x.shape[axis], after, count, along)
 
 
-def emit_scatter(
-    module: ir.Module, name: str, kernel: ScatterKernel, numbering: Numbering
-) -> None:
+def emit_scatter(module: ir.Module, name: str, kernel: ScatterKernel, numbering: Numbering) -> None:
     """Add the function of a scatter: the updates one after the other, in their own order."""
     b, made = function(module, name, {"args": PTR, "task": I64})
     made.attributes.add("nounwind")
@@ -278,5 +276,3 @@ class _Scatter:
         update = load_at(b, self.pointer(self.updates), at, kind, size)
         total = Scalars(b, dtype, dtype).add(b.load(target, typ=kind, align=size), update)
         b.store(total, target, align=size)
-
-

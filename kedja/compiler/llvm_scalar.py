@@ -205,9 +205,7 @@ class Scalars:
         quotient = self.b.sdiv(a, safe)
         quotient = self.b.select(below, self.b.sub(quotient, self.constant(1, a)), quotient)
         minus = self.b.icmp_signed("==", b, self.constant(-1, b))
-        return self.b.select(
-            bad, zero, self.b.select(minus, self.b.neg(a), quotient)
-        )
+        return self.b.select(bad, zero, self.b.select(minus, self.b.neg(a), quotient))
 
     def _divisor(self, b: ir.Value) -> tuple[ir.Value, ir.Value]:
         """A divisor that cannot trap (1 instead of 0 and -1), and where it was 0."""

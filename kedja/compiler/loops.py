@@ -58,8 +58,12 @@ class Expr:
     @cached_property
     def variables(self) -> frozenset[Variable]:
         """The loop variables that it depends on (a fold's own are not among them)."""
-        inner = (each.variables for each in (*self.places, *self.parts))
-        return frozenset[Variable]().union(*inner)
+        found: set[Variable] = set()
+        for place in self.places:
+            found |= place.variables
+        for part in self.parts:
+            found |= part.variables
+        return frozenset(found)
 
 
 Lookups = tuple[tuple[Lookup, Expr], ...]  # the values of indices that are read from memory

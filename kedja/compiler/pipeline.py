@@ -38,18 +38,16 @@ Advanced = tuple[int, str, BaseException | None]
 class Executable:
     """A compiled graph: call it with arrays, or advance a carried state by many steps."""
 
-    def __init__(
-        self, program: Program, inputs: Sequence[Type], outputs: Sequence[Type], steps: Sequence[int]
-    ) -> None:
+    def __init__(self, program: Program, inputs: Sequence[Type], outputs: Sequence[Type]) -> None:
         self.program = program
         self._inputs = inputs
         self._outputs = outputs
-        self._carried = steps
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """The outputs, as new arrays (carried ones are not among them)."""
         found = [np.empty(kind.shape, kind.dtype) for kind in self._outputs]
-        self.program.run([self._checked(*each) for each in zip(arrays, self._inputs, strict=True)], found)
+        given = [self._checked(*each) for each in zip(arrays, self._inputs, strict=True)]
+        self.program.run(given, found)
         return found
 
     def _checked(self, array: np.ndarray, kind: Type) -> np.ndarray:
@@ -118,7 +116,7 @@ def compile(
         seconds = time.perf_counter() - start
         log.warning("%s: %d launches, %.3f s", how, len(made.plan.launches), seconds)
     returned = [node.type for i, node in enumerate(outputs) if i not in carried]
-    return Executable(program, [node.type for node in inputs], returned, sorted(carried))
+    return Executable(program, [node.type for node in inputs], returned)
 
 
 def compile_and_run(outputs: Sequence[Node]) -> list[np.ndarray]:
@@ -130,5 +128,3 @@ def assembly_of(outputs: Sequence[Node], inputs: Sequence[Node]) -> str:
     """The assembly of the kernels of a graph, for people to read."""
     constants = [n for n in topological(outputs) if n.op.name == "constant"]
     return build(outputs, inputs, constants, {}, None, current_target(), text=True).assembly
-
-

@@ -72,8 +72,9 @@ def _is_nothing(kernel: KernelUnit, direct: Mapping[Node, Node]) -> bool:
         return False
     (store,) = kernel.nest.stores
     value = store.value
-    same = isinstance(value, Load) and value.node is direct.get(store.node)
-    return same and value.offset == store.offset
+    if not isinstance(value, Load) or value.node is not direct.get(store.node):
+        return False
+    return value.offset == store.offset
 
 
 # --------------------------------------------------------------------- what goes in place

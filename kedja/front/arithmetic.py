@@ -129,7 +129,10 @@ def stop_gradient(x: Any) -> Tensor:
 
 def reduce(name: str, x: Any, axis: Any, keepdims: bool) -> Tensor:
     """A reduction over `axis` (an int, several, or None for all)."""
-    x = front.as_tensor(x)
+    return _reduce(name, front.as_tensor(x), axis, keepdims)
+
+
+def _reduce(name: str, x: Tensor, axis: Any, keepdims: bool) -> Tensor:
     with locating():
         axes = normal_axes(name, axis, x.ndim)
     if name == "sum" and (x.dtype == bool_ or (is_integer(x.dtype) and x.dtype.itemsize < 8)):

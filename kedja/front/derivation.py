@@ -16,7 +16,7 @@ from kedja.front.named import Subject, chosen, step_names
 from kedja.front.tensor import Tensor, from_node
 from kedja.ground.dtypes import is_float
 from kedja.ground.errors import GradientError
-from kedja.ir.formula import formula, step, written
+from kedja.ir.formula import formula, step, whole, written
 from kedja.ir.graph import Node, full, rebuild, variable, zeros_like
 from kedja.ir.op import ByExpansion, Leaf, NoDerivative, Pointwise
 from kedja.ir.show import preformatted
@@ -88,8 +88,7 @@ class Derivation:
             "derivatives": dict(self.formulas),
             "where": dict(self.where),
             "modules": [
-                {"name": m.name, "formula": m.formula, "partials": m.partials}
-                for m in self.modules
+                {"name": m.name, "formula": m.formula, "partials": m.partials} for m in self.modules
             ],
         }
 
@@ -166,8 +165,11 @@ def local_partials(node: Node, names: Mapping[Node, str]) -> dict[str, str]:
     for each, found in zip(node.inputs, reverse.input_cotangents(copy, g, wanted), strict=True):
         if found is not None:
             totals[each] = totals[each] + found if each in totals else found
-    return {names[each]: _shortened(formula(total, simplify=True)) for each, total in totals.items()}
+    return {names[each]: _text(total, is_elementwise(node)) for each, total in totals.items()}
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST else "as the parts of its formula"
+def _text(partial: Node, elementwise: bool) -> str:
+    text = whole(partial)
+    if text is None or len(text) > LONGEST:
+        return "the product through its parts" if elementwise else "g through its parts"
+    return formula(partial, simplify=True) if elementwise else text

@@ -29,7 +29,7 @@ _traced: WeakKeyDictionary[Node, bool] = WeakKeyDictionary()
 def is_traced(node: Node) -> bool:
     """Whether a node depends on an input that has no value yet."""
     if node not in _traced:
-        for each in topological([node], leaves=_traced.keys()):
+        for each in topological([node], leaves=_traced):
             if each not in _traced:
                 below = any(_traced[other] for other in each.inputs)
                 _traced[each] = below or each.op.name == "input"
@@ -44,7 +44,8 @@ def value(node: Node) -> np.ndarray:
 def values(nodes: Sequence[Node]) -> list[np.ndarray]:
     """The values of several nodes, computed together."""
     if flags().tier == "compile":
-        return compiler().compile_and_run(nodes)
+        found: list[np.ndarray] = compiler().compile_and_run(nodes)
+        return found
     return reference.run(nodes)
 
 
@@ -62,7 +63,7 @@ def backward(loss: Tensor, gradient: Any, retain: bool) -> None:
         )
     order = topological([loss.node])
     leaves = [node for node in order if node in front.marked]
-    if not leaves:
+    if not (leaves or loss.tracks):  # leaves that nobody holds any more are no mistake
         raise GradientError(
             "no tensor that requires a gradient leads to this one",
             fix="make the parameters with requires_grad=True",

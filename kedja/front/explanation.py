@@ -20,11 +20,11 @@ from kedja.front.derivation import module
 from kedja.front.named import Subject, chosen, step_names
 from kedja.ground.dtypes import is_float
 from kedja.interpret.reference import all_values
-from kedja.ir import svg
 from kedja.ir.formula import step, written
 from kedja.ir.graph import Node, consumers, full, origin
 from kedja.ir.op import Leaf, NoDerivative, Partials
 from kedja.ir.show import box_kind, edges_between, framed, place_of, preformatted, source_record
+from kedja.ir.svg import Box, draw
 from kedja.ir.values import jsonable, summary
 
 HEADER = ("node", "formula", "value", "gradient", "rule", "shape", "line")
@@ -135,9 +135,9 @@ class Explanation:
         nodes = [row.node for row in self.rows]
         keys = {row.node: row.name for row in self.rows}
         boxes = {row.name: self._box(row, row is self.rows[-1]) for row in self.rows}
-        return svg.draw(boxes, edges_between(nodes, keys), f"f = {self.formula}")
+        return draw(boxes, edges_between(nodes, keys), f"f = {self.formula}")
 
-    def _box(self, row: Row, is_output: bool) -> svg.Box:
+    def _box(self, row: Row, is_output: bool) -> Box:
         title = f"{row.name} = {row.formula}" if row.formula else row.name
         lines = [(title, "kj-title"), (f"value {summary(row.value)}", "kj-value")]
         if row.gradient is not None:
@@ -145,7 +145,7 @@ class Explanation:
         notes = (str(row.node.type) if row.node.shape else "", _phrase(row.gate), _phrase(row.adds))
         lines += [(note, "kj-small") for note in notes if note]
         tip = "\n".join(part for part in (row.op, row.rule, self._line(row)) if part)
-        return svg.Box(tuple(lines), box_kind(row.node, is_output), tip)
+        return Box(tuple(lines), box_kind(row.node, is_output), tip)
 
     def _line(self, row: Row) -> str:
         if not self.sources or row.node.source is None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kedja.front import arithmetic, index
-from kedja.front.arithmetic import binary, call, unary, where
+from kedja.front.arithmetic import binary, call, unary
 from kedja.front.tensor import Tensor, as_tensor, from_node
 from kedja.ground.dtypes import DType, as_dtype, float32, int64, is_float
 from kedja.ground.errors import DtypeError, ShapeError
@@ -99,20 +99,21 @@ def _unary(name: str, text: str) -> Callable[[Any], Tensor]:
     def function(x: Any) -> Tensor:
         return unary(name, x)
 
-    return _documented(function, name, text)
+    _document(function, name, text)
+    return function
 
 
 def _binary(name: str, text: str) -> Callable[[Any, Any], Tensor]:
     def function(a: Any, b: Any) -> Tensor:
         return binary(name, a, b)
 
-    return _documented(function, name, text)
+    _document(function, name, text)
+    return function
 
 
-def _documented(function: Any, name: str, text: str) -> Any:
+def _document(function: Any, name: str, text: str) -> None:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = text
-    return function
 
 
 negative = _unary("negative", "−x, element by element.")
@@ -237,11 +238,11 @@ def all(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 def var(x: Any, axis: Any = None, correction: int = 0, keepdims: bool = False) -> Tensor:
     """Σ(x − mean)²/(n − correction)."""
-    x = _floating(x)
+    values = _floating(x)
     with locating():
-        axes = normal_axes("var", axis, x.ndim)
-    apart = x - arithmetic.mean(x, axes, keepdims=True)
-    count = math.prod(x.shape[each] for each in axes)
+        axes = normal_axes("var", axis, values.ndim)
+    apart = values - arithmetic.mean(values, axes, keepdims=True)
+    count = math.prod(values.shape[each] for each in axes)
     return arithmetic.reduce("sum", apart * apart, axes, keepdims) / (count - correction)
 
 
@@ -410,5 +411,3 @@ def cross_entropy_each(logits: Any, labels: Any) -> Tensor:
 def astype(x: Any, dtype: DType) -> Tensor:
     """The values in another dtype."""
     return as_tensor(x).astype(dtype)
-
-

@@ -26,12 +26,25 @@ KINDS = "integers, slices, ..., None and one array of integers"
 def get(x: Tensor, key: Any) -> Tensor:
     """x[key] as NumPy would read it."""
     with locating():
-        parts = _filled(key if isinstance(key, tuple) else (key,), x.ndim)
+        given = key if isinstance(key, tuple) else (key,)
+        _require_together(given)
+        parts = _filled(given, x.ndim)
         sliced, shape, arrays = _basic(x, parts)
         result = arithmetic.reshape(sliced, shape)
         for axis, index in arrays:
             result = take(result, index, axis)
         return result
+
+
+def _require_together(key: Sequence[Any]) -> None:
+    """NumPy moves an array's axes to the front where an integer stands apart from it."""
+    places = [i for i, part in enumerate(key) if _is_integer(part) or _is_array(part)]
+    together = not places or places[-1] - places[0] == len(places) - 1
+    if not together and any(_is_array(part) and np.ndim(part) for part in key):
+        raise UsageError(
+            "an integer and an array apart from each other in one index",
+            fix="index in two steps, first by the integer, then by the array",
+        )
 
 
 def _filled(key: Sequence[Any], rank: int) -> list[Any]:

@@ -118,15 +118,14 @@ class Compiled:
         if flags().debug:
             why = "first call" if not self._programs else "arguments of another kind"
             kinds = ", ".join(str(each.node.type) for each in tensors)
-            log.warning(
-                "jit %s: %s (%s), %.3f s", self._f.__qualname__, why, kinds, seconds
-            )
+            log.warning("jit %s: %s (%s), %.3f s", self._f.__qualname__, why, kinds, seconds)
         return traced, program
 
     def _run(self, traced: Traced, program: Any, values: list[np.ndarray]) -> list[np.ndarray]:
         if program is None:
             return reference.run(traced.outputs, dict(zip(traced.inputs, values, strict=True)))
-        return program(*values)
+        found: list[np.ndarray] = program(*values)
+        return found
 
 
 def jit(f: Callable[..., Any]) -> Compiled:

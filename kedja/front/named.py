@@ -26,7 +26,9 @@ from kedja.ir.op import Type
 
 ARRAYS = (Tensor, np.ndarray, np.generic, bool, int, float)
 # `w = kj.tensor(...)` on one line, and nothing after the parenthesis
-ASSIGNED = re.compile(r"([A-Za-z_]\w*)\s*(?::[^=]+)?=\s*[\w.]*[tT]ensor\([^()]*(?:\([^()]*\)[^()]*)*\)$")
+ASSIGNED = re.compile(
+    r"([A-Za-z_]\w*)\s*(?::[^=]+)?=\s*[\w.]*[tT]ensor\([^()]*(?:\([^()]*\)[^()]*)*\)$"
+)
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,16 @@ class Subject:
         if self.inputs:
             return [node for node in self.inputs if is_float(node.dtype)]
         leaves = [node for node in self.order if node in self.names and is_float(node.dtype)]
-        for kind in (lambda node: node in marked, lambda node: bool(node.attrs.get("name"))):
-            chosen = [node for node in leaves if kind(node)]
-            if chosen:
-                return chosen
-        return leaves
+        wanted = [node for node in leaves if node in marked]
+        if not wanted:
+            wanted = [node for node in leaves if node.attrs.get("name")]
+        return wanted or leaves
 
 
 def subject(
-    what: Any, at: Mapping[str, Any] | None = None, shapes: Mapping[str, Sequence[int]] | None = None
+    what: Any,
+    at: Mapping[str, Any] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Subject:
     """The nodes of a tensor, a node, a container of these, or a function.
 
@@ -232,7 +235,9 @@ def _result(leaf: Any) -> Node:
 def _of_program(compiled: Compiled) -> Subject:
     """The graph of the latest trace of a compiled function."""
     traced = list(compiled._programs.values())[-1][0]
-    return Subject(traced.outputs, leaf_names(topological(traced.outputs)), {}, tuple(traced.inputs))
+    return Subject(
+        traced.outputs, leaf_names(topological(traced.outputs)), {}, tuple(traced.inputs)
+    )
 
 
 # ---------------------------------------------------------------------------------- choice
@@ -262,7 +267,9 @@ def _matching(subject: Subject, wanted: Any) -> list[Node]:
         matches = [node] if node in known else []
         label = "this tensor"
     else:
-        matches = [n for n, name in known.items() if name == wanted or name.startswith(f"{wanted}.")]
+        matches = [
+            n for n, name in known.items() if name == wanted or name.startswith(f"{wanted}.")
+        ]
         label = f"{wanted!r}"
     if not matches:
         names = ", ".join(dict.fromkeys(known.values())) or "none"

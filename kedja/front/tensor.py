@@ -40,6 +40,8 @@ class Tensor:
         self, data: Any, dtype: Any = None, *, requires_grad: bool = False, name: str = ""
     ) -> None:
         value = to_array(data, dtype)
+        if isinstance(data, np.ndarray) and np.may_share_memory(value, data):
+            value = value.copy()  # who gave the array may write to it before it is looked at
         self._set(constant(value, name), value)
         if requires_grad:
             self.requires_grad_()
@@ -79,12 +81,12 @@ class Tensor:
         return self._node.type.size
 
     @property
-    def T(self) -> Tensor:
+    def T(self) -> Tensor:  # noqa: N802  the standard's name
         """The transpose of a matrix (of the last two axes, were there more)."""
         return self.mT
 
     @property
-    def mT(self) -> Tensor:
+    def mT(self) -> Tensor:  # noqa: N802  the standard's name
         """The last two axes exchanged."""
         return arithmetic.swap_last_axes(self)
 
@@ -146,7 +148,7 @@ class Tensor:
         return int(self._scalar("int"))
 
     def __index__(self) -> int:
-        return self._scalar("an index").__index__()
+        return int(self._scalar("an index").__index__())
 
     def __bool__(self) -> bool:
         return bool(self._scalar("if"))
@@ -159,7 +161,9 @@ class Tensor:
                 fix="use kj.where instead of `if`, or take this line out of the jit",
             )
         if self.size != 1:
-            raise TracingError(f"{purpose} of {self.size} elements", fix="reduce it first: any, all")
+            raise TracingError(
+                f"{purpose} of {self.size} elements", fix="reduce it first: any, all"
+            )
         return self.numpy().reshape(())[()]
 
     def __len__(self) -> int:
@@ -304,6 +308,8 @@ class Tensor:
 
     def _updated(self, result: Tensor) -> Tensor:
         if not self.requires_grad:
+            if result.is_known and not result.tracks:
+                result.numpy()  # `total += loss` in a loop does not grow a graph
             return result
         name = self._node.attrs.get("name", "")
         return Tensor(result.numpy(), requires_grad=True, name=name)

@@ -62,7 +62,9 @@ def value_and_grad(
             output = _scalar_node(value)
         flat = [node for group in copies for node in group]
         found = reverse.gradient(output, flat)
-        tensors = [from_node(zeros_like(n) if g is None else g) for n, g in zip(flat, found, strict=True)]
+        tensors = [
+            from_node(zeros_like(n) if g is None else g) for n, g in zip(flat, found, strict=True)
+        ]
         trees = _regrouped(tensors, copies, structures)
         answer = trees[0] if isinstance(argnums, int) else tuple(trees)
         return ((value, aux) if has_aux else value), answer

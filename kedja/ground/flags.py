@@ -2,15 +2,15 @@
 
 Not here: options of a single call (those are arguments). Next: `dtypes.py`.
 
-| flag        | environment       | meaning                                                          |
-|-------------|-------------------|------------------------------------------------------------------|
-| `debug`     | `KEDJA_DEBUG`     | 1 timings, 2 graphs, 3 passes, 4 loops, 5 LLVM and assembly      |
-| `tier`      | `KEDJA_TIER`      | `auto`, or force every graph to `interpret` or to `compile`      |
-| `threads`   | `KEDJA_THREADS`   | worker threads of compiled programs; 0 = one per core            |
-| `cache`     | `KEDJA_CACHE`     | folder of compiled objects and data sets; empty = the platform's |
-| `use_cache` | `KEDJA_USE_CACHE` | 0 compiles anew, reads and writes no compiled objects            |
-| `verify`    | `KEDJA_VERIFY`    | 1 verifies the graph after every pass (tests do)                 |
-| `target`    | `KEDJA_TARGET`    | the CPU to emit for: `host`, `avx512`, `avx2`, `neon`            |
+| flag        | environment       | meaning                                                     |
+|-------------|-------------------|-------------------------------------------------------------|
+| `debug`     | `KEDJA_DEBUG`     | 1 timings, 2 graphs, 3 passes, 4 loops, 5 LLVM and assembly |
+| `tier`      | `KEDJA_TIER`      | `auto`, or force all graphs to `interpret` or to `compile`  |
+| `threads`   | `KEDJA_THREADS`   | worker threads of compiled programs; 0 = one per core       |
+| `cache`     | `KEDJA_CACHE`     | folder of compiled code and data sets; empty = platform's   |
+| `use_cache` | `KEDJA_USE_CACHE` | 0 compiles anew and neither reads nor writes compiled code  |
+| `verify`    | `KEDJA_VERIFY`    | 1 verifies the graph after every pass (tests do)            |
+| `target`    | `KEDJA_TARGET`    | the CPU to emit for: `host`, `avx512`, `avx2`, `neon`       |
 """
 
 from __future__ import annotations

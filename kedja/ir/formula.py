@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -111,6 +111,14 @@ def written(
     return _with_names(outputs, order, known, simplify)
 
 
+def whole(node: Node) -> str | None:
+    """One node as a simplified formula of its own shape; None where that would be long."""
+    found = written([node], simplify=True)
+    if found.where:
+        return None
+    return Writer(leaf_names(topological([node])), simplify=True).whole(node)
+
+
 def step(node: Node, names: Names) -> str:
     """One node in terms of its inputs' names; broadcasts are written out, numbers stay numbers."""
     known = {each: names[each] for each in node.inputs if not _is_number(each)}
@@ -196,8 +204,14 @@ class Writer:
             return self._own(node).text
         return self._part(node).text
 
+    def whole(self, node: Node) -> str:
+        """A node's formula with its own broadcast written out."""
+        return _as_wide(self._part(node), node).text.text
+
     def step(self, node: Node) -> str:
         """A node's template filled in, whatever the op."""
+        if node.op.name in ("full", "constant"):
+            return self._constant(node).text.text
         return self._by_template(node, [self._part(each) for each in node.inputs]).text.text
 
     def _own(self, node: Node) -> _Part:
@@ -223,7 +237,9 @@ class Writer:
             if product is not None:
                 return product
         if name == "transpose" and _swaps_last(node):
-            return _Part(Text(f"{_as_wide(parts[0], node.inputs[0]).text.within(WHOLE)}.T"), node.shape)
+            return _Part(
+                Text(f"{_as_wide(parts[0], node.inputs[0]).text.within(WHOLE)}.T"), node.shape
+            )
         if self._simplify:
             simple = _simplified(node, parts)
             if simple is not None:
@@ -433,7 +449,7 @@ def _power(a: _Part, b: _Part) -> Sum | None:
     return None if b.number is None else algebra.power(a.sum, b.number)
 
 
-ARITHMETIC = {
+ARITHMETIC: dict[str, Callable[..., Sum | None]] = {
     "add": lambda a, b: algebra.add(a.sum, b.sum),
     "subtract": _difference,
     "multiply": lambda a, b: algebra.multiply(a.sum, b.sum),

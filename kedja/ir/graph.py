@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import linecache
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -247,7 +247,7 @@ def topological(outputs: Iterable[Node], leaves: Iterable[Node] = ()) -> list[No
 
     Iterative, so that a graph of any depth can be walked; the order is deterministic.
     """
-    stop = set(leaves)
+    stop = leaves if isinstance(leaves, (Set, Mapping)) else set(leaves)
     seen: set[Node] = set()
     order: list[Node] = []
     stack: list[tuple[Node, bool]] = [(node, False) for node in reversed(list(outputs))]

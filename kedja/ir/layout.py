@@ -9,6 +9,7 @@ An edge that spans several layers passes through points of its own, one in each 
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def place(sizes: Mapping[Key, Size], edges: Sequence[tuple[Key, Key]]) -> Placem
     evaluation: the source of an edge stands before its target."""
     level = _levels(list(sizes), edges)
     layers, chains = _layers(sizes, edges, level)
-    links = [pair for chain in chains for pair in zip(chain, chain[1:], strict=False)]
+    links = [pair for chain in chains for pair in itertools.pairwise(chain)]
     above, below = _neighbours(links)
     layers = _ordered(layers, above, below)
     widths = {key: sizes[key][0] if key in sizes else POINT_WIDTH for row in layers for key in row}
@@ -159,7 +160,7 @@ def _by_barycentre(row: list[Key], neighbours: Adjacent, fixed: Mapping[Key, int
 def _crossings(layers: list[list[Key]], below: Adjacent) -> int:
     """How many pairs of edges cross, over all pairs of neighbouring layers."""
     total = 0
-    for upper, lower in zip(layers, layers[1:], strict=False):
+    for upper, lower in itertools.pairwise(layers):
         fixed = _places(lower)
         seen: list[int] = []
         for key in upper:
@@ -227,7 +228,7 @@ def _separated(
     merged and stand at their mean.
     """
     offsets = [0.0]
-    for left, right in zip(row, row[1:], strict=False):
+    for left, right in itertools.pairwise(row):
         offsets.append(offsets[-1] + (widths[left] + widths[right]) / 2 + GAP)
     blocks: list[tuple[float, float, int]] = []  # mean, weight, how many
     for (target, weight), offset in zip(wanted, offsets, strict=True):
@@ -266,7 +267,7 @@ def _beside(layers: list[list[Key]]) -> dict[Key, tuple[Key | None, Key | None]]
 
 
 def _follows(key: Key, above: Adjacent, below: Adjacent) -> Key | None:
-    """What stands above on the same run: the only one above, of which this is the only one below."""
+    """What stands above on the same run, where both have no other neighbour there."""
     over = above.get(key, [])
     return over[0] if len(over) == 1 and len(below[over[0]]) == 1 else None
 

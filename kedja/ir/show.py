@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ir import svg
 from kedja.ir.formula import attribute, leaf_names, step
 from kedja.ir.graph import Node, topological
+from kedja.ir.svg import Box, draw
 from kedja.ir.values import SHORT, exact, jsonable, summary
 
 FORMAT = "kedja-graph"
@@ -103,18 +103,17 @@ class GraphView:
         """The graph as a picture; single numbers stand in the formulas instead of boxes."""
         drawn = [node for node in self.order if node.op.name != "full" or node in self.outputs]
         boxes = {self.numbers[node]: self._box(node) for node in drawn}
-        return svg.draw(boxes, edges_between(drawn, self.numbers), repr(self)[1:-1])
+        return draw(boxes, edges_between(drawn, self.numbers), repr(self)[1:-1])
 
-    def _box(self, node: Node) -> svg.Box:
+    def _box(self, node: Node) -> Box:
         kind = box_kind(node, node in self.outputs)
-        scope = ((node.scope, "kj-small"),) if node.scope else ()
+        formula = f"{self.numbers[node]} = {self._formula(node)}"
+        lines = [(node.op.name, "kj-title"), (formula, "kj-text"), (str(node.type), "kj-small")]
         if node.op.name in LEAVES:
-            first = ((self._leaf(node), "kj-title"),)
-        else:
-            formula = f"{self.numbers[node]} = {self._formula(node)}"
-            first = ((node.op.name, "kj-title"), (formula, "kj-text"))
-        lines = (*first, (str(node.type), "kj-small"), *scope)
-        return svg.Box(lines, kind, f"{self._statement(node)}\n{_comment(node)}".strip())
+            lines[:2] = [(self._leaf(node), "kj-title")]
+        if node.scope:
+            lines.append((node.scope, "kj-small"))
+        return Box(tuple(lines), kind, f"{self._statement(node)}\n{_comment(node)}".strip())
 
     # ------------------------------------------------------------------------------ JSON
 
@@ -163,9 +162,7 @@ def box_kind(node: Node, is_output: bool) -> str:
     return "output" if is_output else "op"
 
 
-def edges_between(
-    drawn: Sequence[Node], keys: Mapping[Node, str]
-) -> list[tuple[str, str]]:
+def edges_between(drawn: Sequence[Node], keys: Mapping[Node, str]) -> list[tuple[str, str]]:
     """The edges among the drawn nodes, once each, also where an input is used twice."""
     known = set(drawn)
     pairs = ((keys[each], keys[node]) for node in drawn for each in node.inputs if each in known)

@@ -1,7 +1,7 @@
 """A graph as a picture: boxes with lines of text, joined by curves, as self-contained SVG.
 
 Colours follow the reader's light or dark preference. Nothing is loaded from anywhere. Not here:
-where the boxes stand (`layout.py`) and what the lines say (`show.py`, `kedja/front/explanation.py`).
+where the boxes stand (`layout.py`) and what the lines say (`show.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from kedja.ir.layout import Placement, Route, place
+from kedja.ir.layout import Placement, Route, Size, place
 
 MARGIN = 20.0
 PADDING = 12.0
@@ -70,11 +70,9 @@ class Box:
     tip: str = ""
 
 
-def draw(
-    boxes: Mapping[Hashable, Box], edges: Sequence[tuple[Hashable, Hashable]], title: str = "graph"
-) -> str:
+def draw(boxes: Mapping[str, Box], edges: Sequence[tuple[str, str]], title: str = "graph") -> str:
     """The picture. `boxes` stand in the order of evaluation, and edges lead from input to user."""
-    sizes = {key: _size(box) for key, box in boxes.items()}
+    sizes: dict[Hashable, Size] = {key: _size(box) for key, box in boxes.items()}
     placement = place(sizes, edges)
     width, height = placement.width + 2 * MARGIN, placement.height + 2 * MARGIN
     parts = [
@@ -154,7 +152,7 @@ def _attribute(text: str) -> str:
 # ----------------------------------------------------------------------------------- edges
 
 
-def _curves(placement: Placement, sizes: Mapping[Hashable, tuple[float, float]]) -> list[str]:
+def _curves(placement: Placement, sizes: Mapping[Hashable, Size]) -> list[str]:
     """Each edge as a smooth curve with a tip; edges into one box enter side by side."""
     arriving: dict[Hashable, list[Route]] = {}
     for route in placement.routes:
@@ -177,7 +175,7 @@ def _last_x(route: Route, placement: Placement) -> float:
 def _curve(
     route: Route,
     placement: Placement,
-    sizes: Mapping[Hashable, tuple[float, float]],
+    sizes: Mapping[Hashable, Size],
     end: tuple[float, float],
 ) -> str:
     x, y = placement.centres[route.source]

@@ -74,7 +74,7 @@ def numpy_scatter_add(
 ) -> np.ndarray:
     """np.add.at, in the order of the updates."""
     out = x.copy()
-    place = (*(slice(None),) * axis, checked(index, x.shape[axis], "scatter_add"))
+    place: Any = (*(slice(None),) * axis, checked(index, x.shape[axis], "scatter_add"))
     np.add.at(out, place, updates)
     return out
 

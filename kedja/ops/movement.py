@@ -98,9 +98,7 @@ def back_broadcast(g: Node, node: Node) -> Node:
     """The sum over the axes that were repeated: what is copied forward is added back."""
     shape = node.inputs[0].shape
     new = len(g.shape) - len(shape)
-    repeated = tuple(
-        axis for axis, n in enumerate(g.shape) if axis < new or shape[axis - new] != n
-    )
+    repeated = tuple(axis for axis, n in enumerate(g.shape) if axis < new or shape[axis - new] != n)
     total = apply("sum", g, axes=repeated)
     return total if total.shape == shape else apply("reshape", total, shape=shape)
 
@@ -172,9 +170,7 @@ def pad_type(x: Type, *, low: Ints, high: Ints, interior: Ints, value: Any) -> T
     return Type(tuple(extents), x.dtype)
 
 
-def numpy_pad(
-    x: np.ndarray, *, low: Ints, high: Ints, interior: Ints, value: Any
-) -> np.ndarray:
+def numpy_pad(x: np.ndarray, *, low: Ints, high: Ints, interior: Ints, value: Any) -> np.ndarray:
     """The input set into an array of the fill value."""
     shape = pad_type(Type(x.shape, x.dtype), low=low, high=high, interior=interior, value=value)
     out = np.full(shape.shape, value, x.dtype)
@@ -189,9 +185,7 @@ def numpy_pad(
 def pad_index(space: Any, node: Node, out: Sequence[Any]) -> list[Any]:
     """(i − low)/(interior + 1) where that is whole and inside the input."""
     place, guards = [], []
-    facts = zip(
-        out, node.inputs[0].shape, node.attrs["low"], node.attrs["interior"], strict=True
-    )
+    facts = zip(out, node.inputs[0].shape, node.attrs["low"], node.attrs["interior"], strict=True)
     for (i, n, low, gap), extent in zip(facts, node.shape, strict=True):
         shifted = i + -low
         if n == extent:

@@ -74,10 +74,9 @@ def several(kind: type) -> Sampler:
     def sample(rng: np.random.Generator) -> Sequence[Case]:
         axes = ((1,), (0,), (0, 2), (0, 1, 2))
         shapes = ((3, 5), (3, 5), (2, 3, 4), (2, 3, 2))
-        arrays = (rng.uniform(-2, 2, shape) for shape in shapes)
-        if kind is bool:
-            arrays = (array > 0 for array in arrays)
-        return [Case((x,), {"axes": a}) for x, a in zip(arrays, axes, strict=True)]
+        arrays = [rng.uniform(-2, 2, shape) for shape in shapes]
+        values = [array > 0 if kind is bool else array for array in arrays]
+        return [Case((x,), {"axes": a}) for x, a in zip(values, axes, strict=True)]
 
     return sample
 
@@ -123,8 +122,7 @@ MIN = Fold(highest, lambda e, a, b: e.minimum(a, b))
 ANY = Fold(lambda dtype: False, lambda e, a, b: e.bitwise_or(a, b))
 ALL_OF = Fold(lambda dtype: True, lambda e, a, b: e.bitwise_and(a, b))
 ROUTES = (
-    "routes: the gradient goes to the element that was chosen, "
-    "in equal parts where several tie"
+    "routes: the gradient goes to the element that was chosen, in equal parts where several tie"
 )
 
 register(
@@ -139,4 +137,3 @@ register(
     ),
     "reduce",
 )
-

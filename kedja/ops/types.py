@@ -24,9 +24,7 @@ def require_dtype(name: str, dtype: np.dtype, allowed: Sequence[np.dtype]) -> No
     raise DtypeError(f"{name} does not take {dtype.name}", fix=f"cast to one of {names}")
 
 
-def elementwise(
-    name: str, allowed: Sequence[np.dtype], result: np.dtype | None = None
-) -> TypeRule:
+def elementwise(name: str, allowed: Sequence[np.dtype], result: np.dtype | None = None) -> TypeRule:
     """All inputs of one shape and dtype; the output is of that shape, and dtype `result`."""
 
     def rule(first: Type, *rest: Type) -> Type:

@@ -155,7 +155,7 @@ class Run:
             if len(self.rows) < epoch:
                 where = f"at the end of epoch {epoch} of {self.epochs}"
         saved = folder is not None and checkpoint.exists(folder)
-        error = Interrupted(f"interrupted {where}; {kept}", str(folder) if saved else None)
+        error = Interrupted(f"{where}; {kept}", str(folder) if saved else None)
         error.history = self.history()
         return error
 

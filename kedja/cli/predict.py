@@ -1,0 +1,110 @@
+"""`kedja predict`: what a trained network says about new pictures or rows.
+
+Not here: training (`train.py`), the run's folder (`runs.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from kedja.cli import recipes, runs
+from kedja.cli.output import say, say_json
+from kedja.data import table
+from kedja.data.prepare import PicturePreparation, Target
+from kedja.front.functions import softmax
+from kedja.ground.errors import UsageError
+from kedja.io import images
+from kedja.train.evaluation import predict as outputs_of
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Row = tuple[dict[str, Any], Array]
+
+# Besides the most probable class, so many others are printed.
+OTHERS = 2
+
+
+def predict(
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a run of `kedja train`.", show_default=False)
+    ],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Pictures of one digit, or CSV files.", show_default=False),
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Predict the class, or the number, of each picture or row in FILES."""
+    record = runs.load(run)
+    model = runs.load_network(run, record)
+    preparation = record.preparation
+    rows = list(_rows(files, preparation))
+    inputs = np.concatenate([each[None] for _, each in rows])
+    outputs = outputs_of(model, inputs, recipes.prepare(preparation))
+    found = [
+        {**place, **_answer(output, preparation.target)}
+        for (place, _), output in zip(rows, outputs, strict=True)
+    ]
+    if json:
+        target = preparation.target
+        say_json({"run": str(run), "task": target.task, "target": target.name, "rows": found})
+    else:
+        for line in _lines(found, preparation.target):
+            say(line)
+
+
+def _rows(files: Sequence[Path], preparation: Any) -> Iterator[Row]:
+    """Each example with the place where it stands: its file, and its row in a table."""
+    for file in files:
+        if isinstance(preparation, PicturePreparation):
+            yield {"file": str(file)}, _picture(file, preparation)
+            continue
+        _require_table(file)
+        for number, row in enumerate(table.read_inputs(file, preparation), 1):
+            yield {"file": str(file), "row": number}, row
+
+
+def _picture(file: Path, preparation: PicturePreparation) -> Array:
+    if file.suffix.lower() in (".csv", ".tsv"):
+        raise UsageError(f"{file} is a table, but the run was trained on pictures")
+    grey = images.read_gray(file, preparation.shape)
+    return preparation.encode(grey)
+
+
+def _require_table(file: Path) -> None:
+    """A picture given to a run on a table is a mistake that can be named."""
+    if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp", ".gif"):
+        raise UsageError(f"{file} is a picture, but the run was trained on a table")
+
+
+def _answer(output: Array, target: Target) -> dict[str, Any]:
+    """One output of the network as a class with its probability, or as a number in its units."""
+    if not target.classes:
+        return {target.name: float(target.restore(output)[0])}
+    probabilities = softmax(output.astype(np.float64)).numpy()
+    best = int(probabilities.argmax())
+    return {
+        "class": target.classes[best],
+        "probability": float(probabilities[best]),
+        "probabilities": dict(zip(target.classes, map(float, probabilities), strict=True)),
+    }
+
+
+def _lines(found: Sequence[Mapping[str, Any]], target: Target) -> Iterator[str]:
+    """One line for each prediction, in columns."""
+    places = [f"{each['file']}:{each['row']}" if "row" in each else each["file"] for each in found]
+    width = max(map(len, places), default=0)
+    for place, each in zip(places, found, strict=True):
+        yield f"{place.ljust(width)}  {_text(each, target)}"
+
+
+def _text(found: Mapping[str, Any], target: Target) -> str:
+    if not target.classes:
+        return f"{target.name} {found[target.name]:.6g}"
+    ranked = sorted(found["probabilities"].items(), key=lambda pair: -pair[1])
+    rest = ", ".join(f"{name} {share:.1%}" for name, share in ranked[1 : 1 + OTHERS])
+    return f"{found['class']}  {found['probability']:.1%}  (then {rest})"
