@@ -51,7 +51,7 @@ def predict(
     ]
     if json:
         target = preparation.target
-        say_json({"run": str(run), "task": target.task, "target": target.name, "rows": found})
+        say_json({"run": str(run), "task": target.task, "target": target.name, "predictions": found})
     else:
         for line in _lines(found, preparation.target):
             say(line)

@@ -5,6 +5,7 @@ Equal kernels become one function. Not here: the cache and the program (`pipelin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,7 +27,6 @@ from kedja.compiler.llvm_kernel import (
 )
 from kedja.compiler.llvm_matmul import emit_matmul
 from kedja.compiler.llvm_module import new_module
-from kedja.compiler.loops import Nest
 from kedja.compiler.matmul_plan import plan as product_plan
 from kedja.compiler.memory import Use, plan_of
 from kedja.compiler.runtime_plan import Buffer, Plan
@@ -35,7 +35,9 @@ from kedja.compiler.schedule import Schedule, flops, schedule, task_count
 from kedja.compiler.signature import signature
 from kedja.compiler.simplify import simplify
 from kedja.ground.flags import flags
+from kedja.ground.report import GRAPHS, LOOPS, MACHINE, PASSES, report
 from kedja.ir.graph import Node, apply, topological
+from kedja.ir.show import GraphView
 from kedja.ir.verify import verify
 
 
@@ -72,10 +74,12 @@ def build(
 ) -> Build:
     """Compile a graph for a target; `text` asks for assembly instead of object code."""
     lowered = lower(outputs, inputs, constants, carry, watch)
+    report(LOOPS, lambda: f"kernels:\n{kernels_text(lowered.schedule)}")
     emitter = Emitter(target)
     uses = emitter.uses(lowered.schedule)
     plan = plan_of(uses, homes(lowered), len(inputs), _returned(lowered), lowered.watch)
     module = emitter.module
+    report(MACHINE, lambda: f"{module}\n{runtime_object.assembly(module, target)}")
     if text:
         return Build(plan, assembly=runtime_object.assembly(module, target))
     return Build(plan, runtime_object.compile_module(module, target))
@@ -89,10 +93,14 @@ def lower(
     watch: int | None,
 ) -> Lowered:
     """The passes from graph to schedule."""
-    graph = simplify(outputs)
+    report(GRAPHS, lambda: f"graph:\n{GraphView(outputs)}")
+    applied: Counter[str] = Counter()
+    graph = simplify(outputs, applied)
     _verified(graph)
+    report(PASSES, lambda: _rules_text(applied))
     graph = split.split(graph)
     _verified(graph)
+    report(PASSES, lambda: f"simplified and split:\n{GraphView(graph)}")
     final = distinct(graph, inputs, carry)
     replaced = {final[i]: inputs[j] for i, j in carry.items() if final[i] is not inputs[j]}
     watched = None if watch is None else final[watch]
@@ -107,6 +115,11 @@ def lower(
         watched,
         order,
     )
+
+
+def _rules_text(applied: Counter[str]) -> str:
+    lines = (f"  {count:5d}  {name}" for name, count in applied.most_common())
+    return "\n".join(("rules applied:", *lines))
 
 
 def _verified(graph: Sequence[Node]) -> None:
@@ -244,14 +257,20 @@ class Emitter:
         return f"{runtime_object.PREFIX}k{len(self._made)}"
 
 
-def kernels_text(outputs: Sequence[Node], inputs: Sequence[Node]) -> str:
-    """The kernels of a graph as loops, for people to read and for golden tests."""
+def kernels_text(order: Schedule) -> str:
+    """The kernels in order, as loops, for people to read."""
+    return "\n\n".join(_kernel_text(kernel) for kernel in order.kernels)
+
+
+def _kernel_text(kernel: KernelUnit) -> str:
+    if isinstance(kernel, ScatterKernel):
+        return f"{kernel.label}: {scatter_shape(kernel)}"
+    values = dict.fromkeys((*kernel.writes, *kernel.reads))
+    numbering = {node: place for place, node in enumerate(values)}
+    return f"{kernel.label}\n{signature(kernel.nest, numbering)}"
+
+
+def loops_of(outputs: Sequence[Node], inputs: Sequence[Node]) -> str:
+    """The loops that a graph becomes, as text."""
     constants = [n for n in topological(outputs) if n.op.name == "constant"]
-    order = lower(outputs, inputs, constants, {}, None).schedule
-    texts = []
-    for kernel in order.kernels:
-        nest = kernel.nest if not isinstance(kernel, ScatterKernel) else Nest((), ())
-        values = list(dict.fromkeys((*kernel.writes, *kernel.reads)))
-        numbering = {node: place for place, node in enumerate(values)}
-        texts.append(f"{kernel.label}\n{signature(nest, numbering)}")
-    return "\n\n".join(texts)
+    return kernels_text(lower(outputs, inputs, constants, {}, None).schedule)

@@ -53,8 +53,8 @@ def asin(x: Lanes) -> Lanes:
     """asin |x|, and ½π − 2·asin √(½(1 − |x|)) above ½; NaN beyond ±1."""
     large, t, more = _asin_folded(x)
     high, low = _HALF_PI[x.bits]
-    first = where(large, fma(t, -2.0, high), t)
-    return copysign(first + where(large, fma(more, -2.0, low), more), x)
+    folded = high - fma(t, 2.0, fma(more, 2.0, -low))
+    return copysign(where(large, folded, t + more), x)
 
 
 def acos(x: Lanes) -> Lanes:

@@ -3,7 +3,7 @@
 All go one way: x = n·ln 2 + r with an integer n, a polynomial in the small r, and 2ⁿ made by placing
 n in the exponent bits. Coefficients are weighted minimax fits (Remez exchange in 45 digits, then
 rounded one at a time with the others refitted); the bound beside each is that of the polynomial
-alone, in units in the last place (ulp) of the result. The softplus lives with the logarithms.
+alone, in units in the last place (ulp) of the result. Softplus lives with the logarithms.
 Next: `kedja/compiler/llvm_math_log.py`.
 """
 
@@ -89,9 +89,9 @@ def exp(x: Lanes) -> Lanes:
 
 
 def exp_of_negative(x: Lanes) -> Lanes:
-    """eˣ for x ≤ 0: cheaper, as only the lower end needs care."""
+    """eˣ for x ≤ 0 to 0.7 ulp: there only the lower end needs care."""
     r, shifted = reduced(at_least(x, _RANGE[x.bits].zero), x.format.shifter)
-    return exp_polynomial(r) * power_of_two(shifted)
+    return (_expm1_polynomial(r) + 1.0) * power_of_two(shifted)
 
 
 def exp2(x: Lanes) -> Lanes:
@@ -109,32 +109,32 @@ def exp2_inside(x: Lanes) -> Lanes:
 
 def expm1(x: Lanes) -> Lanes:
     """eˣ − 1 without cancellation near 0; tiny x, −0 among them, are their own answer."""
-    half = _half_expm1(at_most(x, _RANGE[x.bits].top + 0.1))
+    half = _half_expm1(at_least(at_most(x, _RANGE[x.bits].top + 0.1), -60.0))
     return where(absolute(x) < 2.0**-60, x, half + half)
 
 
 def tanh(x: Lanes) -> Lanes:
-    """−h / (1 + h) with h = ½·expm1(−2|x|), which beyond 0.55 is 1 − (1 + 2h) / (1 + h)."""
+    """h / (h + 1) with h = ½·expm1(2|x|), which beyond ½·log 3 is taken as 1 − 1 / (h + 1)."""
     a = absolute(x)
-    h = _half_expm1(a * -2.0)
-    near = a < 0.55
-    quotient = where(near, h, fma(h, 2.0, 1.0)) / (h + 1.0)
-    return copysign(where(near, quotient, 1.0 - quotient), x)  # which drops the sign of h
+    h = _half_expm1(at_most(a + a, 42.0))
+    near = a < 0.549306
+    quotient = where(near, h, 1.0) / (h + 1.0)
+    return copysign(where(near, quotient, 1.0 - quotient), x)
 
 
 def sigmoid(x: Lanes) -> Lanes:
-    """1 / (1 + e) for x ≥ 0 and e / (1 + e) below, with e = e^−|x|; saturates to 0 and 1."""
-    e = exp_of_negative(-absolute(x))
-    total = e + 1.0
-    lost = e - (total - 1.0)  # what rounding took from 1 + e; without it the bound is 2.6 ulp
-    above = where(x < 0.0, e, 1.0)
-    return fma(-lost, above, above) / total
+    """1 / (1 + e⁻ˣ), the sum rounded once; 0 where it would be no normal number."""
+    limits = _RANGE[x.bits]
+    r, shifted = reduced(at_least(-x, limits.zero), x.format.shifter)
+    scale = power_of_two(shifted)
+    answer = 1.0 / (fma(scale, _expm1_polynomial(r), 1.0) + scale)
+    return where(x < limits.bottom, 0.0, answer)
 
 
 def sinh(x: Lanes) -> Lanes:
     """sinh x = sinh(n ln 2)·cosh r + cosh(n ln 2)·sinh r, without cancellation near 0."""
     a, b, s, c = _hyperbolic_parts(x)
-    half = fma(a, c, fma(b, s, a))
+    half = fma(a, c, b * s) + a
     answer = copysign(half + half, x)
     return where(absolute(x) < 2.0**-60, x, answer)
 
@@ -142,7 +142,7 @@ def sinh(x: Lanes) -> Lanes:
 def cosh(x: Lanes) -> Lanes:
     """cosh x = cosh(n ln 2)·cosh r + sinh(n ln 2)·sinh r."""
     a, b, s, c = _hyperbolic_parts(x)
-    half = fma(b, c, fma(a, s, b))
+    half = fma(a, s, b * c) + b
     return half + half
 
 
@@ -164,12 +164,16 @@ def exp_polynomial(r: Lanes) -> Lanes:
     return fma(r, fma(r, polynomial(r, _EXPM1[r.bits]), 1.0), 1.0)
 
 
+def _expm1_polynomial(r: Lanes) -> Lanes:
+    """eʳ − 1 for |r| ≤ ½ ln 2."""
+    return fma(r * r, polynomial(r, _EXPM1[r.bits]), r)
+
+
 def _half_expm1(x: Lanes) -> Lanes:
     """½·(eˣ − 1) = 2ⁿ⁻¹·(eʳ − 1) + (2ⁿ⁻¹ − ½); the half keeps 2ⁿ⁻¹ finite up to the largest x."""
-    r, shifted = reduced(at_least(x, -60.0), x.format.shifter - 1)
-    q = fma(r * r, polynomial(r, _EXPM1[x.bits]), r)
+    r, shifted = reduced(x, x.format.shifter - 1)
     scale = power_of_two(shifted)
-    return fma(scale, q, scale - 0.5)
+    return fma(scale, _expm1_polynomial(r), scale - 0.5)
 
 
 def _hyperbolic_parts(x: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:

@@ -10,6 +10,7 @@ Next: `kedja/compiler/llvm_math_arc.py`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from kedja.compiler.llvm_math_lanes import (
     Lanes,
@@ -79,13 +80,14 @@ def tan(x: Lanes) -> Lanes:
     """tan x = tan r with x = n·½π + r, and −1 / tan r where n is odd."""
     shifter = x.format.shifter - 1
     shifted = fma(x, 2 / math.pi, shifter)
-    r = _less_multiple(x, shifted - shifter, 0.5)
+    n = shifted - shifter
+    *most, last = _PI[x.bits]
+    r, rest = _less_multiple(x, n, 0.5, most), n * (-0.5 * last)
     parity = float_of(bits_of(shifted) << (x.bits - 1))
-    r, parity = rarely(_large(x), [r, parity], lambda: _quarter_turn(x))
-    odd = bits_of(parity) < 0
+    r, rest, parity = rarely(_large(x), [r, rest, parity], lambda: _quarter_turn(x))
     z = r * r
-    t = fma(r * z, polynomial(z, _TAN[x.bits]), r)
-    return where(x.equals(0.0), x, where(odd, -1.0 / t, t))
+    t = fma(r * z, polynomial(z, _TAN[x.bits]), rest) + r
+    return where(x.equals(0.0), x, where(bits_of(parity) < 0, -1.0 / t, t))
 
 
 def _sin_polynomial(r: Lanes) -> Lanes:
@@ -93,9 +95,9 @@ def _sin_polynomial(r: Lanes) -> Lanes:
     return fma(r * z, polynomial(z, _SIN[r.bits]), r)
 
 
-def _less_multiple(x: Lanes, n: Lanes, unit: float) -> Lanes:
-    """x − n·unit·π in three fused steps; the first is exact, the others round once."""
-    for part in _PI[x.bits]:
+def _less_multiple(x: Lanes, n: Lanes, unit: float, parts: Sequence[float] | None = None) -> Lanes:
+    """x − n·unit·π in fused steps, one a part of π; the first is exact, the others round once."""
+    for part in parts or _PI[x.bits]:
         x = fma(n, -unit * part, x)
     return x
 
@@ -115,9 +117,9 @@ def _half_turn(x: Lanes, quarters: int) -> Lanes:
 
 
 def _quarter_turn(x: Lanes) -> list[Lanes]:
-    """r with x = q·½π + r, and the parity of q as a sign bit."""
+    """r with x = q·½π + r, nothing that is left over, and the parity of q as a sign bit."""
     q, r = quarter_turns(x)
-    return [r, float_of(q << (x.bits - 1))]
+    return [r, r.like(0.0), float_of(q << (x.bits - 1))]
 
 
 def _large(x: Lanes) -> Lanes:

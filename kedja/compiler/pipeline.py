@@ -14,7 +14,6 @@ compiler's own source. Next: `runtime.py`, which runs them.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -28,10 +27,10 @@ from kedja.compiler.runtime_plan import Plan
 from kedja.compiler.runtime_target import current_target
 from kedja.ground.errors import DtypeError, ShapeError
 from kedja.ground.flags import flags
+from kedja.ground.report import TIMINGS, report
 from kedja.ir.graph import Node, topological
 from kedja.ir.op import Type
 
-log = logging.getLogger("kedja")
 Advanced = tuple[int, str, BaseException | None]
 
 
@@ -111,10 +110,9 @@ def compile(
         made = Build(Plan.from_json(cached[0]), cached[1])
     values = [np.ascontiguousarray(node.attrs["value"]) for node in constants]
     program = Program(made.plan, made.object_code, values, target)
-    if flags().debug:
-        how = "compiled" if cached is None else "from the cache"
-        seconds = time.perf_counter() - start
-        log.warning("%s: %d launches, %.3f s", how, len(made.plan.launches), seconds)
+    how = "compiled" if cached is None else "from the cache"
+    launches = len(made.plan.launches)
+    report(TIMINGS, f"{how}: {launches} launches, {time.perf_counter() - start:.3f} s")
     returned = [node.type for i, node in enumerate(outputs) if i not in carried]
     return Executable(program, [node.type for node in inputs], returned)
 

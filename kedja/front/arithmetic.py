@@ -54,6 +54,7 @@ def broadcast(x: Tensor, shape: Sequence[int]) -> Tensor:
     if x.shape == tuple(shape):
         return x
     if x.node.op.name == "full":
+        lookup("broadcast").type(x.node.type, shape=tuple(shape))  # raises where it does not fit
         return front.from_node(full(x.node.attrs["value"], tuple(shape), x.dtype))
     return call("broadcast", x, shape=tuple(shape))
 
@@ -248,10 +249,10 @@ def _without(x: Tensor, axis: int | None) -> Tensor:
 
 def concatenate(parts: Sequence[Any], axis: int) -> Tensor:
     """The parts one after the other along an axis."""
-    tensors = [front.as_tensor(each) for each in parts]
-    if not tensors:
-        raise UsageError("concatenate of no arrays", fix="give at least one")
     with locating():
+        tensors = [front.as_tensor(each) for each in parts]
+        if not tensors:
+            raise UsageError("concatenate of no arrays", fix="give at least one")
         place = normal_axis("concatenate", axis, tensors[0].ndim)
         dtype = promote(*(each.dtype for each in tensors))
         return call("concatenate", *(cast(each, dtype) for each in tensors), axis=place)

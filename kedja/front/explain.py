@@ -67,7 +67,8 @@ def explain(
 
 
 def _require_values(traced: Subject) -> None:
-    missing = [traced.names[node] for node in traced.inputs if node not in traced.values]
+    inputs = [node for node in traced.inputs if node.op.name == "input"]
+    missing = [traced.names[node] for node in inputs if node not in traced.values]
     if missing:
         first = missing[0]
         raise UsageError(

@@ -44,7 +44,8 @@ def asarray(data: Any, dtype: Any = None) -> Tensor:
 def full(shape: int | Sequence[int], value: Scalar, dtype: Any = None) -> Tensor:
     """One scalar at every index."""
     extents = (shape,) if isinstance(shape, int) else tuple(shape)
-    return from_node(full_node(value, extents, None if dtype is None else as_dtype(dtype)))
+    with locating():
+        return from_node(full_node(value, extents, None if dtype is None else as_dtype(dtype)))
 
 
 def zeros(shape: int | Sequence[int], dtype: Any = float32) -> Tensor:

@@ -16,6 +16,7 @@ from kedja.front import tensor as front
 from kedja.ground.dtypes import bool_, is_integer
 from kedja.ground.errors import UsageError
 from kedja.ir.graph import locating
+from kedja.ops.types import normal_axis
 
 if TYPE_CHECKING:
     from kedja.front.tensor import Tensor
@@ -129,9 +130,10 @@ def _as_index(part: Any) -> Tensor:
 
 def take(x: Any, index: Any, axis: int) -> Tensor:
     """Elements of an axis by their places; negative ones count from the end."""
-    x, place = front.as_tensor(x), _as_index(index)
+    x = front.as_tensor(x)
     with locating():
-        return arithmetic.call("take", x, from_front(place, x.shape[axis]), axis=axis % x.ndim)
+        place, axis = _as_index(index), normal_axis("take", axis, x.ndim)
+        return arithmetic.call("take", x, from_front(place, x.shape[axis]), axis=axis)
 
 
 def from_front(index: Tensor, extent: int) -> Tensor:

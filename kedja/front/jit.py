@@ -6,7 +6,6 @@ Not here: what the compiler does with it (`kedja/compiler/pipeline.py`). Next: `
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
@@ -18,11 +17,11 @@ from kedja.front import evaluate, tree
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.ground.errors import TracingError, UsageError
 from kedja.ground.flags import flags
+from kedja.ground.report import TIMINGS, report
 from kedja.interpret import reference
 from kedja.ir.graph import Node, variable
 from kedja.ir.op import Type
 
-log = logging.getLogger("kedja")
 ARRAYS = (Tensor, np.ndarray, bool, int, float)
 
 
@@ -115,11 +114,15 @@ class Compiled:
             program = evaluate.compiler().compile(traced.outputs, traced.inputs)
         seconds = time.perf_counter() - start
         self.compile_seconds += seconds
-        if flags().debug:
-            why = "first call" if not self._programs else "arguments of another kind"
-            kinds = ", ".join(str(each.node.type) for each in tensors)
-            log.warning("jit %s: %s (%s), %.3f s", self._f.__qualname__, why, kinds, seconds)
+        report(
+            TIMINGS, lambda: f"jit {self._f.__qualname__}: {self._why(tensors)}, {seconds:.3f} s"
+        )
         return traced, program
+
+    def _why(self, tensors: Sequence[Tensor]) -> str:
+        """Why the function is traced, and for arguments of which kinds."""
+        why = "arguments of another kind" if self._programs else "first call"
+        return f"{why} ({', '.join(str(each.node.type) for each in tensors)})"
 
     def _run(self, traced: Traced, program: Any, values: list[np.ndarray]) -> list[np.ndarray]:
         if program is None:

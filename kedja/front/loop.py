@@ -19,6 +19,7 @@ from kedja.front.tensor import Tensor, as_tensor, from_value
 from kedja.ground.errors import UsageError
 from kedja.ground.flags import flags
 from kedja.interpret import reference
+from kedja.ir.op import Type
 
 Progress = Callable[[int], None]
 
@@ -68,7 +69,7 @@ class Loop:
             carry = tree.unflatten(self._structure, tensors[:count])
             return (carry, tree.unflatten(fixed_structure, tensors[count:])), {}
 
-        types = [as_tensor(from_value(each)).node.type for each in (*self._state, *self._fixed)]
+        types = [Type(each.shape, each.dtype) for each in (*self._state, *self._fixed)]
         traced = trace(step, types, rebuild)
         self._require_same(traced, types[:count])
         return traced

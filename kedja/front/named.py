@@ -83,7 +83,7 @@ def subject(
         return _of_program(what)
     if isinstance(what, Node):
         return _of_nodes([what], at or {})
-    if callable(what) and not isinstance(what, Tensor) and not tree.paths(what)[0][0]:
+    if callable(what) and not isinstance(what, Tensor):
         return _of_function(what, at or {}, shapes or {})
     leaves = tree.leaves(what)
     if not leaves or not all(isinstance(leaf, (Tensor, Node)) for leaf in leaves):
@@ -171,8 +171,17 @@ def _of_function(
             arguments[name] = from_node(node)
     results = tree.leaves(_called(f, arguments))
     outputs = [_result(leaf) for leaf in results]
+    names |= _names_of_parameters(f)
     inputs = tuple(names)
     return Subject(outputs, leaf_names(topological(outputs), names), values, inputs)
+
+
+def _names_of_parameters(f: Callable[..., Any]) -> dict[Node, str]:
+    """A module is a function too: its arrays are variables, called by their paths."""
+    if isinstance(f, Compiled):
+        return {}
+    pairs = ((path, leaf) for path, leaf in tree.paths(f) if path)
+    return {leaf.node: path for path, leaf in pairs if isinstance(leaf, Tensor)}
 
 
 def _parameters(f: Callable[..., Any]) -> dict[str, bool]:

@@ -18,6 +18,7 @@ from kedja.front.functions import cos, log, sqrt
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import float32, float64, uint32
 from kedja.ground.errors import UsageError
+from kedja.ir.graph import locating
 
 Shape = Sequence[int]
 
@@ -28,8 +29,9 @@ def key(seed: int) -> Tensor:
     >>> key(7).tolist()
     [0, 7]
     """
-    if not 0 <= seed < 2**64:
-        raise UsageError(f"seed {seed}", fix="a whole number from 0 to 2**64 - 1")
+    with locating():
+        if not 0 <= seed < 2**64:
+            raise UsageError(f"seed {seed}", fix="a whole number from 0 to 2**64 - 1")
     return Tensor(np.array([seed >> 32, seed & 0xFFFFFFFF], dtype=np.uint32))
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from kedja.front import arithmetic, evaluate, index
 from kedja.ground.dtypes import DType, as_dtype, is_float, of_scalar
-from kedja.ground.errors import DtypeError, GradientError, TracingError
-from kedja.ir.graph import Node, constant, full
+from kedja.ground.errors import DtypeError, GradientError, ShapeError, TracingError
+from kedja.ir.graph import Node, constant, full, locating
 
 marked: WeakValueDictionary[Node, Tensor] = WeakValueDictionary()  # leaves that want a gradient
 
@@ -39,9 +39,8 @@ class Tensor:
     def __init__(
         self, data: Any, dtype: Any = None, *, requires_grad: bool = False, name: str = ""
     ) -> None:
-        value = to_array(data, dtype)
-        if isinstance(data, np.ndarray) and np.may_share_memory(value, data):
-            value = value.copy()  # who gave the array may write to it before it is looked at
+        with locating():
+            value = to_array(data, dtype)
         self._set(constant(value, name), value)
         if requires_grad:
             self.requires_grad_()
@@ -97,6 +96,14 @@ class Tensor:
 
     def requires_grad_(self) -> Tensor:
         """Mark this tensor as a leaf whose gradient is wanted, and return it."""
+        with locating():
+            self._require_leaf()
+        self.numpy()
+        marked[self._node] = self
+        self.tracks = True
+        return self
+
+    def _require_leaf(self) -> None:
         if not is_float(self.dtype):
             raise DtypeError(
                 f"a gradient of {self.dtype.name}", fix="only floats have gradients: astype"
@@ -105,10 +112,6 @@ class Tensor:
             raise GradientError(
                 "requires_grad on the result of a computation", fix="use t.detach() first"
             )
-        self.numpy()
-        marked[self._node] = self
-        self.tracks = True
-        return self
 
     def detach(self) -> Tensor:
         """The same value without its history."""
@@ -122,7 +125,7 @@ class Tensor:
         return self._value is not None or not evaluate.is_traced(self._node)
 
     def numpy(self) -> np.ndarray:
-        """The value as a NumPy array, which must not be written to."""
+        """The value as a NumPy array, which cannot be written to."""
         if self._value is None:
             self._value = evaluate.value(self._node)
             if not self.tracks:
@@ -190,7 +193,8 @@ class Tensor:
         GradientError where no leaf is reached, or when the history was freed by an earlier call
         (`retain=True` keeps it).
         """
-        evaluate.backward(self, gradient, retain)
+        with locating():
+            evaluate.backward(self, gradient, retain)
 
     # ------------------------------------------------------------------ operators
 
@@ -318,7 +322,8 @@ class Tensor:
 
     def astype(self, dtype: Any) -> Tensor:
         """The values in another dtype."""
-        return arithmetic.cast(self, as_dtype(dtype))
+        with locating():
+            return arithmetic.cast(self, as_dtype(dtype))
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in row-major order under another shape; one extent may be −1."""
@@ -360,7 +365,9 @@ def from_node(node: Node, tracks: bool = False) -> Tensor:
 
 
 def from_value(value: np.ndarray) -> Tensor:
-    """A tensor of an array at hand, which is not copied."""
+    """A tensor of an array at hand, which is not copied and cannot be written to through it."""
+    value = value.view()
+    value.setflags(write=False)
     tensor = Tensor.__new__(Tensor)
     tensor._set(constant(value), value)
     return tensor
@@ -375,10 +382,22 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray:
     plain = not isinstance(data, (np.ndarray, np.generic))
     if plain and isinstance(data, (list, tuple)):
         data = [each.numpy() if isinstance(each, Tensor) else each for each in data]
-    array = np.asarray(data)
+    array = _as_numpy(data)
     if dtype is None and plain and array.dtype == np.float64:
         dtype = np.float32
-    return np.ascontiguousarray(array, dtype=as_dtype(dtype or array.dtype)).reshape(array.shape)
+    copied = np.array(array, dtype=as_dtype(dtype or array.dtype), order="C", copy=True)
+    copied.setflags(write=False)
+    return copied
+
+
+def _as_numpy(data: Any) -> np.ndarray:
+    try:
+        return np.asarray(data)
+    except ValueError as error:
+        raise ShapeError(
+            f"an array cannot be made of a {type(data).__name__} of uneven parts ({error})",
+            fix="all rows must be of one length",
+        ) from None
 
 
 def as_tensor(data: Any, like: Tensor | None = None) -> Tensor:

@@ -49,6 +49,8 @@ def leaf_names(order: Iterable[Node], given: Names | None = None) -> dict[Node, 
         if node in found or not _wants_name(node):
             continue
         wished = str(node.attrs.get("name", ""))
+        if not wished.isprintable():
+            wished = repr(wished)
         found[node] = _free(wished, taken) if wished else _numbered("t", taken)
         taken.add(found[node])
     return found

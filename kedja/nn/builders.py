@@ -29,7 +29,8 @@ def mlp(
     """Linear layers of these sizes with an activation between each two: input, hidden …, output.
 
     `init="auto"` chooses each layer's initialiser by the activations around it
-    (`init.for_activation`); "default" is PyTorch's; a function `(key, shape)` draws all weights. Raises UsageError for unknown names and for fewer than two sizes.
+    (`init.for_activation`); "default" is PyTorch's; a function `(key, shape)` draws all weights.
+    Raises UsageError for unknown names and for fewer than two sizes.
 
     >>> [name for name, _ in mlp([4, 5, 2], "tanh").parameters()]
     ['0.weight', '0.bias', '2.weight', '2.bias']

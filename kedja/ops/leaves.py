@@ -9,12 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ground.dtypes import ALL, NUMBERS, float32, int64
+from kedja.ground.dtypes import ALL, NUMBERS, float32, int64, is_integer
+from kedja.ground.errors import DtypeError
 from kedja.ir.op import Leaf, NoDerivative, Op, Rule, Shape, Type, register
 from kedja.ops.samples import nothing
 from kedja.ops.types import require_dtype
 
 GIVEN = NoDerivative("it is given, not computed")
+
+
+def full_type(*, value: Any, shape: Shape, dtype: np.dtype) -> Type:
+    """Any shape; an integer dtype must hold the value."""
+    if is_integer(dtype) and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        raise DtypeError(f"{dtype.name} does not hold {value}", fix="cast to a wider dtype first")
+    return Type(tuple(shape), dtype)
 
 
 def iota_type(*, shape: Shape, axis: int, dtype: np.dtype) -> Type:
@@ -67,7 +75,7 @@ register(
         ),
         leaf(
             "full",
-            lambda *, value, shape, dtype: Type(tuple(shape), dtype),
+            full_type,
             lambda *, value, shape, dtype: np.broadcast_to(np.asarray(value, dtype), shape),
             "{value}",
             {"value": 1.5, "shape": (2, 3), "dtype": float32},

@@ -31,7 +31,7 @@ _FIXES = {
     "log2": "a logarithm of 0 or less: add a small number",
     "log10": "a logarithm of 0 or less: add a small number",
     "log1p": "a logarithm of 0 or less: hold the argument above -1",
-    "divide": "a division by 0: add a small number to the divisor",
+    "divide": "a division by 0, maybe in a derivative, as of a root at 0: add a small number",
     "sqrt": "a root of a negative number, or its derivative at 0: add a small number",
     "pow": "a power that is not real or too large: hold its argument in bounds",
     "exp": f"an exponential above the largest float: {_RATE}, or scale the inputs",

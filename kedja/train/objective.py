@@ -44,7 +44,9 @@ class Objective(NamedTuple):
         """The loss, a scalar, and the predictions that it is of (None without targets)."""
         if "y" not in batch:
             return as_tensor(self.loss(model, self._prepared(batch["x"]))), None
-        prediction = aligned(self.predict(model, batch["x"]), batch["y"])
+        prediction = self.predict(model, batch["x"])
+        _require_rows(prediction, batch["x"].shape[0])
+        prediction = aligned(prediction, batch["y"])
         return as_tensor(self.loss(prediction, batch["y"])), prediction
 
     def _prepared(self, x: Tensor) -> Tensor:
@@ -85,7 +87,6 @@ def loss_type(objective: Objective, model: Any, given: Examples, batch: int) -> 
     }
     loss, prediction = objective.of_batch(model, probes)
     if prediction is not None and given.y is not None:
-        _require_rows(prediction, batch)
         _require_labels(prediction, given.y)
     if loss.shape != ():
         raise ShapeError(

@@ -44,7 +44,6 @@ SHAPES = [
     (lambda: kj.random.bits(kj.ones(3, "uint32"), (2,)), "[3]"),
 ]
 DTYPES = [
-    (lambda: I8 @ kj.ones((4, 2), "int64") & X, "float32"),
     (lambda: X & X, "float32"),
     (lambda: ~X, "float32"),
     (lambda: I8 << 1.5, "float32"),
@@ -174,5 +173,5 @@ def test_an_unknown_name_is_an_attribute_error():
 
 @pytest.mark.parametrize("number", [300, -1])
 def test_a_scalar_beyond_its_dtype_is_refused(number):
-    error = failing(lambda: kj.ones(2, "uint8") + number, UsageError)
+    error = failing(lambda: kj.ones(2, "uint8") + number, DtypeError)
     assert "uint8" in str(error)

@@ -1,0 +1,94 @@
+"""The layout: no two boxes overlap, edges lead downwards, and a few hundred boxes take no time."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kedja.ir.layout import GAP, Placement, Size, place
+
+Edges = list[tuple[int, int]]
+
+
+@st.composite
+def drawings(draw: st.DrawFn) -> tuple[dict[int, Size], Edges]:
+    """Boxes of several sizes, and edges from earlier to later ones."""
+    count = draw(st.integers(0, 25))
+    widths = draw(st.lists(st.floats(40, 300), min_size=count, max_size=count))
+    sizes = {key: (width, 60.0 + key % 3) for key, width in enumerate(widths)}
+    pairs = st.tuples(st.integers(0, max(0, count - 1)), st.integers(0, max(0, count - 1)))
+    drawn = draw(st.lists(pairs, max_size=50 if count else 0, unique=True))
+    return sizes, [(a, b) for a, b in drawn if a < b]
+
+
+def rows(found: Placement) -> list[list[int]]:
+    """The boxes of each layer from left to right."""
+    layers: dict[float, list[int]] = {}
+    for key, (_, y) in found.centres.items():
+        layers.setdefault(round(y, 6), []).append(key)  # type: ignore[arg-type]
+    order = [layers[y] for y in sorted(layers)]
+    return [sorted(row, key=lambda key: found.centres[key][0]) for row in order]
+
+
+@given(drawings())
+def test_boxes_keep_their_distance_and_stay_inside(drawing: tuple[dict[int, Size], Edges]) -> None:
+    sizes, edges = drawing
+    found = place(sizes, edges)
+    for row in rows(found):
+        for left, right in pairwise(row):
+            apart = found.centres[right][0] - found.centres[left][0]
+            assert apart >= (sizes[left][0] + sizes[right][0]) / 2 + GAP - 1e-6
+    for key, (x, y) in found.centres.items():
+        assert -1e-6 <= x - sizes[key][0] / 2 and x + sizes[key][0] / 2 <= found.width + 1e-6
+        assert -1e-6 <= y - sizes[key][1] / 2 and y + sizes[key][1] / 2 <= found.height + 1e-6
+
+
+@given(drawings())
+def test_edges_lead_downwards_through_their_points(
+    drawing: tuple[dict[int, Size], Edges],
+) -> None:
+    sizes, edges = drawing
+    found = place(sizes, edges)
+    assert [(route.source, route.target) for route in found.routes] == edges
+    for route in found.routes:
+        down = [found.centres[route.source][1]]
+        for _, above, below in route.points:
+            down += [above, below]
+        down.append(found.centres[route.target][1])
+        assert down == sorted(down)
+
+
+def test_the_same_graph_is_placed_in_the_same_way() -> None:
+    sizes = {key: (80.0, 50.0) for key in range(30)}
+    edges = [(a, b) for a in range(30) for b in range(a + 1, 30) if (a * 7 + b) % 5 == 0]
+    assert place(sizes, edges) == place(sizes, edges)
+
+
+def test_a_chain_is_a_straight_line() -> None:
+    sizes = {key: (60.0 + 10 * key, 50.0) for key in range(6)}
+    found = place(sizes, list(pairwise(range(6))))
+    assert len({round(x, 6) for x, _ in found.centres.values()}) == 1
+
+
+def test_two_crossed_pairs_are_uncrossed() -> None:
+    sizes = {key: (60.0, 50.0) for key in "abcd"}
+    found = place(sizes, [("a", "d"), ("b", "c")])
+    assert [key for row in rows(found) for key in row] in (list("abdc"), list("bacd"))
+
+
+def test_a_leaf_stands_just_above_its_first_user() -> None:
+    sizes = {key: (60.0, 50.0) for key in "abcdl"}
+    found = place(sizes, [("a", "b"), ("b", "c"), ("c", "d"), ("l", "d")])
+    assert found.centres["l"][1] == found.centres["c"][1]
+
+
+def test_some_hundreds_of_boxes_are_placed_within_seconds() -> None:
+    sizes = {key: (120.0, 60.0) for key in range(600)}
+    edges = [(key - step, key) for key in range(600) for step in (1, 7, 40) if key >= step]
+    start = time.process_time()
+    found = place(sizes, edges)
+    assert len(found.centres) == 600
+    assert time.process_time() - start < 20
