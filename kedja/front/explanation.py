@@ -66,7 +66,7 @@ class Row:
         """The row of the printed table."""
         gradient = "" if self.gradient is None else summary(self.gradient)
         shape = str(self.node.type) if self.node.shape else ""
-        line = place_of(self.node) if sources else ""
+        line = f"{place_of(self.node)} {self.node.scope}".strip() if sources else ""
         return [self.name, self.formula, summary(self.value), gradient, self.rule, shape, line]
 
     def data(self) -> dict[str, Any]:

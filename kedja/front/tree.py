@@ -68,9 +68,9 @@ def _take_apart(tree: Any) -> Parts | None:
         return _registry[kind].take_apart(tree)
     if kind is dict:
         keys = sorted(tree, key=str)
-        return Parts(tuple(map(str, keys)), tuple(tree[key] for key in keys), tuple(keys))
+        return Parts(tuple(str(key) for key in keys), tuple(tree[key] for key in keys), tuple(keys))
     if kind in (list, tuple) or hasattr(kind, "_fields"):
-        names = getattr(kind, "_fields", tuple(map(str, range(len(tree)))))
+        names = getattr(kind, "_fields", tuple(str(i) for i in range(len(tree))))
         return Parts(names, tuple(tree), None)
     return None
 
