@@ -108,18 +108,21 @@ def exp2_inside(x: Lanes) -> Lanes:
 
 
 def expm1(x: Lanes) -> Lanes:
-    """eˣ − 1 without cancellation near 0; tiny x, −0 among them, are their own answer."""
-    half = _half_expm1(at_least(at_most(x, _RANGE[x.bits].top + 0.1), -60.0))
+    """eˣ − 1 = 2ⁿ·(eʳ − 1) + (2ⁿ − 1); tiny x, −0 among them, are their own answer."""
+    r, scale = _halved_scale(at_least(at_most(x, _RANGE[x.bits].top + 0.1), -60.0))
+    half = fma(scale, _expm1_polynomial(r), scale - 0.5)
     return where(absolute(x) < 2.0**-60, x, half + half)
 
 
 def tanh(x: Lanes) -> Lanes:
-    """h / (h + 1) with h = ½·expm1(2|x|), which beyond ½·log 3 is taken as 1 − 1 / (h + 1)."""
+    """−h / d with h = ½·expm1(−2|x|) and d = h + 1; beyond ½·log 3 taken as 1 − (1 + 2h) / d."""
     a = absolute(x)
-    h = _half_expm1(at_most(a + a, 42.0))
+    r, scale = _halved_scale(at_least(a * -2.0, -42.0))
+    q = _expm1_polynomial(r)
+    h, d = fma(scale, q, scale - 0.5), fma(scale, q, scale + 0.5)
     near = a < 0.549306
-    quotient = where(near, h, 1.0) / (h + 1.0)
-    return copysign(where(near, quotient, 1.0 - quotient), x)
+    quotient = where(near, h, fma(h, 2.0, 1.0)) / d
+    return copysign(where(near, quotient, 1.0 - quotient), x)  # which drops the sign of h
 
 
 def sigmoid(x: Lanes) -> Lanes:
@@ -133,7 +136,8 @@ def sigmoid(x: Lanes) -> Lanes:
 
 def sinh(x: Lanes) -> Lanes:
     """sinh x = sinh(n ln 2)·cosh r + cosh(n ln 2)·sinh r, without cancellation near 0."""
-    a, b, s, c = _hyperbolic_parts(x)
+    grow, shrink, s, c = _hyperbolic_parts(x)
+    a, b = grow - shrink, grow + shrink
     half = fma(a, c, b * s) + a
     answer = copysign(half + half, x)
     return where(absolute(x) < 2.0**-60, x, answer)
@@ -141,8 +145,9 @@ def sinh(x: Lanes) -> Lanes:
 
 def cosh(x: Lanes) -> Lanes:
     """cosh x = cosh(n ln 2)·cosh r + sinh(n ln 2)·sinh r."""
-    a, b, s, c = _hyperbolic_parts(x)
-    half = fma(a, s, b * c) + b
+    grow, shrink, s, c = _hyperbolic_parts(x)
+    a, b = grow - shrink, grow + shrink
+    half = (fma(a, s, b * c) + shrink) + grow
     return half + half
 
 
@@ -169,15 +174,14 @@ def _expm1_polynomial(r: Lanes) -> Lanes:
     return fma(r * r, polynomial(r, _EXPM1[r.bits]), r)
 
 
-def _half_expm1(x: Lanes) -> Lanes:
-    """½·(eˣ − 1) = 2ⁿ⁻¹·(eʳ − 1) + (2ⁿ⁻¹ − ½); the half keeps 2ⁿ⁻¹ finite up to the largest x."""
+def _halved_scale(x: Lanes) -> tuple[Lanes, Lanes]:
+    """r and 2ⁿ⁻¹ of x = n·ln 2 + r; the power is halved to stay finite up to the largest x."""
     r, shifted = reduced(x, x.format.shifter - 1)
-    scale = power_of_two(shifted)
-    return fma(scale, _expm1_polynomial(r), scale - 0.5)
+    return r, power_of_two(shifted)
 
 
 def _hyperbolic_parts(x: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
-    """Of |x| = n·ln 2 + r: ½·sinh(n·ln 2), ½·cosh(n·ln 2), sinh r, cosh r − 1."""
+    """2ⁿ⁻², 2⁻ⁿ⁻², sinh r and cosh r − 1 for |x| = n·ln 2 + r."""
     shifter = x.format.shifter - 2
     r, shifted = reduced(at_most(absolute(x), _RANGE[x.bits].wide), shifter)
     n = at_most(shifted - shifter, 100.0)  # beyond it 2⁻ⁿ no longer matters
@@ -185,4 +189,4 @@ def _hyperbolic_parts(x: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
     z = r * r
     s = fma(r * z, polynomial(z, _SINH[x.bits]), r)
     c = z * polynomial(z, _COSH[x.bits])
-    return grow - shrink, grow + shrink, s, c
+    return grow, shrink, s, c

@@ -145,7 +145,8 @@ class Explanation:
         notes = (str(row.node.type) if row.node.shape else "", _phrase(row.gate), _phrase(row.adds))
         lines += [(note, "kj-small") for note in notes if note]
         tip = "\n".join(part for part in (row.op, row.rule, self._line(row)) if part)
-        return Box(tuple(lines), box_kind(row.node, is_output), tip)
+        kind = "input" if row.name in self.variables else box_kind(row.node, is_output)
+        return Box(tuple(lines), kind, tip)
 
     def _line(self, row: Row) -> str:
         if not self.sources or row.node.source is None:

@@ -103,10 +103,6 @@ class Loop:
         """The carry in its own buffers, not copied: its arrays change when the loop runs."""
         return tree.unflatten(self._structure, [from_value(each) for each in self._state])
 
-    def buffer(self, name: str) -> np.ndarray:
-        """The buffer of one leaf of the carry, by its dotted path; it may be written to."""
-        return self._state[self._names.index(name)]
-
     def replace(self, carry: Any) -> None:
         """Set the whole carry, as after loading a checkpoint."""
         for mine, leaf in zip(self._state, tree.leaves(carry), strict=True):

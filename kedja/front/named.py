@@ -8,6 +8,7 @@ Next: `derivation.py` and `explanation.py`.
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -200,11 +201,15 @@ def _parameters(f: Callable[..., Any]) -> dict[str, bool]:
 
 
 def _called(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """f with arguments by position where they must be, by name elsewhere."""
-    kinds = inspect.signature(f).parameters
-    first = [name for name in arguments if kinds[name].kind is inspect.Parameter.POSITIONAL_ONLY]
-    rest = {name: value for name, value in arguments.items() if name not in first}
-    return f(*(arguments[name] for name in first), **rest)
+    """f with its first arguments by position and those after a gap by name."""
+    kinds = inspect.signature(f).parameters.values()
+    by_name = inspect.Parameter.KEYWORD_ONLY
+    first = list(
+        itertools.takewhile(lambda each: each.name in arguments and each.kind != by_name, kinds)
+    )
+    positional = [arguments[each.name] for each in first]
+    rest = dict(list(arguments.items())[len(first) :])
+    return f(*positional, **rest)
 
 
 def _given(

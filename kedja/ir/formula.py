@@ -123,7 +123,7 @@ def whole(node: Node) -> str | None:
 
 def step(node: Node, names: Names) -> str:
     """One node in terms of its inputs' names; broadcasts are written out, numbers stay numbers."""
-    known = {each: names[each] for each in node.inputs if not _is_number(each)}
+    known = {each: names[each] for each in node.inputs if each in names and not _is_number(each)}
     return Writer(known).step(node)
 
 

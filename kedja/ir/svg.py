@@ -16,7 +16,7 @@ from kedja.ir.layout import Placement, Route, Size, place
 MARGIN = 20.0
 PADDING = 12.0
 LINE = 17.0  # from one line of text to the next
-LONGEST = 46  # characters of a line; the rest is in the tooltip
+LONGEST = 52  # characters of a line; the rest is in the tooltip
 NARROWEST = 64.0
 PORT = 16.0  # between two edges that enter one box
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 DIGITS = 6  # significant digits of a value that is shown to a person
+FEWER = 4  # and of the least, mean and largest of many
 SHORT = 4  # arrays of at most so many elements are shown in full
 LISTED = 64  # arrays of at most so many elements are listed in JSON
 
@@ -30,15 +31,15 @@ def exact(value: Any) -> str:
     return repr(value)
 
 
-def rounded(value: Any) -> str:
-    """A scalar to six significant digits.
+def rounded(value: Any, digits: int = DIGITS) -> str:
+    """A scalar to some significant digits, six unless told otherwise.
 
     >>> rounded(2.718281828), rounded(1.0), rounded(float("nan"))
     ('2.71828', '1', 'nan')
     """
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         return str(value)
-    text = f"{float(value):.{DIGITS}g}"
+    text = f"{float(value):.{digits}g}"
     return "0" if text == "-0" else text
 
 
@@ -58,8 +59,8 @@ def summary(array: np.ndarray) -> str:
         return f"[{', '.join(rounded(each) for each in array)}]"
     if array.dtype.kind == "b":
         return f"{int(array.sum())} of {array.size} true"
-    least, mean, largest = _statistics(array)
-    return f"min {rounded(least)}, mean {rounded(mean)}, max {rounded(largest)}{_holes(array)}"
+    least, mean, largest = (rounded(each, FEWER) for each in _statistics(array))
+    return f"min {least}, mean {mean}, max {largest}{_holes(array)}"
 
 
 def _statistics(array: np.ndarray) -> tuple[float, float, float]:

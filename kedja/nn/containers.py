@@ -42,7 +42,7 @@ class Sequential(Module):
     ['0.weight', '0.bias', '2.weight', '2.bias']
     """
 
-    inline: ClassVar[str] = "layers"
+    _inline: ClassVar[str] = "layers"
     layers: tuple[Module, ...]
 
     def __init__(self, *layers: Callable[..., Any]) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from kedja.front import functions
 from kedja.front.arithmetic import where
 from kedja.front.tensor import Tensor, as_tensor
@@ -185,16 +187,22 @@ def _label_fix(logits: Tensor, label: Tensor) -> str:
 
 
 def _require_classes(name: str, label: Tensor, count: int) -> None:
-    """Where labels have values already, all of them lie within the classes."""
-    if not label.is_known or not label.size:
+    """Where labels are at hand, all of them lie within the classes."""
+    values = _at_hand(label)
+    if values is None or not values.size:
         return
-    low, high = int(label.numpy().min()), int(label.numpy().max())
+    low, high = int(values.min()), int(values.max())
     if low < 0 or high >= count:
         wrong = low if low < 0 else high
         raise DataError(
             f"{name}: label {wrong} with {count} classes",
             fix=f"labels go from 0 to {count - 1}; the last layer has one output for each class",
         )
+
+
+def _at_hand(x: Tensor) -> np.ndarray | None:
+    """The value of a tensor that was given as an array; None where it would have to be computed."""
+    return x.node.attrs["value"] if x.node.op.name == "constant" else None
 
 
 # ----------------------------------------------------------------------------- of yes and no
@@ -206,8 +214,8 @@ def binary_cross_entropy(probabilities: Any, targets: Any, reduction: str = "mea
     """−y·log p − (1 − y)·log(1 − p), with logarithms held at −100 or above, as in PyTorch.
 
     Shapes: both (…); y in 0 … 1. Where p is so far wrong that the logarithm is held, no gradient
-    passes: prefer `binary_cross_entropy_with_logits`. Raises ShapeError, and DataError for
-    probabilities outside 0 … 1.
+    passes: prefer `binary_cross_entropy_with_logits`. Raises ShapeError, and DataError for given
+    values outside 0 … 1; computed ones out there give NaN.
 
     >>> binary_cross_entropy([0.5, 0.0], [1, 1], reduction="none")
     Tensor([  0.6931472, 100.       ], float32)
@@ -219,20 +227,22 @@ def binary_cross_entropy(probabilities: Any, targets: Any, reduction: str = "mea
 
 
 def _held_log(p: Tensor) -> Tensor:
-    """max(log p, −100), whose derivative at 0 is 0 rather than NaN; a NaN stays one."""
-    inside = functions.logical_not(p <= 0)
-    return where(inside, functions.maximum(functions.log(where(inside, p, 1.0)), _LEAST), _LEAST)
+    """max(log p, −100), whose derivative at 0 is 0 rather than NaN; NaN below 0."""
+    zero = p == 0
+    logs = functions.maximum(functions.log(where(zero, 1.0, p)), _LEAST)
+    return where(zero, _LEAST, logs)
 
 
 def _held_log_of_rest(p: Tensor) -> Tensor:
-    """max(log(1 − p), −100), exact for small p, in the same way."""
-    inside = functions.logical_not(p >= 1)
-    logs = functions.log1p(where(inside, -p, 0.0))
-    return where(inside, functions.maximum(logs, _LEAST), _LEAST)
+    """max(log(1 − p), −100) in the same way, exact for small p; NaN above 1."""
+    one = p == 1
+    logs = functions.maximum(functions.log1p(where(one, 0.0, -p)), _LEAST)
+    return where(one, _LEAST, logs)
 
 
 def _require_probabilities(p: Tensor) -> None:
-    if p.is_known and p.size and not (p.numpy().min() >= 0 and p.numpy().max() <= 1):
+    values = _at_hand(p)
+    if values is not None and not ((values >= 0) & (values <= 1)).all():
         raise DataError(
             "binary_cross_entropy of values outside 0 … 1, which are no probabilities",
             fix="use binary_cross_entropy_with_logits, or apply nn.Sigmoid() first",

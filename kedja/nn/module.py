@@ -7,6 +7,7 @@ rest (`fields.py`), training (`kedja/train`). Next: `containers.py`.
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
@@ -48,11 +49,12 @@ class Module:
     3.0
     """
 
-    inline: ClassVar[str] = ""  # the field whose children are named without its own name
+    _inline: ClassVar[str] = ""  # the field whose children are named without its own name
     _made_by_dataclass: ClassVar[bool] = True
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        _require_free_names(cls)
         if "__init__" in cls.__dict__:
             cls._made_by_dataclass = False
         if cls._made_by_dataclass:
@@ -151,11 +153,19 @@ class Module:
         return f"{head}\n  {body}\n)"
 
 
+def _require_free_names(cls: type[Module]) -> None:
+    """Fields must not hide the methods that make a class a module."""
+    for name in inspect.get_annotations(cls):
+        if not name.startswith("_") and hasattr(Module, name):
+            fix = f"call it something else: {name!r} is a method of every module"
+            raise UsageError(f"{cls.__name__} has a field {name!r}", fix=fix)
+
+
 # ------------------------------------------------------------------------------ as a pytree
 
 
 def _take_apart(module: Module) -> tree.Parts:
-    names, children, static = fields.split(vars(module).items(), Module, module.inline)
+    names, children, static = fields.split(vars(module).items(), Module, module._inline)
     return tree.Parts(names, children, static)
 
 

@@ -68,11 +68,11 @@ class Evaluation:
         return figures
 
     def _fixed(self, model: Any) -> dict[str, Any]:
-        return {"data": self._given.trees, "model": model}
+        return {"data": self._given.tensors, "model": model}
 
     def _start(self, model: Any) -> dict[str, Any]:
         """The carry before the first batch: zeros of the totals' shapes."""
-        batch = {name: from_value(array[:1]) for name, array in self._given.trees.items()}
+        batch = {name: from_value(array[:1]) for name, array in self._given.arrays.items()}
         _, totals = self._measured(model, batch)
         zeros = {name: np.zeros(each.shape, np.float64) for name, each in totals.items()}
         return {"loss": np.zeros(()), "step": np.zeros((), np.int64), "totals": zeros}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kedja.data.batches import split_order
-from kedja.front.tensor import Tensor
+from kedja.front.tensor import Tensor, from_value
 from kedja.ground.dtypes import ALL, DType
 from kedja.ground.errors import DataError, DtypeError, ShapeError, UsageError
 
@@ -35,9 +35,14 @@ class Examples:
         return len(self.x)
 
     @property
-    def trees(self) -> dict[str, Array]:
-        """The arrays by name, as a step is given them."""
+    def arrays(self) -> dict[str, Array]:
+        """The arrays by name."""
         return {"x": self.x} if self.y is None else {"x": self.x, "y": self.y}
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The arrays as tensors, not copied: what a step is given."""
+        return {name: from_value(array) for name, array in self.arrays.items()}
 
 
 def examples(x: Any, y: Any, dtype: DType, what: str = "training data") -> Examples:
@@ -96,7 +101,7 @@ def fingerprint(given: Examples | None) -> dict[str, str]:
     """For each array its dtype, shape and SHA-256: other data has another fingerprint."""
     if given is None:
         return {}
-    return {name: _of_array(array) for name, array in given.trees.items()}
+    return {name: _of_array(array) for name, array in given.arrays.items()}
 
 
 def _of_array(array: Array) -> str:

@@ -168,7 +168,7 @@ def _given_so(what: str, name: str, stepper: Stepper) -> NonFiniteError:
     given = stepper.fixed["data"]
     if name not in given:
         return NonFiniteError(f"{what}: {name} was not finite before", fix=_RATE)
-    row = int(np.argwhere(~np.isfinite(given[name]))[0][0])
+    row = int(np.argwhere(~np.isfinite(given[name].numpy()))[0][0])
     return NonFiniteError(
         f"{what}: row {row} of {name} holds a value that is not finite",
         fix="leave such rows out, or fill the missing values",

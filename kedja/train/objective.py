@@ -83,7 +83,7 @@ def loss_type(objective: Objective, model: Any, given: Examples, batch: int) -> 
     """
     probes = {
         name: from_node(variable(name, Type((batch, *array.shape[1:]), array.dtype)))
-        for name, array in given.trees.items()
+        for name, array in given.arrays.items()
     }
     loss, prediction = objective.of_batch(model, probes)
     if prediction is not None and given.y is not None:

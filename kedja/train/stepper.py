@@ -28,7 +28,7 @@ import numpy as np
 import kedja.front.functions as kj
 from kedja.front import tree
 from kedja.front.loop import Loop, Progress, Ran
-from kedja.front.tensor import Tensor
+from kedja.front.tensor import Tensor, from_value
 from kedja.front.transforms import value_and_grad
 from kedja.ground.dtypes import DType, int64, uint32
 from kedja.ground.errors import DataError
@@ -60,8 +60,8 @@ class Stepper:
         self.steps = self.whole_steps + bool(self.rest)  # of an epoch
         self._count = given.count
         self.fixed: dict[str, Any] = {
-            "data": given.trees,
-            "order": np.arange(given.count, dtype=np.uint32),
+            "data": given.tensors,
+            "order": from_value(np.arange(given.count, dtype=np.uint32)),
         }
         self._objective = objective
         self._optimizer = optimizer
@@ -148,7 +148,7 @@ class Stepper:
 
     def set_order(self, order: Array) -> None:
         """The order in which the epoch draws its examples: (N,), each place once."""
-        self.fixed = {**self.fixed, "order": np.ascontiguousarray(order, np.uint32)}
+        self.fixed = {**self.fixed, "order": from_value(order.astype(np.uint32))}
         for loop in self.loops:
             loop.set_fixed(self.fixed)
 

@@ -27,7 +27,7 @@ def test_a_rate_that_is_too_high(tier):
         kj.fit(line(), X, Y, loss="mse", optimizer=kj.optim.SGD(30.0), **OPTIONS)
     text = str(caught.value)
     assert "the loss became infinite in step" in text
-    assert re.search(r"first value that is not finite: (a \* a|sum\(a\)), float32\[", text)
+    assert re.search(r"first value that is not finite: (a \* a|sum\(a, .*\)), float32\[", text)
     assert "lower the learning rate" in text
 
 

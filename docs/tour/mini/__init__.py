@@ -1,0 +1,1 @@
+"""The system in miniature, one module for each chapter of the tour."""
