@@ -246,7 +246,7 @@ def at_least(x: Lanes, limit: Lanes | Number) -> Lanes:
 
 def any_of(condition: Lanes) -> Lanes:
     """Whether the condition holds in any lane, as a scalar."""
-    if condition.count == 1:
+    if not isinstance(condition.type, ir.VectorType):
         return condition
     mask = condition.builder.bitcast(condition.value, ir.IntType(condition.count))
     return Lanes(condition.builder, mask).differs(0)

@@ -43,7 +43,8 @@ kj.fit(
 
 
 def start(arguments: list[str], **options) -> subprocess.Popen:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path}
     return subprocess.Popen(
         [sys.executable, *arguments],
         env=environment,

@@ -10,7 +10,7 @@ import numpy as np
 
 from mini.derive import gradient
 from mini.graph import Node, exp, total, variable
-from mini.meaning import Array, evaluate
+from mini.meaning import Array
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def parameters(chain: Sequence[Layer]) -> list[Node]:
 
 
 def start(nodes: Sequence[Node], seed: int) -> list[Array]:
-    """Random numbers for weights, with variance 1/inputs so that sums keep their size; 0 for biases."""
+    """Zeros for biases; for weights random numbers of variance 1/inputs, so that sums stay small."""
     rng = np.random.default_rng(seed)
     return [
         rng.standard_normal(node.shape) / np.sqrt(node.shape[0])
@@ -74,9 +74,9 @@ def step(loss: Node, nodes: Sequence[Node], rate: float) -> list[Node]:
 
 
 def train(
-    outputs: Sequence[Node], inputs: Sequence[Node], state: list[Array], data: Sequence[object], steps: int
+    run: Callable[..., list[Array]], state: list[Array], data: Sequence[Array], steps: int
 ) -> tuple[float, list[Array]]:
     """Take steps one after the other: the last loss, and the parameters that they lead to."""
     for _ in range(steps):
-        loss, *state = evaluate(outputs, dict(zip(inputs, [*state, *data], strict=True)))
+        loss, *state = run(*state, *data)
     return float(loss), state

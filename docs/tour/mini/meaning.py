@@ -56,3 +56,8 @@ def evaluate(outputs: Sequence[Node], given: Mapping[Node, object]) -> list[Arra
     """The values of the outputs alone."""
     known = values(outputs, given)
     return [known[node] for node in outputs]
+
+
+def interpreter(outputs: Sequence[Node], inputs: Sequence[Node]) -> Callable[..., list[Array]]:
+    """The graph as a function of arrays."""
+    return lambda *arrays: evaluate(outputs, dict(zip(inputs, arrays, strict=True)))
