@@ -20,7 +20,6 @@ from typing import Any
 
 import typer
 
-from kedja.cli.output import note
 from kedja.ground.errors import KedjaError
 from kedja.ground.flags import flags
 
@@ -37,17 +36,22 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
             command(*args, **kwargs)
             sys.stdout.flush()
         except KedjaError as error:
-            note(f"error: {error}")
+            _report(f"error: {error}")
             _trace()
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt as interrupt:
-            note(_interruption(interrupt))
+            _report(_interruption(interrupt))
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             _close_output()
             raise typer.Exit(BROKEN_PIPE) from None
 
     return run
+
+
+def _report(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def _interruption(interrupt: KeyboardInterrupt) -> str:

@@ -97,7 +97,7 @@ def test_the_plot_is_drawn(terminal: Terminal, tmp_path: Path, name: str) -> Non
     assert found.code == 0 and file.stat().st_size > 10_000
     assert found.err == f"wrote {file}\n"
     assert terminal(*LECTURE[:4], "--plot", str(file)).code == 0  # without a box
-    assert terminal("descend", "log(x) + y", "--start", "1,1", "--plot", str(file)).code == 0
+    assert terminal("descend", "x - log(x) + y^2", "--start", "1,1", "--plot", str(file)).code == 0
 
 
 def test_a_plot_needs_matplotlib(

@@ -112,7 +112,7 @@ def test_errors_point_at_the_column(text: str, message: str, column: int) -> Non
     assert f"(column {column})" in what
     line, caret = what.splitlines()[1:3]
     assert caret.strip() == "^"
-    pointed = line[caret.index("^") :][:1]
+    pointed = f"{line} "[caret.index("^")]
     assert pointed == (text + " ")[column - 1].replace("\n", " ")
 
 

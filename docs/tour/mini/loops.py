@@ -1,54 +1,52 @@
-"""From a graph to loops: which values are kept in memory, and how each is computed.
+"""From a graph to loops: which values are kept in memory, and how each of them is computed.
 
 Not here: machine code. Next: `machine.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
 from mini.graph import Node, topological
-from mini.printing import SIGNS
+from mini.printing import SIGNS, leaf
 
-CHEAP = 4  # operations for each element that are done again rather than kept
-COST = {"exp": 20, "divide": 4}  # all others count as one; moving elements costs nothing
-FOLDS, MOVES = ("sum", "matmul"), ("number", "broadcast", "transpose")
+CHEAP = 4  # operations for each element that are done again rather than kept in memory
+COST = {"input": 0, "number": 0, "broadcast": 0, "transpose": 0}  # only other places to read
+COST |= {"divide": 4, "exp": 20, "sum": 100, "matmul": 100}  # all others count as one
 
 
 def kept(outputs: Sequence[Node]) -> list[Node]:
     """The nodes whose values go to memory, in the order in which they are computed."""
     order = topological(outputs)
-    users = {node: [u for u in order if node in u.inputs] for node in order}
+    users = {node: [user for user in order if node in user.inputs] for node in order}
     cost: dict[Node, int] = {}
     found = []
     for node in order:
-        cost[node] = own_cost(node) + sum(cost[x] for x in node.inputs)
+        cost[node] = COST.get(node.op, 1) + sum(cost[x] for x in node.inputs)
         repeats = any(user.op in ("broadcast", "matmul") for user in users[node])
-        wanted_again = repeats or len(users[node]) > 1
-        if node.inputs and (node in outputs or (wanted_again and cost[node] > CHEAP)):
+        dear = cost[node] > CHEAP and (repeats or len(users[node]) > 1)
+        if node.op != "input" and (dear or node in outputs):
             found.append(node)
             cost[node] = 0
     return found
 
 
-def own_cost(node: Node) -> int:
-    """Operations for one element of a node, its inputs given."""
-    if node.op in FOLDS:
-        return prod(node.inputs[0].shape) + CHEAP
-    return 0 if node.op in MOVES or not node.inputs else COST.get(node.op, 1)
-
-
 @dataclass(frozen=True)
 class Variable:
-    """What a loop counts from 0 to its extent."""
+    """What a loop counts, from 0 to below its extent."""
 
     name: str
     extent: int
 
 
-Index = tuple[Variable | None, ...]  # None: the one element of an axis
+Index = tuple[Variable | None, ...]  # one entry for each axis; None: its only element
+
+
+def numbered(letter: str, shape: Sequence[int]) -> Index:
+    """A variable for each axis; none where the extent is 1."""
+    return tuple(None if n == 1 else Variable(f"{letter}{i}", n) for i, n in enumerate(shape))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,85 +56,84 @@ class Load:
     node: Node
     index: Index
 
-    def step(self, variable: Variable) -> int:
+    def step(self, variable: Variable | None) -> int:
         """How many elements further the next turn of a loop reads."""
-        places = [axis for axis, each in enumerate(self.index) if each == variable]
-        return sum(prod(self.node.shape[axis + 1 :]) for axis in places)
-
-
-@dataclass(frozen=True, eq=False)
-class Number:
-    """A constant."""
-
-    value: float
+        return sum(
+            prod(self.node.shape[axis + 1 :])
+            for axis, each in enumerate(self.index)
+            if each is not None and each == variable
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Apply:
-    """An operation on elements."""
+    """An operation on elements; a number is an operation on none."""
 
     op: str
     args: tuple[Expr, ...]
+    number: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """The sum of its body over variables of its own."""
+    """The sum of an expression over variables of its own."""
 
-    over: tuple[Variable, ...]
+    over: Index
     body: Expr
 
 
-Expr = Load | Number | Apply | Fold
+Expr = Load | Apply | Fold
 
 
 @dataclass(frozen=True)
 class Nest:
-    """Loops that compute every element of one value."""
+    """Loops that compute every element of one value and store it."""
 
     node: Node
-    variables: tuple[Variable, ...]
     index: Index
     value: Expr
 
 
+def nests(outputs: Sequence[Node]) -> list[Nest]:
+    """The loops for a whole graph, one nest for each value that is kept."""
+    order = kept(outputs)
+    return [Lowering(set(order)).nest(node) for node in order]
+
+
 class Lowering:
-    """Writes elements of nodes as expressions over what is in memory."""
+    """Writes the elements of nodes as expressions over what is in memory."""
 
     def __init__(self, memory: set[Node]) -> None:
         self.memory = memory
         self.known: dict[tuple[Node, Index], Expr] = {}
-        self.folds = 0
 
     def nest(self, node: Node) -> Nest:
         """The loops for a value that is kept."""
-        index = tuple(
-            None if extent == 1 else Variable(f"i{axis}", extent)
-            for axis, extent in enumerate(node.shape)
-        )
-        self.known, self.folds = {}, 0
-        variables = tuple(each for each in index if each is not None)
-        return Nest(node, variables, index, self.computed(node, index))
+        index = numbered("i", node.shape)
+        return Nest(node, index, self.computed(node, index))
 
     def element(self, node: Node, index: Index) -> Expr:
-        """An element: read from memory, or computed on the spot, once in each nest."""
-        if node in self.memory:
+        """An element: read from memory, or computed on the spot."""
+        if node in self.memory or node.op == "input":
             return Load(node, index)
         if (node, index) not in self.known:
             self.known[node, index] = self.computed(node, index)
         return self.known[node, index]
 
     def computed(self, node: Node, index: Index) -> Expr:
-        """The element of a node by what its operation means."""
-        match node.op:
-            case "number":
-                return Number(float(node.label))
-            case "broadcast":
-                return self.element(node.inputs[0], self.narrowed(node.inputs[0], index))
-            case "transpose":
-                return self.element(node.inputs[0], index[::-1])
-            case "sum":
-                return self.summed(node.inputs[0], index)
-            case "matmul":
-                return self.product(*node.inputs, *index)
+        """An element by what the operation means."""
+        match node.op, node.inputs:
+            case "number", ():
+                return Apply("number", (), float(node.label))
+            case "transpose", (x,):
+                return self.element(x, index[::-1])
+            case "broadcast", (x,):
+                last = index[len(index) - len(x.shape) :]
+                return self.element(x, narrowed(last, x.shape))
+            case "sum", (x,):
+                return self.summed(x, index)
+            case "matmul", (a, b):
+                (k,) = over = self.fresh(a.shape[1:])
+                pair = self.element(a, (index[0], k)), self.element(b, (k, index[1]))
+                return Fold(over, Apply("multiply", pair))
         return Apply(node.op, tuple(self.element(x, index) for x in node.inputs))
