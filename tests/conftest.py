@@ -1,19 +1,25 @@
-"""What holds for every test: graphs are verified after each pass; no example has a time limit.
+"""What holds for every test: graphs are verified after each pass, the cache is a fresh folder, no
+example has a time limit.
 
-`golden` compares a text with a file; `pytest --update-golden` writes the files anew.
+`golden` compares a text with a file; `pytest --update-golden` writes the files anew. `terminal`
+runs a command of the command line and gives its exit code and what it printed.
 Next: `fixtures.py`.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.cli.terminal import Terminal
+
 os.environ.setdefault("KEDJA_VERIFY", "1")
+os.environ["KEDJA_CACHE"] = tempfile.mkdtemp(prefix="kedja-tests-")  # nothing outside is touched
 
 settings.register_profile("kedja", deadline=None)  # the machine may be busy with other work
 settings.load_profile("kedja")
@@ -38,3 +44,9 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == file.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    """The command line, in this process."""
+    return Terminal(capsys)

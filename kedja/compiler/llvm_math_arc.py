@@ -17,12 +17,7 @@ from kedja.compiler.llvm_math_lanes import (
     sqrt,
     where,
 )
-
-# ½π in two parts
-_HALF_PI = {
-    32: (1.5707963705062866, -4.371138828673793e-08),
-    64: (1.5707963267948966, 6.123233995736766e-17),
-}
+from kedja.compiler.llvm_math_trig import HALF_PI
 
 # (asin t − t) / t³ in t², on [0, ½]                                   32: 0.1 ulp, 64: 0.14 ulp
 _ASIN = {
@@ -52,7 +47,7 @@ _ATAN = {
 def asin(x: Lanes) -> Lanes:
     """asin |x|, and ½π − 2·asin √(½(1 − |x|)) above ½; NaN beyond ±1."""
     large, t, more = _asin_folded(x)
-    high, low = _HALF_PI[x.bits]
+    high, low = HALF_PI[x.bits]
     folded = high - fma(t, 2.0, fma(more, 2.0, -low))
     return copysign(where(large, folded, t + more), x)
 
@@ -61,7 +56,7 @@ def acos(x: Lanes) -> Lanes:
     """½π − asin x, and 2·asin √(½(1 − |x|)) (from π where x < 0) beyond ±½; NaN beyond ±1."""
     large, t, more = _asin_folded(x)
     y = t + more
-    high, low = _HALF_PI[x.bits]
+    high, low = HALF_PI[x.bits]
     small = high - (copysign(y, x) - low)
     double = y + y
     beyond = where(x < 0.0, 2 * high - (double - 2 * low), double)
@@ -78,7 +73,7 @@ def atan(x: Lanes) -> Lanes:
 
 def atan2(y: Lanes, x: Lanes) -> Lanes:
     """The angle of the point (x, y) in [−π, π], with the signs of zeros and the infinities."""
-    high, low = _HALF_PI[x.bits]
+    high, low = HALF_PI[x.bits]
     a, b = absolute(y), absolute(x)
     steep = a > b
     smaller, larger = where(steep, b, a), where(steep, a, b)
@@ -106,5 +101,5 @@ def _atan_polynomial(t: Lanes) -> Lanes:
 
 
 def _from_half_pi(y: Lanes, complement: Lanes) -> Lanes:
-    high, low = _HALF_PI[y.bits]
+    high, low = HALF_PI[y.bits]
     return where(complement, high - (y - low), y)

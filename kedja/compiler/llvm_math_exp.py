@@ -1,9 +1,9 @@
 """The exponential and what is made of it: exp, exp2, expm1, sinh, cosh, tanh, sigmoid.
 
-All go one way: x = n·ln 2 + r with an integer n, a polynomial in the small r, and 2ⁿ made by placing
-n in the exponent bits. Coefficients are weighted minimax fits (Remez exchange in 45 digits, then
-rounded one at a time with the others refitted); the bound beside each is that of the polynomial
-alone, in units in the last place (ulp) of the result. Softplus lives with the logarithms.
+All go one way: x = n·ln 2 + r with an integer n, a polynomial in the small r, and 2ⁿ made by
+placing n in the exponent bits. Coefficients are weighted minimax fits (Remez exchange in 45 digits,
+then rounded one at a time with the others refitted); the bound beside each is that of the
+polynomial alone, in units in the last place (ulp) of the result. Softplus lives with the logarithms.
 Next: `kedja/compiler/llvm_math_log.py`.
 """
 

@@ -60,11 +60,7 @@ def _each_lane(
     """A loop over the lanes of x (none for a scalar): extract, widen, call, narrow, insert."""
     if not isinstance(x.type, ir.VectorType):
         return _one_lane(builder, x, scalar, answer)
-    start, loop, done = (
-        builder.block,
-        builder.append_basic_block("lane"),
-        builder.append_basic_block("done"),
-    )
+    start, loop, done = builder.block, *(builder.append_basic_block() for _ in range(2))
     builder.branch(loop)
     builder.position_at_end(loop)
     i, pair = builder.phi(_I32), builder.phi(answer)
@@ -144,7 +140,7 @@ def _funnel(left: Lanes, right: Lanes, shift: Lanes) -> Lanes:
 
 
 def _fraction(bits: Lanes) -> Lanes:
-    """A signed 128-bit fraction (unit 2^−128) as a double: shifted left until its first bit is 1."""
+    """A signed 128-bit fraction (unit 2^−128) as a double, from its 64 leading bits."""
     builder = bits.builder
     negative = bits < 0
     magnitude = where(negative, -bits, bits)

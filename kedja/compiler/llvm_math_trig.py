@@ -27,14 +27,14 @@ from kedja.compiler.llvm_math_reduce import quarter_turns
 # Up to here n·π loses no bit that matters, and rounding n moves |r| by less than 0.01.
 _LIMIT = {32: 2.0**17, 64: 2.0**42}
 
-_HALF_PI = {
-    32: (1.5707963705062866, -4.371138828673793e-08),
-    64: (1.5707963267948966, 6.123233995736766e-17),
-}
-# π cut (not rounded) into parts, so that all are positive and −0 stays −0
+# π in parts of one float each, and ½π in two
 _PI = {
     32: (3.141592502593994, 1.5099578831723193e-07, 1.078060505991553e-14),
     64: (3.141592653589793, 1.224646799147353e-16, 2.1657133478438278e-32),
+}
+HALF_PI = {
+    32: (1.5707963705062866, -4.371138828673793e-08),
+    64: (1.5707963267948966, 6.123233995736766e-17),
 }
 
 # (sin r − r) / r³ in r², on [−½π, ½π]                                 32: 0.2 ulp, 64: 0.01 ulp
@@ -111,7 +111,7 @@ def _half_turn(x: Lanes, quarters: int) -> Lanes:
     """r with sin(x + quarters·½π) = sin r and |r| ≤ ½π, from the reduction with all bits."""
     q, r = quarter_turns(x)
     q = q + quarters
-    high, low = _HALF_PI[x.bits]
+    high, low = HALF_PI[x.bits]
     folded = where((q & 1).equals(1), high - (absolute(r) - low), r)
     return _odd_turns_negate(folded, q >> 1)
 

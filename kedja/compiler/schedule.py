@@ -24,7 +24,7 @@ from kedja.compiler.loops import SPACE, Apply, Expr, Load, Lowering, Nest, Store
 from kedja.ir.graph import Node
 
 TASK = 24_000  # flops and loads that one task should have: some microseconds
-MOST_TASKS = 8
+MOST_TASKS = 64
 
 
 @dataclass(frozen=True)

@@ -19,19 +19,27 @@ from kedja.ground.errors import TracingError, UsageError
 from kedja.ground.flags import flags
 from kedja.ground.report import TIMINGS, report
 from kedja.interpret import reference
-from kedja.ir.graph import Node, variable
+from kedja.ir.graph import Node, topological, variable
 from kedja.ir.op import Type
 
 ARRAYS = (Tensor, np.ndarray, bool, int, float)
 
 
 class Traced:
-    """A function as a graph: its inputs, its outputs, and how the outputs fit together."""
+    """A function as a graph: its inputs, its outputs, and how the outputs fit together.
 
-    def __init__(self, inputs: list[Node], outputs: list[Node], structure: tree.Structure) -> None:
+    It is `open` where it uses tensors from outside that are traced or differentiated there.
+    """
+
+    def __init__(
+        self, inputs: list[Node], outputs: list[Node], structure: tree.Structure, tracks: bool
+    ) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self.structure = structure
+        own = set(inputs)
+        foreign = (n.op.name == "input" and n not in own for n in topological(outputs))
+        self.open = tracks or any(foreign)
 
 
 def trace(f: Callable[..., Any], types: Sequence[Type], rebuild: Callable[..., Any]) -> Traced:
@@ -39,7 +47,8 @@ def trace(f: Callable[..., Any], types: Sequence[Type], rebuild: Callable[..., A
     inputs = [variable(f"x{i}", each) for i, each in enumerate(types)]
     args, kwargs = rebuild([from_node(node) for node in inputs])
     leaves, structure = tree.flatten(f(*args, **kwargs))
-    return Traced(inputs, [_output(leaf) for leaf in leaves], structure)
+    tracks = any(isinstance(leaf, Tensor) and leaf.tracks for leaf in leaves)
+    return Traced(inputs, [_output(leaf) for leaf in leaves], structure, tracks)
 
 
 def _output(leaf: Any) -> Node:
@@ -58,7 +67,7 @@ class Compiled:
         self._f = f
         self._programs: dict[Any, tuple[Traced, Any]] = {}
         self.compile_seconds = 0.0
-        update_wrapper(self, f)
+        update_wrapper(self, f, updated=())  # f may be compiled itself, with attributes like ours
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, structure = tree.flatten((args, kwargs))
@@ -70,6 +79,9 @@ class Compiled:
         if key not in self._programs:
             self._programs[key] = self._build(structure, leaves, dynamic, tensors)
         traced, program = self._programs[key]
+        if traced.open:
+            del self._programs[key]
+            return self._f(*args, **kwargs)
         values = [each.numpy() for each in tensors]
         found = self._run(traced, program, values)
         return tree.unflatten(traced.structure, [from_value(value) for value in found])
@@ -110,7 +122,7 @@ class Compiled:
 
         traced = trace(self._f, [each.node.type for each in tensors], rebuild)
         program = None
-        if flags().tier != "interpret":
+        if flags().tier != "interpret" and not traced.open:
             program = evaluate.compiler().compile(traced.outputs, traced.inputs)
         seconds = time.perf_counter() - start
         self.compile_seconds += seconds

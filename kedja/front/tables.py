@@ -5,6 +5,7 @@ Not here: what the rows say (`derivation.py`, `explanation.py`).
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -62,8 +63,8 @@ def rich_table(header: Sequence[str], rows: Rows, styles: Sequence[str] = ()) ->
 
 
 def rendered(header: Sequence[str], rows: Rows, styles: Sequence[str] = ()) -> str:
-    """The table for standard output: rich's where that is a terminal, else plain columns."""
-    if not sys.stdout.isatty():
+    """The table for standard output: rich's on a terminal without NO_COLOR, else plain columns."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return plain(header, rows)
     console = Console()
     with console.capture() as captured:

@@ -18,6 +18,7 @@ from kedja.ground.errors import DtypeError, GradientError, ShapeError, TracingEr
 from kedja.ir.graph import Node, constant, full, locating
 
 marked: WeakValueDictionary[Node, Tensor] = WeakValueDictionary()  # leaves that want a gradient
+followed: set[Node] = set()  # the inputs of the transformations (grad, jvp …) that are running
 
 
 class Tensor:

@@ -6,18 +6,20 @@ differentiated again, compiled, printed and explained. Next: `jit.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from kedja.autodiff import forward, reverse
 from kedja.front import arithmetic, tree
-from kedja.front.tensor import Tensor, as_tensor, from_node
+from kedja.front.tensor import Tensor, as_tensor, followed, from_node, marked
 from kedja.ground.dtypes import is_float
 from kedja.ground.errors import DtypeError, GradientError, UsageError
-from kedja.ir.graph import Node, locating, zeros_like
+from kedja.ir.graph import Node, apply, locating, topological, zeros_like
 
 Function = Callable[..., Any]
+T = TypeVar("T")
 
 
 def grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Function:
@@ -56,20 +58,49 @@ def value_and_grad(
         places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         with locating():
             copies, structures, moved = _copied(args, places)
-        result = f(*moved, **kwargs)
+        flat = [node for group in copies for node in group]
+        with _following(flat):
+            result = f(*moved, **kwargs)
         value, aux = result if has_aux else (result, None)
         with locating():
             output = _scalar_node(value)
-        flat = [node for group in copies for node in group]
-        found = reverse.gradient(output, flat)
-        tensors = [
-            from_node(zeros_like(n) if g is None else g) for n, g in zip(flat, found, strict=True)
-        ]
-        trees = _regrouped(tensors, copies, structures)
+        trees = _regrouped(_gradients([output], None, flat), copies, structures)
         answer = trees[0] if isinstance(argnums, int) else tuple(trees)
-        return ((value, aux) if has_aux else value), answer
+        return _settled((((value, aux) if has_aux else value), answer))
 
     return both
+
+
+@contextmanager
+def _following(copies: Sequence[Node]) -> Iterator[None]:
+    """While the function runs, what depends on these copies keeps its history."""
+    followed.update(copies)
+    try:
+        yield
+    finally:
+        followed.difference_update(copies)
+
+
+def _settled(results: T) -> T:
+    """The results, which keep their history only for leaves and transformations outside."""
+    tensors = [leaf for leaf in tree.leaves(results) if isinstance(leaf, Tensor)]
+    tracks = bool(marked or followed) and any(
+        node in marked or node in followed for node in topological(arithmetic.nodes(tensors))
+    )
+    for each in tensors:
+        each.tracks = tracks
+    return results
+
+
+def _gradients(
+    outputs: Sequence[Node], cotangents: Sequence[Node] | None, wrt: Sequence[Node]
+) -> list[Tensor]:
+    """Reverse mode's answers (from a cotangent of one for a scalar), zeros where there are none."""
+    if cotangents is None:
+        found = reverse.gradient(outputs[0], wrt)
+    else:
+        found = reverse.vjp(outputs, cotangents, wrt)
+    return [from_node(zeros_like(n) if g is None else g) for n, g in zip(wrt, found, strict=True)]
 
 
 def _copied(
@@ -81,9 +112,10 @@ def _copied(
         if not -len(args) <= place < len(args):
             raise UsageError(f"argnums {place} of a call with {len(args)} arguments")
         leaves, structure = tree.flatten(args[place])
-        fresh = [arithmetic.call("copy", _differentiable(leaf)) for leaf in leaves]
+        nodes = [apply("copy", _differentiable(leaf).node) for leaf in leaves]
+        fresh = [from_node(node, tracks=True) for node in nodes]
         moved[place] = tree.unflatten(structure, fresh)
-        copies.append(arithmetic.nodes(fresh))
+        copies.append(nodes)
         structures.append(structure)
     return copies, structures, moved
 
@@ -135,11 +167,12 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         given = [as_tensor(leaf) for leaf in tree.leaves(tuple(tangents))]
         flat = [node for group in copies for node in group]
         _require_fit("tangents", given, flat)
-    outputs, structure = tree.flatten(f(*moved))
+    with _following(flat):
+        outputs, structure = tree.flatten(f(*moved))
     pairs = dict(zip(flat, arithmetic.nodes(given), strict=True))
     moved_outputs = forward.jvp([as_tensor(each).node for each in outputs], pairs)
     tangent = tree.unflatten(structure, [from_node(node) for node in moved_outputs])
-    return tree.unflatten(structure, outputs), tangent
+    return _settled((tree.unflatten(structure, outputs), tangent))
 
 
 def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
@@ -152,22 +185,19 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     """
     with locating():
         copies, structures, moved = _copied(primals, range(len(primals)))
-    value = f(*moved)
-    outputs = [as_tensor(each).node for each in tree.leaves(value)]
     flat = [node for group in copies for node in group]
+    with _following(flat):
+        value = f(*moved)
+    outputs = [as_tensor(each).node for each in tree.leaves(value)]
 
     def pull(cotangents: Any) -> tuple[Any, ...]:
         given = [as_tensor(leaf) for leaf in tree.leaves(cotangents)]
         with locating():
             _require_fit("cotangents", given, outputs)
-        found = reverse.vjp(outputs, arithmetic.nodes(given), flat)
-        tensors = [
-            from_node(zeros_like(node) if g is None else g)
-            for node, g in zip(flat, found, strict=True)
-        ]
-        return tuple(_regrouped(tensors, copies, structures))
+        tensors = _gradients(outputs, arithmetic.nodes(given), flat)
+        return _settled(tuple(_regrouped(tensors, copies, structures)))
 
-    return value, pull
+    return _settled(value), pull
 
 
 def _require_fit(what: str, given: Sequence[Tensor], nodes: Sequence[Node]) -> None:

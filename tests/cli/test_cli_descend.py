@@ -32,9 +32,7 @@ def test_the_descent_of_the_lecture(terminal: Terminal, tier: str) -> None:
     assert len(data["path"]) == 301
 
 
-def test_the_table_of_the_lecture(
-    terminal: Terminal, golden: Callable[[str, str], None]
-) -> None:
+def test_the_table_of_the_lecture(terminal: Terminal, golden: Callable[[str, str], None]) -> None:
     found = terminal(*LECTURE)
     golden("cli_descend", found.out)
 
@@ -52,9 +50,7 @@ def test_the_path_is_that_of_plain_numpy() -> None:
         point = np.clip(point - rate * gradient(point), low, high)
         path.append(point)
     with scope(tier="interpret"):
-        found = descend(
-            parse(F), {"x1": 2, "x2": 2}, rate, 60, {"x1": (-2, 3), "x2": (-2, 2)}
-        )
+        found = descend(parse(F), {"x1": 2, "x2": 2}, rate, 60, {"x1": (-2, 3), "x2": (-2, 2)})
     np.testing.assert_allclose(found.path, path, rtol=1e-12)
 
 

@@ -15,9 +15,7 @@ from tests.cli.terminal import Terminal
 LECTURE = ("explain", "1 + exp(w0 + w1*x)", "--at", "w0=-1,w1=0.5,x=2")
 
 
-def test_the_table_of_the_lecture(
-    terminal: Terminal, golden: Callable[[str, str], None]
-) -> None:
+def test_the_table_of_the_lecture(terminal: Terminal, golden: Callable[[str, str], None]) -> None:
     found = terminal(*LECTURE)
     assert (found.code, found.err) == (0, "")
     golden("cli_explain", found.out)

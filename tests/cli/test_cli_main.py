@@ -106,9 +106,7 @@ def test_errors_become_one_message_and_an_exit_code(
     assert terminal("doctor") == (code, "", message)
 
 
-def test_debugging_shows_the_traceback(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_debugging_shows_the_traceback(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kedja.ground.flags._process", None)
     found = process("explain", "x", KEDJA_DEBUG="1")
     assert found.code == 2

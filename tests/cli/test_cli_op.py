@@ -116,7 +116,8 @@ def test_a_broken_compiler_is_reported_not_raised(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (3 << 30, "3.0 GiB")]
+    ("count", "text"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (3 << 30, "3.0 GiB")],
 )
 def test_sizes_are_readable(count: int, text: str) -> None:
     assert doctor._readable(count) == text

@@ -171,7 +171,7 @@ def test_unusual_results(tier):
     x = kj.tensor([1.0, 2.0])
     for f, expected in (
         (lambda t: t, [1, 2]),
-        (lambda t: (t, t), ([1, 2], [1, 2])),
+        (lambda t: (t, t), [1, 2]),
         (lambda t: kj.ones(2), [1, 1]),
         (lambda t: 3.0, 3),
         (lambda t: np.float32([5, 6]), [5, 6]),
@@ -180,9 +180,10 @@ def test_unusual_results(tier):
         (lambda t: kj.sum(t)[None], [3]),
     ):
         found = kj.jit(f)(x)
-        for mine, right in zip(kj.tree.leaves(found), kj.tree.leaves(expected), strict=False):
-            assert isinstance(mine, kj.Tensor)
-            np.testing.assert_array_equal(mine.numpy().reshape(-1)[-1], np.ravel(right)[-1])
+        parts = found if isinstance(found, (tuple, list)) else [found]
+        assert all(isinstance(each, kj.Tensor) for each in parts)
+        for each in parts:
+            np.testing.assert_array_equal(each.numpy(), expected)
     assert kj.jit(lambda t: None)(x) is None
 
 
@@ -322,6 +323,43 @@ def test_nested_jit_over_an_outer_traced_value(tier):
         return kj.jit(lambda y: y * x)(kj.tensor([10.0, 20.0])) + 1
 
     same(outer(kj.tensor([3.0, 4.0])), [31, 81])
+
+
+def test_a_gradient_reaches_what_a_compiled_function_uses_from_outside(tier):
+    """The weight is no argument of the inner function; its gradient must not vanish."""
+    x = kj.tensor([10.0, 20.0])
+    inner = lambda w: kj.jit(lambda y: kj.sum(y * w))(x)  # noqa: E731
+    same(kj.grad(inner)(kj.tensor([3.0, 4.0])), [10, 20])
+    same(kj.jit(kj.grad(inner))(kj.tensor([3.0, 4.0])), [10, 20])
+    same(kj.jvp(inner, (kj.ones(2),), (kj.ones(2),))[1], 30)
+    w = kj.tensor([3.0, 4.0], requires_grad=True)
+    inner(w).backward()
+    same(w.grad, [10, 20])
+
+
+def test_a_gradient_through_an_inner_gradient_and_a_compiled_function(tier):
+    """The inner gradient's result is an intermediate value of the outer one."""
+
+    def f(x):
+        slope = kj.grad(lambda t: kj.sum(t**3))(x)
+        return kj.jit(square)(slope)
+
+    x = kj.tensor([1.0, 2.0])
+    same(kj.grad(f)(x), 36 * np.array([1.0, 8.0]))
+
+
+def test_a_compiled_function_follows_what_it_uses_from_outside(tier):
+    """Where it was not compiled, a later call with other values from outside is not stale."""
+    scale = [None]
+    inner = kj.jit(lambda y: y * scale[0])
+
+    def outer(s):
+        scale[0] = s
+        return kj.sum(inner(kj.ones(2)))
+
+    compiled = kj.jit(outer)
+    same(compiled(3.0), 6)
+    same(compiled(kj.tensor([1.0, 2.0])), 3)
 
 
 def test_derivatives_of_higher_order_inside_jit(tier):

@@ -42,8 +42,8 @@ def test_boxes_keep_their_distance_and_stay_inside(drawing: tuple[dict[int, Size
             apart = found.centres[right][0] - found.centres[left][0]
             assert apart >= (sizes[left][0] + sizes[right][0]) / 2 + GAP - 1e-6
     for key, (x, y) in found.centres.items():
-        assert -1e-6 <= x - sizes[key][0] / 2 and x + sizes[key][0] / 2 <= found.width + 1e-6
-        assert -1e-6 <= y - sizes[key][1] / 2 and y + sizes[key][1] / 2 <= found.height + 1e-6
+        assert x - sizes[key][0] / 2 >= -1e-6 and x + sizes[key][0] / 2 <= found.width + 1e-6
+        assert y - sizes[key][1] / 2 >= -1e-6 and y + sizes[key][1] / 2 <= found.height + 1e-6
 
 
 @given(drawings())
@@ -62,7 +62,7 @@ def test_edges_lead_downwards_through_their_points(
 
 
 def test_the_same_graph_is_placed_in_the_same_way() -> None:
-    sizes = {key: (80.0, 50.0) for key in range(30)}
+    sizes = dict.fromkeys(range(30), (80.0, 50.0))
     edges = [(a, b) for a in range(30) for b in range(a + 1, 30) if (a * 7 + b) % 5 == 0]
     assert place(sizes, edges) == place(sizes, edges)
 
@@ -74,19 +74,19 @@ def test_a_chain_is_a_straight_line() -> None:
 
 
 def test_two_crossed_pairs_are_uncrossed() -> None:
-    sizes = {key: (60.0, 50.0) for key in "abcd"}
+    sizes = dict.fromkeys("abcd", (60.0, 50.0))
     found = place(sizes, [("a", "d"), ("b", "c")])
     assert [key for row in rows(found) for key in row] in (list("abdc"), list("bacd"))
 
 
 def test_a_leaf_stands_just_above_its_first_user() -> None:
-    sizes = {key: (60.0, 50.0) for key in "abcdl"}
+    sizes = dict.fromkeys("abcdl", (60.0, 50.0))
     found = place(sizes, [("a", "b"), ("b", "c"), ("c", "d"), ("l", "d")])
     assert found.centres["l"][1] == found.centres["c"][1]
 
 
 def test_some_hundreds_of_boxes_are_placed_within_seconds() -> None:
-    sizes = {key: (120.0, 60.0) for key in range(600)}
+    sizes = dict.fromkeys(range(600), (120.0, 60.0))
     edges = [(key - step, key) for key in range(600) for step in (1, 7, 40) if key >= step]
     start = time.process_time()
     found = place(sizes, edges)

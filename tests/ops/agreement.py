@@ -27,6 +27,7 @@ class Bound(NamedTuple):
     ulps: float
     scale: Scale
     reason: str
+    times_input: bool = False  # whether a flushed value was multiplied by the input afterwards
 
 
 def of_result(case: Case, expected: np.ndarray) -> np.ndarray:

@@ -5,12 +5,12 @@ Not here: machine code. Next: `machine.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from mini.graph import Node, topological
-from mini.printing import SIGNS, leaf
+from mini.printing import leaf, written
 
 CHEAP = 4  # operations for each element that are done again rather than kept in memory
 COST = {"input": 0, "number": 0, "broadcast": 0, "transpose": 0}  # only other places to read
@@ -106,6 +106,7 @@ class Lowering:
     def __init__(self, memory: set[Node]) -> None:
         self.memory = memory
         self.known: dict[tuple[Node, Index], Expr] = {}
+        self.letters = iter("rstuvwxyz")  # of the variables of folds; one nest seldom has three
 
     def nest(self, node: Node) -> Nest:
         """The loops for a value that is kept."""
@@ -125,15 +126,56 @@ class Lowering:
         match node.op, node.inputs:
             case "number", ():
                 return Apply("number", (), float(node.label))
-            case "transpose", (x,):
-                return self.element(x, index[::-1])
             case "broadcast", (x,):
                 last = index[len(index) - len(x.shape) :]
-                return self.element(x, narrowed(last, x.shape))
+                own = [None if n == 1 else v for v, n in zip(last, x.shape, strict=True)]
+                return self.element(x, tuple(own))
+            case "transpose", (x,):
+                return self.element(x, index[::-1])
             case "sum", (x,):
-                return self.summed(x, index)
+                index = (None,) * (len(x.shape) - len(index)) + index
+                gone = [n if v is None else 1 for v, n in zip(index, x.shape, strict=True)]
+                over = numbered(next(self.letters), gone)
+                place = tuple(r or v for r, v in zip(over, index, strict=True))
+                return Fold(over, self.element(x, place))
             case "matmul", (a, b):
-                (k,) = over = self.fresh(a.shape[1:])
-                pair = self.element(a, (index[0], k)), self.element(b, (k, index[1]))
+                over = numbered(next(self.letters), a.shape[1:])
+                pair = self.element(a, index[:1] + over), self.element(b, over + index[1:])
                 return Fold(over, Apply("multiply", pair))
         return Apply(node.op, tuple(self.element(x, index) for x in node.inputs))
+
+
+def text(order: Sequence[Nest]) -> str:
+    """The loops as one would write them in Python."""
+    names: dict[Node, str] = {}
+    lines = []
+    for nest in order:
+        names[nest.node] = f"v{len(names)}"
+        loops = [v for v in nest.index if v is not None]
+        for depth, v in enumerate(loops):
+            lines.append(f"{'    ' * depth}for {v.name} in range({v.extent}):")
+        target = place(nest.node, nest.index, names)
+        lines.append(f"{'    ' * len(loops)}{target} = {expression(nest.value, names)}")
+    return "\n".join(lines)
+
+
+def place(node: Node, index: Index, names: Mapping[Node, str]) -> str:
+    """An element in memory: name[i0, i1]."""
+    axes = ", ".join("0" if v is None else v.name for v in index)
+    name = names.get(node) or leaf(node)
+    return f"{name}[{axes}]" if axes else name
+
+
+def expression(expr: Expr, names: Mapping[Node, str]) -> str:
+    """An expression with brackets around whatever has two operands."""
+    match expr:
+        case Load(node, index):
+            return place(node, index, names)
+        case Fold(over, body):
+            turns = "".join(f" for {v.name} in range({v.extent})" for v in over if v is not None)
+            return f"sum({expression(body, names)}{turns})"
+        case Apply("number", _, number):
+            return f"{number:g}"
+        case Apply(op, args):
+            parts = [(x.op if isinstance(x, Apply) else "", expression(x, names)) for x in args]
+            return written(op, parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mini.graph import Node, topological
 
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "greater": ">", "matmul": "@"}
@@ -24,22 +26,23 @@ def leaf(node: Node) -> str:
 
 
 def formula(node: Node) -> str:
-    """The expression as one writes it, with brackets around whatever has two operands."""
+    """The whole expression as one writes it; broadcasts are left out."""
     node = beneath(node)
     if not node.inputs:
         return leaf(node)
-    if node.op in SIGNS:
-        return f" {SIGNS[node.op]} ".join(map(bracketed, node.inputs))
-    if node.op == "negative":
-        return f"-{bracketed(node.inputs[0])}"
-    return f"{node.op}({', '.join(map(formula, node.inputs))})"
-
-
-def bracketed(node: Node) -> str:
-    text = formula(node)
-    return f"({text})" if beneath(node).op in SIGNS else text
+    return written(node.op, [(beneath(x).op, formula(x)) for x in node.inputs])
 
 
 def beneath(node: Node) -> Node:
-    """The node under its broadcasts, which formulas leave out."""
+    """The node under its broadcasts."""
     return beneath(node.inputs[0]) if node.op == "broadcast" else node
+
+
+def written(op: str, operands: Sequence[tuple[str, str]]) -> str:
+    """An operation on operands, each given by the operation that made it and its text."""
+    texts = [f"({text})" if made in SIGNS else text for made, text in operands]
+    if op in SIGNS:
+        return f" {SIGNS[op]} ".join(texts)
+    if op == "negative":
+        return f"-{texts[0]}"
+    return f"{op}({', '.join(text for _, text in operands)})"
