@@ -23,6 +23,7 @@ from kedja.front.explanation import gate
 from kedja.front.tables import rendered
 from kedja.ground.dtypes import float32, float64, is_float
 from kedja.ground.errors import UsageError
+from kedja.ground.flags import flags
 from kedja.ir.graph import Node, make, variable
 from kedja.ir.op import TABLE, Case, Kernel, Leaf, NoDerivative, OnHost, Op, Type
 
@@ -41,10 +42,10 @@ class Facet(NamedTuple):
 
 def op(
     name: Annotated[str, typer.Argument(help="The op; all are listed without it.")] = "",
-    code: Annotated[bool, typer.Option("--code", help="Print the machine code.")] = False,
+    code: Annotated[bool, typer.Option("--code", help="Print all of the machine code.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Print what an op is, its derivative, and where each part of it stands."""
+    """Print what an op is, its derivative, where each part of it stands, and its machine code."""
     if not name:
         _list(json)
         return
@@ -53,11 +54,15 @@ def op(
         fix = f"did you mean {close[0]}?" if close else "`kedja op` lists them"
         raise UsageError(f"there is no op named {name!r}", fix=fix)
     record = TABLE[name]
-    compiled = assembly(record) if code else ""
+    compiled = assembly(record) if code or (_is_compiled(record) and not json) else ""
     if json:
         say_json({**_data(record), **({"code": compiled} if code else {})})
+        return
+    _print(record)
+    if code:
+        _print_code("code", compiled)
     else:
-        _print(record, compiled)
+        _print_code("code of its longest inner loop (all of it: --code)", loop(compiled))
 
 
 # ---------------------------------------------------------------------------------- listing
@@ -85,7 +90,7 @@ def _summary(record: Op) -> dict[str, Any]:
 # -------------------------------------------------------------------------------- one record
 
 
-def _print(record: Op, compiled: str) -> None:
+def _print(record: Op) -> None:
     say(record.name)
     say()
     for label, text in _lines(record):
@@ -93,9 +98,14 @@ def _print(record: Op, compiled: str) -> None:
     say()
     for facet in facets(record):
         say(f"  {facet.name:<12}{facet.place}")
-    if compiled:
+
+
+def _print_code(title: str, text: str) -> None:
+    if text:
         say()
-        say(compiled.rstrip())
+        say(f"  {title}")
+        say()
+        say(text.rstrip())
 
 
 def _lines(record: Op) -> list[tuple[str, str]]:
@@ -262,6 +272,11 @@ CHECKS = "apply|lookup|require|elementwise"  # calls that name an op without mak
 # ---------------------------------------------------------------------------- machine code
 
 
+def _is_compiled(record: Op) -> bool:
+    """Whether there is code to show without being asked for it."""
+    return flags().tier != "interpret" and not isinstance(record.lowering, (Leaf, OnHost))
+
+
 def assembly(record: Op) -> str:
     """What the op compiles to on this machine; UsageError for ops that are not compiled.
 
@@ -281,3 +296,23 @@ def _compiled_type(given: Type, wide: bool) -> Type:
     return Type(
         (WIDE,) if wide else given.shape, float32 if given.dtype == float64 else given.dtype
     )
+
+
+LABEL = re.compile(r"(\.?L\w+):")
+JUMP = re.compile(r"\s+(?:j\w+|b(?:\.\w+)?|cbn?z\s+\w+,|tbn?z\s+\w+,\s*#\d+,)\s+(\.?L\w+)\s*$")
+
+
+def loop(text: str) -> str:
+    """The longest loop of an assembly that contains no other; empty where there is none."""
+    lines = text.splitlines()
+    at: dict[str, int] = {}
+    found: list[tuple[int, int]] = []
+    for number, line in enumerate(lines):
+        label, jump = LABEL.match(line), JUMP.match(line)
+        if label:
+            at[label.group(1)] = number
+        elif jump and jump.group(1) in at:
+            found.append((at[jump.group(1)], number))
+    inner = [(a, b) for a, b in found if not any(a < c and d < b for c, d in found)]
+    start, end = max(inner, key=lambda span: span[1] - span[0], default=(0, -1))
+    return "\n".join(lines[start : end + 1])

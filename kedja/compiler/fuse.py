@@ -106,8 +106,8 @@ class Fusion:
             return False
         if isinstance(node.op.lowering, Fold) or node.op.name == "matmul":
             return not self._folds_in_place(node)
-        if isinstance(node.op.lowering, Reindex) and self._cost[node] == 0:
-            return False
+        if isinstance(node.op.lowering, Reindex):
+            return False  # moving is free; what is moved is kept where it is dear
         dear = self._cost[node] > CHEAP or node in self._ends_product
         return dear and (len(self.demand[node]) > 1 or self._is_spread(node))
 

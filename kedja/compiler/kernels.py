@@ -242,8 +242,13 @@ class _Grouping:
         self._nests: dict[Node, Nest] = {}
 
     def place(self, root: Node) -> None:
-        """Put a value into the latest group that it fits, or into one of its own."""
-        home = next((g for g in reversed(self.groups) if self._fits(g, root)), None)
+        """Put a value into the latest group that it fits, or into one of its own.
+
+        Groups with a value that it is computed from come first.
+        """
+        latest = self.groups[::-1]
+        latest.sort(key=lambda group: not self.above[root].intersection(group))
+        home = next((group for group in latest if self._fits(group, root)), None)
         if home is None:
             home = []
             self.groups.append(home)

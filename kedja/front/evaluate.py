@@ -43,7 +43,7 @@ def value(node: Node) -> np.ndarray:
 
 def values(nodes: Sequence[Node]) -> list[np.ndarray]:
     """The values of several nodes, computed together."""
-    if flags().tier == "compile":
+    if flags().tier == "compile" and not any(is_traced(node) for node in nodes):
         found: list[np.ndarray] = compiler().compile_and_run(nodes)
         return found
     return reference.run(nodes)

@@ -90,6 +90,7 @@ class Run:
             self._take_finished(*found)
             return
         self._compile()
+        self._since = time.perf_counter()  # compiling is not training
         if found is not None:
             self._take(*found)
         elif self.settings.checkpoint is not None:

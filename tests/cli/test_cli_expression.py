@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,7 +187,7 @@ def expressions(draw: st.DrawFn, depth: int = 4) -> str:
 @given(expressions())
 def test_expressions_agree_with_python(text: str) -> None:
     assume(len(text) <= 900)
-    names = {"x": np.float64(0.7), "y": np.float64(-1.3), **MEANING}
+    names: dict[str, Any] = {"x": np.float64(0.7), "y": np.float64(-1.3), **MEANING}
     try:
         with np.errstate(all="ignore"):
             expected = eval(text.replace("^", "**"), {"__builtins__": {}}, names)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kedja.cli import doctor
+from kedja.cli.op import loop
 from kedja.ir.op import TABLE
 from tests.cli.terminal import Terminal
 from tests.fixtures import needs_compiler
@@ -48,11 +49,18 @@ def test_an_op_without_derivative_says_why(terminal: Terminal) -> None:
 
 @needs_compiler
 def test_the_machine_code_is_printed(terminal: Terminal) -> None:
-    found = terminal("op", "tanh", "--code", tier="auto")
-    assert found.code == 0, found.err
-    assert len(found.out.splitlines()) > 40
+    short, whole = (terminal("op", "tanh", *more, tier="auto").out for more in ((), ("--code",)))
+    assert "code of its longest inner loop" in short
+    assert len(whole.splitlines()) > len(short.splitlines()) > 25
     refused = terminal("op", "input", "--code")
     assert (refused.code, refused.out) == (2, "")
+
+
+def test_the_longest_inner_loop_is_found() -> None:
+    text = "a:\n.L1:\n x\n.L2:\n y\n z\n jne .L2\n.L3:\n u\n jl\t.L3\n w\n jmp .L1\n ret\n"
+    assert loop(text) == ".L2:\n y\n z\n jne .L2"
+    assert loop(".L4:\n fmul\n cbnz x8, .L4\n") == ".L4:\n fmul\n cbnz x8, .L4"
+    assert loop("ret") == ""
 
 
 def test_an_unknown_op_is_a_usage_error(terminal: Terminal) -> None:

@@ -8,8 +8,8 @@ Next: `tests/compiler/test_llvm_math.py`.
 from __future__ import annotations
 
 import ctypes
+import struct
 from collections.abc import Callable
-from functools import cache
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -17,18 +17,22 @@ from llvmlite import ir
 
 Emit = Callable[..., ir.Value]  # takes the builder and the loaded operands
 
+KERNEL = "kedja_test_kernel"
 _POINTER = ir.IntType(8).as_pointer()
-_LONG = ir.IntType(64)
-_MXCSR_FLUSH = 0x8040  # flush results (bit 15) and operands (bit 6) that are denormal to zero
+_WORD, _LONG = ir.IntType(32), ir.IntType(64)
+_FLUSH = 0x8040  # MXCSR: denormal results (bit 15) and operands (bit 6) become 0
 
 
-def kernel_ir(emit: Emit, scalar: ir.Type, width: int, arity: int) -> ir.Module:
+def kernel_ir(
+    emit: Emit, scalar: ir.Type, width: int, arity: int, flush: bool = False
+) -> ir.Module:
     """A module with `kernel(in…, out, n)`: n is a multiple of the width."""
     module = ir.Module("kernel")
     takes = [_POINTER] * (arity + 1) + [_LONG]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), takes), "kedja_test_kernel")
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), takes), KERNEL)
     head, loop, done = (function.append_basic_block(name) for name in ("head", "loop", "done"))
     builder = ir.IRBuilder(head)
+    before = _flush_denormals(builder) if flush else None
     builder.branch(loop)
     builder.position_at_end(loop)
     i = builder.phi(_LONG)
@@ -42,6 +46,8 @@ def kernel_ir(emit: Emit, scalar: ir.Type, width: int, arity: int) -> ir.Module:
     i.add_incoming(after, builder.block)  # not `loop`: the expression may have opened blocks
     builder.cbranch(builder.icmp_signed("<", after, function.args[-1]), loop, done)
     builder.position_at_end(done)
+    if before is not None:
+        _control(builder, "llvm.x86.sse.ldmxcsr", before)
     builder.ret_void()
     return module
 
@@ -53,9 +59,23 @@ def _place(
     return builder.bitcast(builder.gep(elements, [i]), lanes.as_pointer())
 
 
-@cache
+def _flush_denormals(builder: ir.IRBuilder) -> ir.Value:
+    """Turn flushing on (x86 only); the answer points to the control word as it was before."""
+    before, now = builder.alloca(_WORD), builder.alloca(_WORD)
+    _control(builder, "llvm.x86.sse.stmxcsr", before)
+    builder.store(builder.or_(builder.load(before), _WORD(_FLUSH)), now)
+    _control(builder, "llvm.x86.sse.ldmxcsr", now)
+    return before
+
+
+def _control(builder: ir.IRBuilder, name: str, place: ir.Value) -> None:
+    of = ir.FunctionType(ir.VoidType(), [_POINTER])
+    known = builder.module.globals.get(name)
+    builder.call(known or ir.Function(builder.module, of, name), [builder.bitcast(place, _POINTER)])
+
+
 def host_machine() -> llvm.TargetMachine:
-    """The host's target machine, from the features it really has."""
+    """A target machine for the host, from the features it really has."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.Target.from_default_triple().create_target_machine(
@@ -64,12 +84,10 @@ def host_machine() -> llvm.TargetMachine:
 
 
 def cross_machine(triple: str, cpu: str, features: str) -> llvm.TargetMachine:
-    """A target machine for another processor; it can emit assembly, not run it."""
+    """A target machine for another processor; it can emit code, not run it."""
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    return llvm.Target.from_triple(triple).create_target_machine(
-        cpu=cpu, features=features, opt=2
-    )
+    return llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features, opt=2)
 
 
 def optimised(module: ir.Module, machine: llvm.TargetMachine) -> llvm.ModuleRef:
@@ -81,20 +99,38 @@ def optimised(module: ir.Module, machine: llvm.TargetMachine) -> llvm.ModuleRef:
     return parsed
 
 
+def undefined_symbols(elf: bytes) -> list[str]:
+    """The names that a 64-bit little-endian ELF object expects from others."""
+    (sections,) = struct.unpack_from("<Q", elf, 0x28)
+    size, count = struct.unpack_from("<HH", elf, 0x3A)
+    headers = [struct.unpack_from("<IIQQQQII", elf, sections + size * i) for i in range(count)]
+    names = []
+    for _, kind, _, _, offset, length, link, _ in headers:
+        if kind != 2:  # not the symbol table
+            continue
+        strings = headers[link][4]
+        for at in range(offset, offset + length, 24):
+            name, _, _, section = struct.unpack_from("<IBBH", elf, at)
+            if name and section == 0:
+                end = elf.index(b"\0", strings + name)
+                names.append(elf[strings + name : end].decode())
+    return names
+
+
 class Kernel:
     """An elementwise expression compiled for the host; call it with arrays of one dtype."""
 
-    def __init__(self, emit: Emit, dtype: np.dtype, width: int, arity: int = 1) -> None:
+    def __init__(
+        self, emit: Emit, dtype: np.dtype, width: int, arity: int = 1, flush: bool = False
+    ) -> None:
         scalar = ir.FloatType() if dtype == np.float32 else ir.DoubleType()
-        module = kernel_ir(emit, scalar, width, arity)
         self.dtype, self.width = np.dtype(dtype), width
-        self._engine = llvm.create_mcjit_compiler(
-            optimised(module, host_machine()), _fresh_machine()
-        )
+        parsed = optimised(kernel_ir(emit, scalar, width, arity, flush), host_machine())
+        # The engine owns its target machine, so it gets one of its own.
+        self._engine = llvm.create_mcjit_compiler(parsed, host_machine())
         self._engine.finalize_object()
-        address = self._engine.get_function_address("kedja_test_kernel")
         takes = [ctypes.c_void_p] * (arity + 1) + [ctypes.c_int64]
-        self.native = ctypes.CFUNCTYPE(None, *takes)(address)
+        self.native = ctypes.CFUNCTYPE(None, *takes)(self._engine.get_function_address(KERNEL))
 
     def __call__(self, *operands: np.ndarray) -> np.ndarray:
         """The expression at each element; operands are padded to whole vectors."""
@@ -106,11 +142,3 @@ class Kernel:
         out = np.empty(padded, self.dtype)
         self.native(*(array.ctypes.data for array in [*arrays, out]), padded)
         return out[:n]
-
-
-def _fresh_machine() -> llvm.TargetMachine:
-    """An engine owns its target machine, so each gets its own."""
-    host_machine()
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2
-    )

@@ -67,8 +67,8 @@ BOUNDS: dict[str, Bound] = {
     "cos":           Bound(6, of_result, "as sin"),
     "tan":           Bound(8, of_result, "the quotient of two such"),
     "pow":           Bound(8, of_result, "exp of a product that is rounded once more"),
-    "silu":          Bound(8, of_result, "a sigmoid and a product"),
-    "gelu":          Bound(16, of_inputs, "1 + erf cancels for negative x, times x"),
+    "silu":          Bound(8, of_result, "a sigmoid and a product", True),
+    "gelu":          Bound(16, of_inputs, "1 + erf cancels for negative x, times x", True),
     "sum":           Bound(40, of_terms("sum"), "terms are added in another order"),
     "matmul":        Bound(40, of_terms("matmul"), "as sum, and products are not rounded (FMA)"),
     "scatter_add":   Bound(8, of_terms("scatter_add"), "as sum"),
@@ -95,6 +95,8 @@ def require(op: Op, case: Case, expected: np.ndarray, found: np.ndarray, where: 
     with np.errstate(all="ignore"):
         scale = np.broadcast_to(bound.scale(case, expected), expected.shape)
         limit = bound.ulps * np.finfo(expected.dtype).eps * scale + FLUSHED[expected.dtype]
+        if bound.times_input:
+            limit = limit + FLUSHED[expected.dtype] * np.abs(np.nan_to_num(case.inputs[0]))
         apart = np.abs(found - expected)
     wrong = finite & ~(apart <= limit)
     if wrong.any():

@@ -22,11 +22,11 @@ ALL = [
     optim.RMSprop(0.1, centered=True, momentum=0.5),
     optim.Adam(lambda step: 0.1 / (1 + step)),
 ]
-X = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+X = np.random.default_rng(0).standard_normal((5, 3))
 
 
 def model():
-    return nn.mlp([3, 4, 2], "tanh", key=kj.random.key(0))
+    return nn.mlp([3, 4, 2], "tanh", key=kj.random.key(0)).astype(kj.float64)
 
 
 def loss(model, x):
@@ -85,7 +85,7 @@ def test_a_loop_carries_the_state(opt, tier):
     found = loop.carry
     assert found["state"]["step"].item() == 5
     for name, each in found["model"].parameters():
-        np.testing.assert_allclose(each, dict(expected.parameters())[name], rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(each, dict(expected.parameters())[name], rtol=1e-9)
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -101,7 +101,7 @@ def test_jit_takes_and_returns_the_state(opt, tier):
             net, state = step(net, state)
     expected, _ = stepped(opt, model(), 2)
     for name, each in net.parameters():
-        np.testing.assert_allclose(each, dict(expected.parameters())[name], rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(each, dict(expected.parameters())[name], rtol=1e-9)
 
 
 def test_the_dtype_of_the_parameters_is_kept(opt):

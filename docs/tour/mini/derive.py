@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from mini.graph import Node, broadcast, greater, topological, total
 
-
 # fmt: off
 RULES: dict[str, Callable[..., tuple[Node | None, ...]]] = {
     # g: the gradient that arrives; y: the node; then its inputs. One gradient for each input.

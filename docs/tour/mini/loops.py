@@ -5,7 +5,7 @@ Not here: machine code. Next: `machine.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -83,6 +83,16 @@ class Fold:
 
 
 Expr = Load | Apply | Fold
+
+
+def loads(expr: Expr) -> Iterator[Load]:
+    """Everything that an expression reads."""
+    if isinstance(expr, Load):
+        yield expr
+    for part in expr.args if isinstance(expr, Apply) else ():
+        yield from loads(part)
+    if isinstance(expr, Fold):
+        yield from loads(expr.body)
 
 
 @dataclass(frozen=True)

@@ -1,89 +1,80 @@
-"""From loops to LLVM's language to machine code, eight numbers at a time.
-
-Not here: which loops there are (`loops.py`).
-"""
+"""From LLVM's language to machine code that can be called. Here the pipeline ends."""
 
 from __future__ import annotations
 
 import ctypes
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
+from mini.emit import I64, PTR, Emitter, repeat
 from mini.graph import Node
-from mini.loops import Apply, Expr, Fold, Load, Nest, Variable, nests, numbered
+from mini.loops import Load, Nest, nests, numbered
 from mini.meaning import Array
 from mini.simplify import simplify
 
-LANES = 8
-I64, PTR, F64 = ir.IntType(64), ir.PointerType(), ir.DoubleType()
-Value = ir.Value
+NOTHING: Mapping[int, int] = MappingProxyType({})
 
 
-def constant(like: ir.Type, value: float) -> ir.Constant:
-    """A number, in every lane of a vector."""
-    count = like.count if isinstance(like, ir.VectorType) else 0
-    return ir.Constant(like, [value] * count if count else value)
+def module_of(order: Sequence[Nest], memory: Sequence[Node]) -> ir.Module:
+    """A function tour(addresses, steps) that goes through all nests in order, steps times."""
+    module = ir.Module()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [PTR, I64]), "tour")
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    addresses, steps = function.args
+    places = [b.gep(addresses, [I64(i)], source_etype=PTR) for i in range(len(memory))]
+    pointers = {node: b.load(at, typ=PTR) for node, at in zip(memory, places, strict=True)}
+
+    def step(_: ir.Value) -> None:
+        for nest in order:
+            Emitter(b, pointers).nest(nest)
+
+    repeat(b, steps, step)
+    b.ret_void()
+    return module
 
 
-def whole(like: ir.Type) -> ir.Type:
-    """The integers as wide as some floats."""
-    return ir.VectorType(I64, like.count) if isinstance(like, ir.VectorType) else I64
+def compiled(module: ir.Module) -> llvm.ExecutionEngine:
+    """Machine code for this processor, in memory and ready to be called."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features().flatten()
+    machine = llvm.Target.from_default_triple().create_target_machine(features=features, opt=2)
+    parsed = llvm.parse_assembly(str(module))
+    parsed.verify()
+    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    passes.getModulePassManager().run(parsed, passes)
+    engine = llvm.create_mcjit_compiler(parsed, machine)
+    engine.finalize_object()
+    return engine
 
 
-LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-ROUND = 1.5 * 2.0**52 + 1023  # adding it leaves n + 1023, an integer, in the last bits
+class Program:
+    """A compiled graph. `carry` says which output becomes which input before the next step."""
 
+    def __init__(
+        self, outputs: Sequence[Node], inputs: Sequence[Node], carry: Mapping[int, int] = NOTHING
+    ) -> None:
+        self.inputs, self.outputs = inputs, simplify(outputs)
+        order = nests(self.outputs)
+        for i, j in carry.items():
+            index = numbered("i", inputs[j].shape)
+            order.append(Nest(inputs[j], index, Load(self.outputs[i], index)))
+        memory = list(dict.fromkeys([*inputs, *(nest.node for nest in order)]))
+        self.memory = {node: np.zeros(node.shape) for node in memory}
+        self.module = module_of(order, memory)
+        self.engine = compiled(self.module)
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+        self.function = kind(self.engine.get_function_address("tour"))
+        addresses = [array.ctypes.data for array in self.memory.values()]
+        self.addresses = (ctypes.c_void_p * len(addresses))(*addresses)
 
-def exp(b: ir.IRBuilder, x: Value) -> Value:
-    """e^x = 2^n e^r with x = n ln 2 + r: a polynomial for e^r, and n set into the exponent."""
-
-    def number(value: float) -> ir.Constant:
-        return constant(x.type, value)
-
-    x = b.select(b.fcmp_unordered("<", x, number(710)), x, number(710))
-    x = b.select(b.fcmp_unordered(">", x, number(-709)), x, number(-709))
-    shifted = b.fadd(b.fmul(x, number(1 / math.log(2))), number(ROUND))
-    n = b.fsub(shifted, number(ROUND))
-    r = b.fsub(b.fsub(x, b.fmul(n, number(LN2_HIGH))), b.fmul(n, number(LN2_LOW)))
-    total = number(1 / math.factorial(13))
-    for power in reversed(range(13)):
-        total = b.fadd(b.fmul(total, r), number(1 / math.factorial(power)))
-    bits = b.shl(b.bitcast(shifted, whole(x.type)), constant(whole(x.type), 52))
-    return b.fmul(total, b.bitcast(bits, x.type))
-
-
-def maximum(b: ir.IRBuilder, x: Value, y: Value) -> Value:
-    """The larger; NaN where either is NaN."""
-    return b.select(b.or_(b.fcmp_ordered(">", x, y), b.fcmp_unordered("uno", x, x)), x, y)
-
-
-EMIT: dict[str, Callable[..., Value]] = {
-    "add": lambda b, x, y: b.fadd(x, y),
-    "subtract": lambda b, x, y: b.fsub(x, y),
-    "multiply": lambda b, x, y: b.fmul(x, y),
-    "divide": lambda b, x, y: b.fdiv(x, y),
-    "negative": lambda b, x: b.fneg(x),
-    "exp": exp,
-    "maximum": maximum,
-    "greater": lambda b, x, y: b.uitofp(b.fcmp_ordered(">", x, y), x.type),
-}
-
-
-def repeat(
-    b: ir.IRBuilder,
-    bounds: tuple[Value | int, Value | int, int],
-    body: Callable[[Value, Value | None], Value | None],
-    total: Value | None = None,
-) -> Value | None:
-    """for index in range(*bounds): total = body(index, total)."""
-    first, last, stride = bounds
-    before, head = b.block, b.append_basic_block("head")
-    inside, after = b.append_basic_block("body"), b.append_basic_block("after")
-    b.branch(head)
-    b.position_at_end(head)
-    index = b.phi(I64)
-    sum_ = ...
+    def __call__(self, *arrays: Array, steps: int = 1) -> list[Array]:
+        """The outputs after some steps, which take no turn through Python."""
+        for node, array in zip(self.inputs, arrays, strict=True):
+            self.memory[node][...] = array
+        self.function(self.addresses, steps)
+        return [self.memory[node].copy() for node in self.outputs]

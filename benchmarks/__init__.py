@@ -1,0 +1,1 @@
+"""The benchmark: kedja against its peers on this machine. Start at `__main__.py`."""

@@ -1,0 +1,108 @@
+"""The machine's limit: float32 multiply-adds in vector registers, with nothing else in the loop.
+
+No program can do more of them in a second; what share of it a case reaches is reported beside
+its time. Not here: memory's limit. Next: `measure.py`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+from llvmlite import ir
+
+import kedja as kj
+from benchmarks.side import Runner, Spec, Timed
+from kedja.compiler.llvm_blocks import F32, I64, PTR, for_carry, function
+from kedja.compiler.llvm_matmul_vectors import Vectors
+from kedja.compiler.runtime_object import Library, compile_module
+from kedja.compiler.runtime_target import Target, current_target
+from kedja.ground.dtypes import float32
+
+SYMBOL = "kedja_peak"
+UNROLL = 4  # rounds of multiply-adds in one turn of the loop
+TURNS = 5_000  # of the loop, in one step
+
+Kernel = Callable[[int, int], None]
+
+
+def lanes(target: Target) -> int:
+    """float32 numbers in a vector."""
+    return target.vector_bits // F32_BITS
+
+
+F32_BITS = 32
+
+
+def totals(target: Target) -> int:
+    """How many independent totals: enough to hide the latency, few enough for the registers."""
+    return 24 if target.registers >= 32 else 12
+
+
+def peak_module(target: Target) -> ir.Module:
+    """`void kedja_peak(ptr memory, i64 turns)`: total ← total · x + y, for many totals at once."""
+    module = ir.Module("peak")
+    vectors = Vectors(module, float32, lanes(target))
+    b, made = function(module, SYMBOL, {"memory": PTR, "turns": I64})
+    memory, turns = made.args
+    step = vectors.lanes
+    x, y = (vectors.load(b, memory, place * step) for place in range(2))
+    starts = [vectors.load(b, memory, (2 + place) * step) for place in range(totals(target))]
+    with for_carry(b, 0, turns, starts) as loop:
+        running = list(loop.values)
+        for _ in range(UNROLL):
+            running = [vectors.multiply_add(b, total, x, y) for total in running]
+        loop.carry(*running)
+    for place, total in enumerate(loop.results):
+        vectors.store(b, memory, (2 + place) * step, total)
+    b.ret_void()
+    return module
+
+
+class Peak(Runner):
+    """The loop above on every thread at once; a step is `TURNS` turns on each."""
+
+    modes: ClassVar[tuple[str, ...]] = ("loop",)
+    version = kj.__version__
+
+    def __init__(self, spec: Spec) -> None:
+        self.target = current_target()
+        self.threads = spec.threads
+        self.library = Library(compile_module(peak_module(self.target), self.target), self.target)
+        signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+        self.kernel = signature(self.library.address(SYMBOL))
+
+    def flops(self) -> int:
+        """Two for each lane of each multiply-add."""
+        each = 2 * lanes(self.target) * totals(self.target) * UNROLL
+        return each * TURNS * self.threads
+
+    def losses(self, mode: str, steps: int) -> list[float]:
+        """Nothing to compare."""
+        return [0.0] * steps
+
+    def run(self, mode: str, steps: int) -> Timed:
+        """All threads start together; the time ends with the last one."""
+        barrier = threading.Barrier(self.threads + 1)
+        workers = [
+            threading.Thread(target=self.work, args=(barrier, steps * TURNS))
+            for _ in range(self.threads)
+        ]
+        for each in workers:
+            each.start()
+        barrier.wait()
+        start = time.perf_counter()
+        for each in workers:
+            each.join()
+        return Timed(time.perf_counter() - start, steps)
+
+    def work(self, barrier: threading.Barrier, turns: int) -> None:
+        """One thread's part, on memory of its own. ctypes lets go of Python's lock."""
+        memory = np.full((2 + totals(self.target)) * lanes(self.target), 0.5, np.float32)
+        memory[2 * lanes(self.target) :] += np.arange(len(memory) - 2 * lanes(self.target)) / 1000
+        barrier.wait()
+        self.kernel(memory.ctypes.data, turns)
