@@ -138,13 +138,13 @@ class Train(OfKedja):
 def training_step(loss: Callable[..., Any], optimizer: Any) -> Callable[..., Any]:
     """Loss, gradient and update, compiled."""
 
-    @kj.jit
     def step(model: Any, state: Any, x: Any, y: Any) -> Any:
         value, grads = kj.value_and_grad(lambda model: loss(model(x), y))(model)
         model, state = optimizer.update(model, grads, state)
         return model, state, value
 
-    return step
+    compiled: Callable[..., Any] = kj.jit(step)
+    return compiled
 
 
 class Forward(OfKedja):

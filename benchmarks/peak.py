@@ -17,7 +17,7 @@ from llvmlite import ir
 
 import kedja as kj
 from benchmarks.side import Runner, Spec, Timed
-from kedja.compiler.llvm_blocks import F32, I64, PTR, for_carry, function
+from kedja.compiler.llvm_blocks import I64, PTR, for_carry, function
 from kedja.compiler.llvm_matmul_vectors import Vectors
 from kedja.compiler.runtime_object import Library, compile_module
 from kedja.compiler.runtime_target import Target, current_target
@@ -32,10 +32,7 @@ Kernel = Callable[[int, int], None]
 
 def lanes(target: Target) -> int:
     """float32 numbers in a vector."""
-    return target.vector_bits // F32_BITS
-
-
-F32_BITS = 32
+    return target.vector_bits // (8 * float32.itemsize)
 
 
 def totals(target: Target) -> int:

@@ -52,7 +52,7 @@ class Train(Runner):
         """Back to the case's weights, which replace those of a first step."""
         self.model = classifier(self.spec)
         classes = np.arange(self.spec.options["sizes"][-1])
-        self.model.partial_fit(self.x[: self.batch], self.y[: self.batch], classes)
+        self.model.partial_fit(self.x[: self.batch], self.y[: self.batch], classes=classes)
         for place, weight in enumerate(self.model.coefs_):
             weight[...] = self.start(place, "weight").T
             self.model.intercepts_[place][...] = self.start(place, "bias")

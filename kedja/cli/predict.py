@@ -41,19 +41,19 @@ def predict(
     """Predict the class, or the number, of each picture or row in FILES."""
     record = runs.load(run)
     model = runs.load_network(run, record)
-    preparation = record.preparation
+    preparation, target = record.preparation, record.preparation.target
     rows = list(_rows(files, preparation))
     inputs = np.concatenate([each[None] for _, each in rows])
     outputs = outputs_of(model, inputs, recipes.prepare(preparation))
     found = [
-        {**place, **_answer(output, preparation.target)}
+        {**place, **_answer(output, target)}
         for (place, _), output in zip(rows, outputs, strict=True)
     ]
     if json:
-        target = preparation.target
-        say_json({"run": str(run), "task": target.task, "target": target.name, "predictions": found})
+        about = {"run": str(run), "task": target.task, "target": target.name}
+        say_json({**about, "predictions": found})
     else:
-        for line in _lines(found, preparation.target):
+        for line in _lines(found, target):
             say(line)
 
 

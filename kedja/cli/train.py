@@ -72,7 +72,7 @@ def train(
         "epochs": epochs,
         "seed": seed,
     }
-    _require(given)
+    _require(given, threads)
     folder, record, found = _start(data, target, given, out, resume)
     history = _trained(folder, record, found, threads, resume)
     results = _results(folder, record, found, history)
@@ -95,8 +95,10 @@ def sizes(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def _require(given: Mapping[str, Any]) -> None:
+def _require(given: Mapping[str, Any], threads: int | None) -> None:
     """Numbers must lie where they make sense."""
+    if threads is not None and threads < 0:
+        raise UsageError(f"--threads {threads}", fix="a number of threads, or 0 for one per core")
     for name in ("batch", "epochs"):
         if given[name] is not None and given[name] < 1:
             raise UsageError(f"--{name} {given[name]}", fix="a whole number from 1")

@@ -151,15 +151,15 @@ def _octave(x: Lanes) -> tuple[Lanes, Lanes]:
 
 
 def _log_to(x: Lanes, base: _Base) -> Lanes:
-    answer = _combine(*split(x), base)
+    k, f = split(x)
+    answer = _combine(k, f, log1p_tail(f), base)
     below = where(x < 0.0, x.like(math.nan), -math.inf)
     return where(x < x.format.tiny, below, where(x < math.inf, answer, x))
 
 
-def _combine(k: Lanes, f: Lanes, base: _Base) -> Lanes:
-    """k·per_octave + log_b(1 + f), the small parts added first."""
+def _combine(k: Lanes, f: Lanes, tail: Lanes, base: _Base) -> Lanes:
+    """k·per_octave + (f + tail)·scale, the small parts added first."""
     (octave, octave_low), (scale, scale_low) = base.per_octave, base.scale
-    tail = log1p_tail(f)
     if scale == 1.0:
         return fma(k, octave, f + fma(k, octave_low, tail))
     small = fma(tail, scale, fma(f, scale_low, k * octave_low))
@@ -170,11 +170,13 @@ def _log1p_inside(x: Lanes, more: Lanes | None = None) -> Lanes:
     """log(1 + x) + more·ln 2 for x > −1 finite: 1 + x chooses k, but f is made from x itself."""
     u = x + 1.0
     k, fraction = _octave(u)
-    moved = bits_of(u) - fraction  # k in the exponent's place
-    one = bit_pattern(1.0, x.bits)
-    scale = at_least(one - moved, 0)
-    f = float_of(bits_of(x) - moved) + (float_of(scale) - 1.0)
-    return _combine(k if more is None else k + more, f, _NATURAL[x.bits])
+    exponent = bits_of(u) - fraction  # k in the exponent's place
+    shift = float_of(at_least(bit_pattern(1.0, x.bits) - exponent, 0)) - 1.0  # 2⁻ᵏ − 1
+    part = float_of(bits_of(x) - exponent)  # 2⁻ᵏ·x
+    f = part + shift
+    lost = part - (f - shift)
+    k = k if more is None else k + more
+    return _combine(k, f, log1p_tail(f) + lost, _NATURAL[x.bits])
 
 
 def _log1p_or_log2x(y: Lanes, huge: Lanes) -> Lanes:

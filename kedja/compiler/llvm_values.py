@@ -97,7 +97,7 @@ class Values:
     def hoist(self, roots: Iterable[Expr]) -> None:
         """Emit now what does not depend on loops that are still to come."""
         ready = set(self.at)
-        todo, seen = list(roots), set()
+        todo, seen = list(roots)[::-1], set()  # in order: later roots build on earlier ones
         while todo:
             expr = todo.pop()
             if expr in seen or isinstance(expr, Number | Result):

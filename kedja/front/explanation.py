@@ -16,13 +16,13 @@ import numpy as np
 
 from kedja.autodiff import reverse
 from kedja.front import tables
-from kedja.front.derivation import module
+from kedja.front.derivation import is_elementwise, module
 from kedja.front.named import Subject, chosen, step_names
 from kedja.ground.dtypes import is_float
 from kedja.interpret.reference import all_values
 from kedja.ir.formula import step, written
 from kedja.ir.graph import Node, consumers, full, origin
-from kedja.ir.op import Leaf, NoDerivative, Partials
+from kedja.ir.op import ByExpansion, Leaf, NoDerivative, Partials
 from kedja.ir.show import box_kind, edges_between, framed, place_of, preformatted, source_record
 from kedja.ir.svg import Box, draw
 from kedja.ir.values import jsonable, summary
@@ -181,7 +181,8 @@ class Explanation:
 
 def _phrase(rule: str) -> str:
     """The rule's name without what it means: `multiply swaps`."""
-    return rule.split(":")[0].removesuffix(", the local derivative")
+    name = rule.split(":")[0].removesuffix(", the local derivative")
+    return name if name.startswith("multiplies") else name.split(",")[0]
 
 
 # --------------------------------------------------------------------------------- finding
@@ -253,7 +254,8 @@ def gate(node: Node, names: Mapping[Node, str]) -> str:
         return op.gate or f"no gradient: {op.derivative.reason}"
     if isinstance(op.derivative, Partials) and not any(op.derivative.rules):
         return "no gradient: it is constant almost everywhere"
-    if op.gate and not op.gate.startswith(LOCAL):
+    by_parts = isinstance(op.derivative, ByExpansion) and is_elementwise(node)
+    if op.gate and not op.gate.startswith(LOCAL) and not by_parts:
         return op.gate
     return _by_local_derivatives(node, names)
 

@@ -50,7 +50,8 @@ class Subject:
         """The one output; UsageError where there are several."""
         if len(self.outputs) != 1:
             raise UsageError(
-                f"{len(self.outputs)} results where one is explained", fix="give one of them"
+                f"{len(self.outputs)} results where one is explained",
+                fix="give one of them; to call a module, give its arguments: at={'x': ...}",
             )
         return self.outputs[0]
 
@@ -84,7 +85,7 @@ def subject(
         return _of_program(what)
     if isinstance(what, Node):
         return _of_nodes([what], at or {})
-    if callable(what) and not isinstance(what, Tensor):
+    if _is_function(what, bool(at or shapes)):
         return _of_function(what, at or {}, shapes or {})
     leaves = tree.leaves(what)
     if not leaves or not all(isinstance(leaf, (Tensor, Node)) for leaf in leaves):
@@ -93,6 +94,13 @@ def subject(
             fix="give a tensor, a container of tensors, or a function of tensors",
         )
     return _of_nodes([_node(leaf) for leaf in leaves], at or {})
+
+
+def _is_function(what: Any, has_arguments: bool) -> bool:
+    """A module counts as a function where arguments are given, else as a container of arrays."""
+    if not callable(what) or isinstance(what, Tensor):
+        return False
+    return has_arguments or tree.paths(what) == [("", what)]
 
 
 def _node(leaf: Tensor | Node) -> Node:

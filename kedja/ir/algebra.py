@@ -170,13 +170,16 @@ def _fraction(value: Fraction) -> tuple[list[Text], list[Text]]:
 
 DECIMAL = 6  # a number whose decimal is at most so long is not written as a fraction
 LARGEST_BELOW = 1_000_000
+DIGITS = 12  # of a number that is no short decimal
 
 
 def _decimal(value: Fraction) -> str:
+    """The number as a decimal, to twelve digits where all of them would be more."""
     try:
-        return exact(float(value))
+        text = exact(float(value))
     except OverflowError:
         return "inf"
+    return text if len(text) <= DIGITS + 2 else exact(float(f"{float(value):.{DIGITS}g}"))
 
 
 def _raised(base: Text, exponent: Fraction) -> Text:

@@ -36,7 +36,7 @@ CALL_SECONDS = 10.0
 EPOCH_SAVE_SECONDS = 1.0
 
 
-class _Cut(Exception):  # noqa: N818  # it is no error
+class _Cut(Exception):  # it is no error
     """Raised from `progress` to end a native call early; where that is changes no bit."""
 
 

@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 
 import kedja.front.functions as kj
-from kedja.front import tree
 from kedja.front.loop import Loop, Progress, Ran
 from kedja.front.tensor import Tensor, from_value
 from kedja.front.transforms import value_and_grad

@@ -15,6 +15,7 @@ from kedja.cli import commands
 from kedja.ground.errors import DataError, Interrupted, UsageError
 from kedja.version import __version__
 from tests.cli.terminal import Terminal, process
+from tests.fixtures import TIERS
 from tests.paths import ROOT
 
 LECTURE = ("explain", "1 + exp(w0 + w1*x)", "--at", "w0=-1,w1=0.5,x=2")
@@ -151,19 +152,37 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert (ended.returncode, ended.stderr) == (1, b"")
 
 
-def test_ctrl_c_ends_a_long_descent_with_130() -> None:
-    known = {**os.environ, "PYTHONPATH": str(ROOT), "KEDJA_TIER": "interpret"}
-    arguments = ["descend", "x^2 + y^2", "--start", "1,1", "--steps", "10000000"]
+DESCENT = """\
+import sys
+from kedja.cli import descent, main
+
+advance = descent._advance
+
+def told(loop, count):
+    descent._advance = advance
+    print("running", file=sys.stderr, flush=True)
+    return advance(loop, count)
+
+descent._advance = told
+main.main(["descend", "x^2 + y^2", "--start", "1,1", "--steps", "10000000"])
+"""
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_ctrl_c_ends_a_long_descent_with_130(tier: str) -> None:
+    known = {**os.environ, "PYTHONPATH": str(ROOT), "KEDJA_TIER": tier}
     running = subprocess.Popen(
-        [sys.executable, "-m", "kedja", *arguments],
+        [sys.executable, "-c", DESCENT],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=known,
     )
-    time.sleep(2.0)
+    assert running.stderr is not None
+    assert running.stderr.readline() == "running\n"
+    time.sleep(0.2)
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=60)
     assert (running.returncode, out) == (130, "")
     assert err.startswith("interrupted") and err.count("\n") == 1
 

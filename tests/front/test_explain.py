@@ -302,6 +302,16 @@ def test_a_function_a_tensor_and_a_compiled_function_are_shown() -> None:
         assert "float32[5]" in str(kj.show(compiled))
 
 
+def test_a_module_is_a_container_unless_it_is_given_arguments() -> None:
+    model = nn.Linear(2, 1)
+    x = np.ones((3, 2), np.float32)
+    grads = kj.grad(lambda model: kj.sum(model(x)))(model)
+    assert str(kj.show(grads)).count("return") == 1
+    assert "matmul" in str(kj.show(model, at={"x": x}))
+    with pytest.raises(UsageError, match="to call a module"):
+        kj.explain(model)
+
+
 # ----------------------------------------------------------------------------- wrong questions
 
 

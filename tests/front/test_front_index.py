@@ -121,11 +121,12 @@ def test_bad_indices_are_refused_with_the_line(key, error, message):
 
 def test_an_index_array_outside_the_axis_is_refused_when_it_is_looked_at():
     x = kj.tensor(counting((4, 5)))
-    with pytest.raises(DataError, match="index 4 is outside an axis of 4") as caught:
-        x[np.array([0, 4])].numpy()
-    assert __file__ in str(caught.value)
-    with pytest.raises(DataError, match="outside"):
-        x[np.array([0, -5])].numpy()
+    with kj.scope(tier="interpret"):  # compiled code holds indices inside the axis instead
+        with pytest.raises(DataError, match="index 4 is outside an axis of 4") as caught:
+            x[np.array([0, 4])].numpy()
+        assert __file__ in str(caught.value)
+        with pytest.raises(DataError, match="outside"):
+            x[np.array([0, -5])].numpy()
 
 
 def test_a_tensor_cannot_be_assigned_to():

@@ -271,7 +271,7 @@ def test_a_factor_that_is_a_sum_keeps_its_parentheses_behind_a_minus() -> None:
         (Fraction(2, 3), "2 * a / 3"),
         (Fraction(1, 1024), "a / 1024"),
         (Fraction(-5), "-5 * a"),
-        (Fraction("1.1283791670955126"), "1.1283791670955126 * a"),
+        (Fraction("1.1283791670955126"), "1.1283791671 * a"),
     ],
 )
 def test_numbers_are_decimals_where_these_are_short(value: Fraction, text: str) -> None:

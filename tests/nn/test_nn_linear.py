@@ -132,11 +132,13 @@ def test_the_perceptron_separates_what_a_plane_separates(seed):
 
 
 def test_the_perceptron_follows_its_rule_step_by_step():
-    model, mistakes = nn.Perceptron(2).fit([[1.0, 2.0], [3.0, -1.0]], [1, 0], 1, rate=0.5)
-    # the first example: 0 > 0 is wrong, w = (0.5, 1), b = 0.5; the second: 1 > 0 is wrong
-    np.testing.assert_allclose(model.weight, [0.5 - 1.5, 1 + 0.5])
-    assert model.bias.item() == 0.0
-    assert mistakes == [2]
+    x, y = [[1.0, 2.0], [-1.0, -3.0], [3.0, -1.0], [0.0, 0.0]], [1, 0, 0, 1]
+    model, mistakes = nn.Perceptron(2).fit(x, y, 1, rate=0.5)
+    # the first is wrong: w = (0.5, 1), b = 0.5; the second is right; the third is wrong:
+    # w = (-1, 1.5), b = 0; the fourth is wrong: b = 0.5
+    np.testing.assert_allclose(model.weight, [-1.0, 1.5])
+    assert model.bias.item() == 0.5
+    assert mistakes == [3]
 
 
 def test_the_perceptron_does_not_learn_exclusive_or():

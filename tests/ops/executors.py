@@ -6,12 +6,16 @@ Next: `test_executors.py`.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 
 import numpy as np
+import pytest
 
+from kedja.ground.flags import scope
 from kedja.ir.graph import Node
 from tests.fixtures import COMPILER
 
@@ -19,12 +23,28 @@ Arrays = Sequence[np.ndarray]
 Executor = Callable[[Sequence[Node], Sequence[Node], Arrays], list[np.ndarray]]
 
 
-def executors() -> dict[str, Executor | None]:
-    """Every executor by name; None where it cannot run here."""
-    return {"compiler": compiled if find_spec(COMPILER) else None}
+def executors() -> list:
+    """Every executor as a parameter of a test, skipped where it cannot run here."""
+    here = find_spec(COMPILER) is not None
+    intel = here and platform.machine() in ("x86_64", "AMD64")
+    return [
+        pytest.param(compiled, id="compiler", marks=_only_if(here, "needs the compiler")),
+        pytest.param(
+            partial(compiled, target="avx2"),
+            id="avx2",
+            marks=[pytest.mark.slow, _only_if(intel, "needs a processor with AVX2")],
+        ),
+    ]
 
 
-def compiled(outputs: Sequence[Node], inputs: Sequence[Node], arrays: Arrays) -> list[np.ndarray]:
-    """One native program."""
-    program = import_module(COMPILER).compile(list(outputs), list(inputs))
-    return list(program(*arrays))
+def _only_if(condition: bool, reason: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(not condition, reason=reason)
+
+
+def compiled(
+    outputs: Sequence[Node], inputs: Sequence[Node], arrays: Arrays, target: str = "host"
+) -> list[np.ndarray]:
+    """One native program, for this machine or for a narrower one."""
+    with scope(target=target):
+        program = import_module(COMPILER).compile(list(outputs), list(inputs))
+        return list(program(*arrays))

@@ -18,11 +18,7 @@ from tests.ops import agreement, sized, walk
 from tests.ops.executors import executors
 
 OPS = [TABLE[name] for name in sorted(TABLE) if name != "input"]
-EXECUTORS = [
-    pytest.param(run, id=name, marks=pytest.mark.skipif(run is None, reason=f"no {name} here"))
-    for name, run in executors().items()
-]
-over_executors = pytest.mark.parametrize("execute", EXECUTORS)
+over_executors = pytest.mark.parametrize("execute", executors())
 over_ops = pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 
 

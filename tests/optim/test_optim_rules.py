@@ -133,8 +133,9 @@ def test_a_valley_is_descended(opt):
     def loss(w):
         return kj.sum((w - kj.tensor(target)) ** 2 * kj.tensor([1.0, 3.0]))
 
-    w, state = kj.zeros(2), None
+    step = kj.jit(lambda w, state: opt.update(w, kj.grad(loss)(w), state))
+    w = kj.zeros(2)
     state = opt.init(w)
     for _ in range(100):
-        w, state = opt.update(w, kj.grad(loss)(w), state)
+        w, state = step(w, state)
     np.testing.assert_allclose(w, target, atol=0.06)

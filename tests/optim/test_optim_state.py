@@ -124,11 +124,16 @@ def test_marked_parameters_become_fresh_marked_leaves(opt):
         assert w.grad is None
         assert w is not before
     assert w.node.attrs["name"] == "w"
-    assert not any(each.tracks for each in tree.leaves(state))
     plain, other = kj.tensor([1.0, 2.0]), opt.init(kj.ones(2))
     for _ in range(3):
         plain, other = opt.update(plain, 2 * plain, other)
     np.testing.assert_array_equal(plain, w)
+
+
+def test_states_of_marked_parameters_keep_no_history():
+    opt, w = optim.SGD(0.1, momentum=0.9, weight_decay=0.1), kj.tensor([1.0], requires_grad=True)
+    w, state = opt.update(w, kj.tensor([1.0]), opt.init(w))
+    assert not any(each.tracks for each in tree.leaves(state))
 
 
 def test_single_tensors_and_numbers_are_trees_too():

@@ -98,7 +98,7 @@ def compare(tmp_path: Path, epochs: int, kills: int) -> None:
 
 
 def test_killed_at_random_moments_and_resumed(tmp_path):
-    compare(tmp_path, epochs=20, kills=4)
+    compare(tmp_path, epochs=20, kills=3)
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from train_problems import interpreted, tier
 
-import kedja as kj
 from kedja.front.loop import Loop
 from kedja.ground.errors import UsageError
 

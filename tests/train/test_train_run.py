@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +118,44 @@ def test_keyboard_interrupt_saves_and_says_where(interpreted, tmp_path, uncut):
     assert "in epoch 2 of 4, after 1 of its steps" in str(caught.value)
     assert caught.value.history.steps == 7
     assert bits(train(tmp_path, resume=True)) == bits(uncut)
+
+
+class CtrlC:
+    """Raises KeyboardInterrupt at the n-th line that kedja/train executes, as a signal would."""
+
+    def __init__(self, line: int) -> None:
+        self.left = line
+
+    def __call__(self, frame, event, argument):
+        if f"{os.sep}kedja{os.sep}train{os.sep}" not in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self
+
+
+def interrupted_at(line: int, folder: Path) -> None:
+    """Train with Ctrl-C at that line."""
+    before = sys.gettrace()
+    sys.settrace(CtrlC(line))
+    try:
+        with suppress(KeyboardInterrupt):
+            train(folder, epochs=2, checkpoint_seconds=1e-6)
+    finally:
+        sys.settrace(before)
+
+
+def test_ctrl_c_at_any_line_loses_nothing(interpreted, tmp_path):
+    whole = train(epochs=2)
+    rng = random.Random(1)
+    for number in range(25):
+        folder = tmp_path / str(number)
+        interrupted_at(rng.randrange(1, 9000), folder)
+        resumed = train(folder, epochs=2, resume=True)
+        assert bits(resumed) == bits(whole)
+        assert figures(resumed) == figures(whole)
 
 
 def test_keyboard_interrupt_without_a_checkpoint(interpreted):

@@ -98,16 +98,12 @@ class Emitter:
         self.lane: Variable | None = None  # the variable of which eight turns are taken at once
 
     def nest(self, nest: Nest) -> None:
-        """The loops of a nest, and in the innermost the store."""
-        variables = [v for v in nest.index if v is not None]
-        if not variables:
-            self.store(nest)
-            return
-        *outer, last = variables
+        """The loops of a nest, and in the innermost the store; one turn where there are no axes."""
+        *outer, last = list(filter(None, nest.index)) or [Variable("once", 1)]
         self.loops(outer, lambda: self.innermost(nest, last))
 
     def innermost(self, nest: Nest, v: Variable) -> None:
-        """Eight turns at once where all that is read lies side by side; then one by one."""
+        """Eight turns at once where all that is read lies side by side; the rest one by one."""
         beside = all(load.step(v) in (0, 1) for load in loads(nest.value))
         whole = v.extent // LANES * LANES if beside else 0
         self.lane = v
@@ -153,7 +149,7 @@ class Emitter:
                 return EMIT[op](self.b, *map(self.value, args))
             case Fold(over, body):
                 total = slot(self.b, constant(kind, 0.0))
-                self.loops([v for v in over if v is not None], lambda: self.add_to(total, body))
+                self.loops(list(filter(None, over)), lambda: self.add_to(total, body))
                 return self.b.load(total, typ=kind)
 
     def add_to(self, total: ir.Value, body: Expr) -> None:
@@ -164,9 +160,8 @@ class Emitter:
     def address(self, place: Load) -> ir.Value:
         """Where in memory an element lies."""
         offset: ir.Value = I64(0)
-        for v in place.index:
-            if v is not None:
-                offset = self.b.add(offset, self.b.mul(self.at[v], I64(place.step(v))))
+        for v in filter(None, place.index):
+            offset = self.b.add(offset, self.b.mul(self.at[v], I64(place.step(v))))
         return self.b.gep(self.pointers[place.node], [offset], source_etype=F64)
 
     def load(self, place: Load) -> ir.Value:

@@ -17,6 +17,9 @@ class Node:
     shape: Shape
     label: str | float = ""  # the name of an input, the value of a number
 
+    def __repr__(self) -> str:
+        return f"<{self.op} {list(self.shape)}>"
+
     def __add__(self, other: Node | float) -> Node:
         return pointwise("add", self, other)
 

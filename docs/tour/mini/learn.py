@@ -53,7 +53,7 @@ def parameters(chain: Sequence[Layer]) -> list[Node]:
 
 
 def start(nodes: Sequence[Node], seed: int) -> list[Array]:
-    """Zeros for biases; for weights random numbers of variance 1/inputs, so that sums stay small."""
+    """Zeros for biases; random weights, the smaller the more of them go into one neuron."""
     rng = np.random.default_rng(seed)
     return [
         rng.standard_normal(node.shape) / np.sqrt(node.shape[0])

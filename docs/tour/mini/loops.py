@@ -1,7 +1,4 @@
-"""From a graph to loops: which values are kept in memory, and how each of them is computed.
-
-Not here: machine code. Next: `machine.py`.
-"""
+"""How each value that is kept is computed: loops, with one expression inside. Next: `emit.py`."""
 
 from __future__ import annotations
 
@@ -9,28 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from mini.graph import Node, topological
+from mini.fuse import kept
+from mini.graph import Node
 from mini.printing import leaf, written
-
-CHEAP = 4  # operations for each element that are done again rather than kept in memory
-COST = {"input": 0, "number": 0, "broadcast": 0, "transpose": 0}  # only other places to read
-COST |= {"divide": 4, "exp": 20, "sum": 100, "matmul": 100}  # all others count as one
-
-
-def kept(outputs: Sequence[Node]) -> list[Node]:
-    """The nodes whose values go to memory, in the order in which they are computed."""
-    order = topological(outputs)
-    users = {node: [user for user in order if node in user.inputs] for node in order}
-    cost: dict[Node, int] = {}
-    found = []
-    for node in order:
-        cost[node] = COST.get(node.op, 1) + sum(cost[x] for x in node.inputs)
-        repeats = any(user.op in ("broadcast", "matmul") for user in users[node])
-        dear = cost[node] > CHEAP and (repeats or len(users[node]) > 1)
-        if node.op != "input" and (dear or node in outputs):
-            found.append(node)
-            cost[node] = 0
-    return found
 
 
 @dataclass(frozen=True)
@@ -56,13 +34,10 @@ class Load:
     node: Node
     index: Index
 
-    def step(self, variable: Variable | None) -> int:
+    def step(self, variable: Variable) -> int:
         """How many elements further the next turn of a loop reads."""
-        return sum(
-            prod(self.node.shape[axis + 1 :])
-            for axis, each in enumerate(self.index)
-            if each is not None and each == variable
-        )
+        axes = [axis for axis, each in enumerate(self.index) if each == variable]
+        return sum(prod(self.node.shape[axis + 1 :]) for axis in axes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +58,11 @@ class Fold:
 
 
 Expr = Load | Apply | Fold
+
+
+def folded(over: Index, body: Expr) -> Expr:
+    """The sum over the axes that have a variable; of one term, that term."""
+    return Fold(over, body) if any(over) else body
 
 
 def loads(expr: Expr) -> Iterator[Load]:
@@ -124,11 +104,11 @@ class Lowering:
         return Nest(node, index, self.computed(node, index))
 
     def element(self, node: Node, index: Index) -> Expr:
-        """An element: read from memory, or computed on the spot."""
-        if node in self.memory or node.op == "input":
-            return Load(node, index)
+        """An element: read from memory, or computed on the spot; the same one when asked again."""
         if (node, index) not in self.known:
-            self.known[node, index] = self.computed(node, index)
+            stored = node in self.memory or node.op == "input"
+            made = Load(node, index) if stored else self.computed(node, index)
+            self.known[node, index] = made
         return self.known[node, index]
 
     def computed(self, node: Node, index: Index) -> Expr:
@@ -147,45 +127,40 @@ class Lowering:
                 gone = [n if v is None else 1 for v, n in zip(index, x.shape, strict=True)]
                 over = numbered(next(self.letters), gone)
                 place = tuple(r or v for r, v in zip(over, index, strict=True))
-                return Fold(over, self.element(x, place))
+                return folded(over, self.element(x, place))
             case "matmul", (a, b):
                 over = numbered(next(self.letters), a.shape[1:])
                 pair = self.element(a, index[:1] + over), self.element(b, over + index[1:])
-                return Fold(over, Apply("multiply", pair))
+                return folded(over, Apply("multiply", pair))
         return Apply(node.op, tuple(self.element(x, index) for x in node.inputs))
 
 
 def text(order: Sequence[Nest]) -> str:
     """The loops as one would write them in Python."""
-    names: dict[Node, str] = {}
+    names = {nest.node: f"v{number}" for number, nest in enumerate(order)}
     lines = []
     for nest in order:
-        names[nest.node] = f"v{len(names)}"
-        loops = [v for v in nest.index if v is not None]
-        for depth, v in enumerate(loops):
+        depth = 0
+        for v in filter(None, nest.index):
             lines.append(f"{'    ' * depth}for {v.name} in range({v.extent}):")
-        target = place(nest.node, nest.index, names)
-        lines.append(f"{'    ' * len(loops)}{target} = {expression(nest.value, names)}")
+            depth += 1
+        target = written_out(Load(nest.node, nest.index), names)
+        lines.append(f"{'    ' * depth}{target} = {written_out(nest.value, names)}")
     return "\n".join(lines)
 
 
-def place(node: Node, index: Index, names: Mapping[Node, str]) -> str:
-    """An element in memory: name[i0, i1]."""
-    axes = ", ".join("0" if v is None else v.name for v in index)
-    name = names.get(node) or leaf(node)
-    return f"{name}[{axes}]" if axes else name
-
-
-def expression(expr: Expr, names: Mapping[Node, str]) -> str:
-    """An expression with brackets around whatever has two operands."""
+def written_out(expr: Expr, names: Mapping[Node, str]) -> str:
+    """An expression, with brackets around whatever has two operands."""
     match expr:
         case Load(node, index):
-            return place(node, index, names)
+            places = ", ".join("0" if v is None else v.name for v in index)
+            name = names.get(node) or leaf(node)
+            return f"{name}[{places}]" if places else name
         case Fold(over, body):
-            turns = "".join(f" for {v.name} in range({v.extent})" for v in over if v is not None)
-            return f"sum({expression(body, names)}{turns})"
+            turns = "".join(f" for {v.name} in range({v.extent})" for v in filter(None, over))
+            return f"sum({written_out(body, names)}{turns})"
         case Apply("number", _, number):
             return f"{number:g}"
         case Apply(op, args):
-            parts = [(x.op if isinstance(x, Apply) else "", expression(x, names)) for x in args]
+            parts = [(x.op if isinstance(x, Apply) else "", written_out(x, names)) for x in args]
             return written(op, parts)

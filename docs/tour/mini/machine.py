@@ -73,7 +73,7 @@ class Program:
         self.addresses = (ctypes.c_void_p * len(addresses))(*addresses)
 
     def __call__(self, *arrays: Array, steps: int = 1) -> list[Array]:
-        """The outputs after some steps, which take no turn through Python."""
+        """The outputs after some steps, between which nothing goes through Python."""
         for node, array in zip(self.inputs, arrays, strict=True):
             self.memory[node][...] = array
         self.function(self.addresses, steps)

@@ -1,4 +1,4 @@
-"""Graphs with the same values and fewer nodes. Next: `loops.py`."""
+"""Graphs with the same values and fewer nodes. Next: `fuse.py`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ def plus_negative(node: Node) -> Node | None:
     return a - b.inputs[0] if b.op == "negative" else None
 
 
+def minus_one(node: Node) -> Node | None:
+    """-1 * x -> -x."""
+    return -node.inputs[1] if is_number(node.inputs[0], -1) else None
+
+
 def known(node: Node) -> Node | None:
     """f(numbers) -> a number."""
     if any(x.op != "number" for x in node.inputs):
@@ -53,6 +58,7 @@ RULES: tuple[tuple[str, tuple[str, ...], Rule], ...] = (
     ("0 + x -> x", ("add",), left(0)),
     ("x * 1 -> x, x / 1 -> x", ("multiply", "divide"), right(1)),
     ("1 * x -> x", ("multiply",), left(1)),
+    ("-1 * x -> -x", ("multiply",), minus_one),
     ("-(-x) -> x, x.T.T -> x", ("negative", "transpose"), twice),
     ("a + -b -> a - b", ("add",), plus_negative),
 )

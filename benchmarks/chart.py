@@ -1,0 +1,79 @@
+"""One chart of all cases, for the README. Not here: the figures (`report.py`). It is the end."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import JUDGE, WAYS, Json
+from kedja.ground.errors import MissingExtra
+
+COLOURS = {"loop": "#1f6f8b", "step": "#99c5d3"}
+SLOWER = "#c0392b"
+ROW_INCHES = 0.42
+
+
+def draw(data: Json, path: Path) -> None:
+    """Write an SVG: PyTorch eager's time ÷ kedja's, a row for each case.
+
+    Raises MissingExtra without matplotlib.
+    """
+    rows = [case for case in data["cases"] if _ratios(case)]
+    figure = _figure(len(rows))
+    axes = figure.add_subplot()
+    for place, case in enumerate(reversed(rows)):
+        _bars(axes, place, _ratios(case), case["goal"] or case["step_goal"])
+    axes.set_yticks(range(len(rows)), [case["name"] for case in reversed(rows)])
+    axes.set_xscale("log")
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xlabel(f"PyTorch's time ÷ kedja's, {data['settings']['threads']} threads")
+    axes.set_title(f"{data['machine']['cpu']}, {data['date'][:10]}", loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    _legend(axes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _ratios(case: Json) -> dict[str, float]:
+    """How much faster kedja is than PyTorch eager, in each way of running."""
+    against = [each for each in case["comparisons"] if each["peer"] == JUDGE]
+    return {each["mode"]: each["ratio"] for each in against}
+
+
+def _figure(rows: int) -> Any:
+    try:
+        matplotlib = importlib.import_module("matplotlib")
+        figure = importlib.import_module("matplotlib.figure")
+    except ImportError:
+        raise MissingExtra("matplotlib", "plots", "the chart") from None
+    matplotlib.rcParams["svg.hashsalt"] = "kedja"  # the same figures give the same file
+    return figure.Figure(figsize=(8, 1.6 + ROW_INCHES * rows), layout="constrained")
+
+
+def _bars(axes: Any, place: int, ratios: dict[str, float], goal: float | None) -> None:
+    height = 0.8 / max(1, len(ratios))
+    for number, (mode, ratio) in enumerate(ratios.items()):
+        y = place + 0.4 - height * (number + 0.5)
+        colour = COLOURS[mode] if ratio >= 1 else SLOWER
+        axes.barh(y, ratio - 1, height * 0.9, left=1, color=colour)
+        axes.annotate(
+            f"{ratio:.3g}",
+            (ratio, y),
+            (3 if ratio >= 1 else -3, 0),
+            textcoords="offset points",
+            ha="left" if ratio >= 1 else "right",
+            va="center",
+            fontsize=8,
+        )
+    if goal is not None:
+        axes.plot([goal, goal], [place - 0.42, place + 0.42], color="black", linestyle=":")
+
+
+def _legend(axes: Any) -> None:
+    """What the colours mean, by bars that are not seen."""
+    for mode, colour in COLOURS.items():
+        axes.barh(0, 0, color=colour, label=WAYS[mode])
+    axes.barh(0, 0, color=SLOWER, label="kedja is slower")
+    axes.plot([], [], color="black", linestyle=":", label="goal")
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
