@@ -106,9 +106,19 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for the driver, which ends its sides itself
         )
+        self.hello: dict[str, Any] = {}
+
+    def greet(self) -> None:
+        """Wait until the first step is done. Raises SideError."""
         self.hello = self._answer()
-        self.modes: list[str] = self.hello["modes"]
+
+    @property
+    def modes(self) -> list[str]:
+        """The ways in which the side can run."""
+        found: list[str] = self.hello["modes"]
+        return found
 
     def ask(self, **command: Any) -> dict[str, Any]:
         """One command and its reply. Raises SideError."""
@@ -183,6 +193,7 @@ def working(side: Side, python: Path, spec: Path, threads: int) -> Iterator[Work
     """A side's process for the time of a block."""
     worker = Worker(side, python, spec, threads)
     try:
+        worker.greet()
         yield worker
     finally:
         worker.close()

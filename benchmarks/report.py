@@ -137,7 +137,7 @@ def show(data: Json, console: Console) -> None:
 
 
 def _speed_rows(case: Json) -> Iterator[tuple[str, ...]]:
-    own = next((side["modes"] for side in case["sides"] if side["name"] == "kedja"), {})
+    own: Json = next((s["modes"] for s in case["sides"] if s["name"] == "kedja"), {})
     for mode, times in own.items():
         mine = (case["name"], WAYS[mode], seconds(times["median"]), _range(times))
         against = [each for each in case["comparisons"] if each["mode"] == mode]

@@ -15,9 +15,9 @@ that a peer's environment need not hold kedja.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
-import resource
 import sys
 import time
 import traceback
@@ -100,7 +100,10 @@ def peak_bytes() -> int:
         lines = status.read_text(encoding="ascii", errors="replace").splitlines()
         found = next((line.split()[1] for line in lines if line.startswith("VmHWM")), "0")
         return int(found) * 1024
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if importlib.util.find_spec("resource") is None:
+        return 0  # Windows
+    resource = importlib.import_module("resource")
+    size: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size if sys.platform == "darwin" else size * 1024
 
 

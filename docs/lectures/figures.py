@@ -12,6 +12,7 @@ import argparse
 import doctest
 import importlib
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,7 @@ Variables = Mapping[str, Any]
 
 # The palette of Okabe and Ito (2008), which colour-blind people can tell apart.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#AA4499"
-INK, GREY, PALE = "#222222", "#767676", "#D9D9D9"
+LIGHT_BLUE, INK, GREY, PALE = "#7FB8DA", "#222222", "#767676", "#D9D9D9"
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -40,9 +41,13 @@ STYLE: dict[str, Any] = {
     "xtick.color": GREY,
     "ytick.color": GREY,
     "lines.linewidth": 2,
+    "path.simplify": False,
     "svg.fonttype": "path",  # the same picture without the font
     "svg.hashsalt": "kedja",  # the same names inside the file each time
 }
+
+
+COORDINATES = re.compile(r' (?:d|x|y|points)="[^"]*"')
 
 
 class PageError(Exception):
@@ -84,6 +89,13 @@ def say(axes: Any, x: float, y: float, text: str, colour: str = INK, **options: 
     axes.annotate(text, to, (x, y), arrowprops=arrow, **given)
 
 
+def dots(axes: Any, x: Any, y: Any, colour: str) -> None:
+    """Many dots as one short path: lines without length whose ends are round."""
+    gap = np.full(len(x), np.nan)
+    lines = [np.column_stack([each, each, gap]).ravel() for each in (x, y)]
+    axes.plot(*lines, color=colour, linewidth=2.8, solid_capstyle="round", zorder=1.5)
+
+
 def bare(axes: Any) -> None:
     """No axes, for diagrams."""
     axes.set_axis_off()
@@ -101,7 +113,7 @@ def linear_maps(page: Variables) -> Any:
     axes.plot(x, page["linear"](page["x"]).numpy()[:, 0], color=ORANGE)
     axes.plot(x, page["bent"](page["x"]).numpy()[:, 0], color=BLUE)
     say(axes, -0.42, -1.14, "y = sin(π x)", GREY, ha="right", to=(-0.6, -0.95))
-    say(axes, -0.88, -0.62, "three linear layers:\na line", ORANGE, ha="left", va="bottom")
+    say(axes, 0.3, 0.12, "three linear layers:\na line", ORANGE, ha="left", va="top")
     say(axes, 0.16, 0.98, "with ReLU\nbetween them", BLUE, ha="right", to=(0.33, 0.86))
     axes.set(xlabel="x", xticks=[-1, 0, 1], yticks=[-1, 0, 1], ylim=(-1.25, 1.25))
     axes.set_title("Without a nonlinearity, three layers learn no more than one")
@@ -114,12 +126,14 @@ def perceptron(page: Variables) -> Any:
     _classes(axes[0], page["x"], page["is_and"], page["unit"])
     _classes(axes[1], page["x"], page["is_xor"], None)
     _classes(axes[2], page["hidden"], page["is_xor"], page["top"])
-    titles = ("AND: one line is enough", "XOR: no line will do", "XOR behind OR and AND: one line")
+    titles = ("AND: one line will do", "XOR: no line will do", "XOR after OR and AND: one will")
     names = (("x₁", "x₂"), ("x₁", "x₂"), ("OR", "AND"))
     for each, title, (across, up) in zip(axes, titles, names, strict=True):
         each.set(xlabel=across, ylabel=up, xticks=[0, 1], yticks=[0, 1])
         each.set_title(title)
-    say(axes[2], 0.88, -0.19, "two examples here", GREY, ha="right", fontsize=8.5)
+    say(axes[0], 1, 1.2, "answer 1", BLUE, ha="center", fontsize=8.5)
+    say(axes[0], 0, 1.2, "answer 0", BLUE, ha="center", fontsize=8.5)
+    say(axes[2], 1, -0.2, "two examples", BLUE, ha="center", fontsize=8.5)
     return figure
 
 
@@ -153,13 +167,15 @@ def network(page: Variables) -> Any:
         _edges(axes, places[i], places[i + 1], layer.weight.numpy())
         text = f"{layer.num_parameters}\nparameters"
         say(axes, 2.6 * i + 1.3, -2.75, text, GREY, ha="center", linespacing=1.3)
-    for column, place in zip(columns, places, strict=True):
-        _units(axes, place, column)
+    for i, (column, place) in enumerate(zip(columns, places, strict=True)):
+        _units(axes, place, [f"{value:.2f}" if i else f"{value:g}" for value in column])
     x, y = places[1][0]
-    axes.scatter(x, y, s=620, facecolors="none", edgecolors=ORANGE, linewidths=2, zorder=4)
-    say(axes, x, y + 0.72, "a₁ = σ(0.95)", ORANGE, ha="center")
-    axes.set(xlim=(-0.5, 10.9), ylim=(-3.2, 3.0))
-    axes.set_title("Blue weights are positive, orange ones negative: 25 + 30 + 18 + 8 = 81 parameters")
+    axes.scatter(x, y, s=620, facecolors="none", edgecolors=GREEN, linewidths=2.5, zorder=4)
+    say(axes, x, y + 0.62, "a₁ = σ(0.95), by hand", GREEN, ha="center")
+    say(axes, 9.1, 1.9, "positive weight", BLUE, ha="left")
+    say(axes, 9.1, 1.45, "negative weight", ORANGE, ha="left")
+    axes.set(xlim=(-0.5, 10.9), ylim=(-3.1, 2.9))
+    axes.set_title("25 + 30 + 18 + 8 = 81 parameters")
     return figure
 
 
@@ -176,10 +192,10 @@ def _edges(axes: Any, left: Any, right: Any, weight: Any) -> None:
             axes.plot(*zip(start, end, strict=True), color=colour, linewidth=width, alpha=0.6)
 
 
-def _units(axes: Any, places: Any, values: Any) -> None:
+def _units(axes: Any, places: Any, texts: Sequence[str]) -> None:
     axes.scatter(*np.array(places).T, s=520, c="white", edgecolors=INK, linewidths=1, zorder=3)
-    for (x, y), value in zip(places, values, strict=True):
-        say(axes, x, y, f"{value:.2f}".replace("-", "−"), ha="center", fontsize=8, zorder=5)
+    for (x, y), text in zip(places, texts, strict=True):
+        say(axes, x, y, text.replace("-", "−"), ha="center", fontsize=8, zorder=5)
 
 
 def loss(page: Variables) -> Any:
@@ -195,6 +211,7 @@ def loss(page: Variables) -> Any:
         each.set(xlabel="output, and its value")
         each.set_title(f"label {label}: squared error {parts.sum():.4f}")
     axes[0].set(ylabel="(o − y)²")
+    say(axes[0], 5.5, 0.62, "outputs that should be 0\nmake up nearly all of it", BLUE, ha="center")
     return figure
 
 
@@ -202,7 +219,7 @@ def descent(page: Variables) -> Any:
     """The path on the contours of f."""
     figure, (axes,) = panels(6.4, 4.6)
     (left, below), (right, above) = page["low"], page["high"]
-    x1, x2 = np.meshgrid(np.linspace(left, right, 51), np.linspace(below, above, 41))
+    x1, x2 = np.meshgrid(np.linspace(left, right, 60), np.linspace(below, above, 60))
     heights = page["f"](x1, x2).numpy()
     levels = np.linspace(-1.2, 1.2, 13)
     filled = axes.contourf(x1, x2, heights, levels=levels, cmap="RdBu_r", alpha=0.8)
@@ -239,10 +256,10 @@ def likelihood(page: Variables) -> Any:
     figure, (left, right) = panels(8.8, 3.6, 2)
     predicted, s = page["line"](page["x"]).numpy()[:, 0], page["mean_square"] ** 0.5
     ends = np.array([predicted.min(), predicted.max()])
-    left.scatter(predicted, page["progress"], s=7, color=BLUE, alpha=0.45, linewidths=0)
+    dots(left, predicted, page["progress"], LIGHT_BLUE)
     left.plot(ends, ends, color=INK)
     left.fill_between(ends, ends - s, ends + s, color=ORANGE, alpha=0.22, linewidth=0)
-    say(left, 232, 140, "±s: the root of the\nmean squared error", ORANGE, ha="left", fontsize=8.5)
+    say(left, 212, 45, "±s, the root of the\nmean squared error", ORANGE, ha="left", fontsize=8.5)
     left.set(xlabel="w·x + b", ylabel="progress of the disease")
     left.set_title("Linear: normal around the prediction")
     _logistic(right, page)
@@ -253,13 +270,15 @@ def _logistic(axes: Any, page: Variables) -> None:
     z = page["curve"](page["x2"]).numpy()[:, 0]
     yes = page["malignant"]
     shift = 0.045 * np.sin(7.0 * np.arange(len(z)))  # so that dots do not hide each other
-    axes.scatter(z, yes + shift, s=5, color=BLUE, alpha=0.35, linewidths=0)
+    dots(axes, z, yes + shift, LIGHT_BLUE)
     grid = np.linspace(-8, 8, 161)
     axes.plot(grid, page["kj"].sigmoid(grid).numpy(), color=INK)
     for group in np.array_split(np.argsort(z), 12):
         axes.plot(z[group].mean(), yes[group].mean(), "o", color=ORANGE, markersize=6.5, zorder=3)
     say(axes, -1.1, 0.66, "σ(w·x + b)", ha="right", to=(0.35, 0.59))
-    say(axes, 1.9, 0.42, "share of malignant ones\nin each twelfth", ORANGE, ha="left", fontsize=8.5)
+    say(
+        axes, 1.9, 0.42, "share of malignant ones\nin each twelfth", ORANGE, ha="left", fontsize=8.5
+    )
     axes.set(xlim=(-8, 8), xlabel="w·x + b", ylabel="malignant", yticks=[0, 0.5, 1])
     axes.set_title("Logistic: yes as often as predicted")
 
@@ -280,6 +299,7 @@ def zig_zag(page: Variables) -> Any:
     axes[0].set(ylabel="w₂")
     say(axes[0], -0.02, 0.13, "start", ha="right")
     say(axes[0], 1.08, -1.12, "goal", ha="left", va="top")
+    say(axes[0], 0.72, 0.2, "both weights go up,\nor both go down", ORANGE, ha="left")
     return figure
 
 
@@ -313,11 +333,12 @@ def stochastic(page: Variables) -> Any:
     """The loss on all examples after each epoch, for three sizes of the batch."""
     figure, (axes,) = panels(6.4, 3.6)
     names = {1438: "full gradient,\n10 steps", 128: "batches of 128,\n120 steps"}
-    names[16] = "batches of 16, 900 steps"
+    names[16] = "batches of 16,\n900 steps"
+    up = {1438: 0, 128: 0.12, 16: 0}  # so that names do not touch
     for (batch, curve), colour in zip(page["curves"].items(), (ORANGE, GREEN, BLUE), strict=True):
         seen = 1438 * np.arange(1, len(curve) + 1)
         axes.plot(seen, curve, color=colour, marker="o", markersize=4)
-        say(axes, 14800, curve[-1], names[batch], colour, ha="left")
+        say(axes, 14900, curve[-1] + up[batch], names[batch], colour, ha="left")
     axes.set(xlim=(0, 20500), ylim=(0, 2.4), xlabel="examples seen", ylabel="loss on all digits")
     axes.set_xticks([0, 5000, 10000, 14380], ["0", "5,000", "10,000", "14,380"])
     axes.spines.bottom.set_bounds(0, 14380)
@@ -331,12 +352,21 @@ def saturation(page: Variables) -> Any:
     z = page["z"]
     for side in (-1, 1):
         axes.axvspan(side * 5, side * 10, color=ORANGE, alpha=0.12, linewidth=0)
-        say(axes, side * 7.5, 0.5, "saturated:\nslope below 0.007", ORANGE, ha="center", fontsize=8.5)
+        say(
+            axes,
+            side * 7.5,
+            0.5,
+            "saturated:\nslope below 0.007",
+            ORANGE,
+            ha="center",
+            fontsize=8.5,
+        )
     axes.plot(z, page["height"], color=BLUE)
     axes.plot(z, page["slope"], color=INK)
     say(axes, 1.9, 0.78, "σ(z)", BLUE, ha="left")
-    say(axes, -1.6, 0.3, "slope, at most 1/4", INK, ha="right")
+    say(axes, 1.5, 0.24, "its slope,\nat most 1/4", INK, ha="left")
     axes.set(xlim=(-10, 10), ylim=(0, 1.02), xlabel="z", yticks=[0, 0.25, 0.5, 1])
+    axes.set_xticks([-10, -5, 0, 5, 10])
     axes.set_title("Far from 0 a sigmoid is flat, and no gradient passes")
     return figure
 
@@ -346,7 +376,9 @@ def saturated_unit(page: Variables) -> Any:
     figure, (axes,) = panels(6.4, 3.4)
     axes.plot(page["squared"], color=ORANGE)
     axes.plot(page["entropy"], color=BLUE)
-    say(axes, 100, 0.87, "squared error:\nthe slope σ′ holds it back", ORANGE, ha="center", va="top")
+    say(
+        axes, 100, 0.87, "squared error:\nthe slope σ′ holds it back", ORANGE, ha="center", va="top"
+    )
     say(axes, 42, 0.23, "cross-entropy: the more wrong, the faster", BLUE, ha="left")
     axes.set(xlim=(0, 300), ylim=(0, 1.02), xlabel="steps", ylabel="output (should be 0)")
     axes.set_title("A saturated unit learns slowly from the squared error")
@@ -356,7 +388,8 @@ def saturated_unit(page: Variables) -> Any:
 def vanishing(page: Variables) -> Any:
     """The gradient that arrives at each of seven weight matrices."""
     figure, (axes,) = panels(6.4, 3.6)
-    texts = {"sigmoid": "sigmoid", "tanh": "tanh", "sigmoid, chosen weights": "sigmoid with\ncentred weights"}
+    texts = {"sigmoid": "sigmoid", "tanh": "tanh"}
+    texts["sigmoid, chosen weights"] = "sigmoid with\nchosen weights"
     for (name, sizes), colour in zip(page["sizes"].items(), (ORANGE, PURPLE, BLUE), strict=True):
         axes.semilogy(range(1, 8), sizes, color=colour, marker="o")
         say(axes, 0.8, sizes[0], texts[name], colour, ha="right")
@@ -423,7 +456,13 @@ def _saved(figure: Any) -> str:
     file = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator"))
     figure.savefig(file, format="svg", metadata=nothing)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+    lines = (line.rstrip() for line in COORDINATES.sub(_shortened, file.getvalue()).splitlines())
+    return "\n".join(lines) + "\n"
+
+
+def _shortened(attribute: re.Match[str]) -> str:
+    """Coordinates to a hundredth of a point, which nobody can see."""
+    return re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.2f}", attribute[0])
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 All go one way: x = n·ln 2 + r with an integer n, a polynomial in the small r, and 2ⁿ made by
 placing n in the exponent bits. Coefficients are weighted minimax fits (Remez exchange in 45 digits,
 then rounded one at a time with the others refitted); the bound beside each is that of the
-polynomial alone, in units in the last place (ulp) of the result. Softplus lives with the logarithms.
+polynomial alone, in units in the last place (ulp) of the result. Softplus stands with the logs.
 Next: `kedja/compiler/llvm_math_log.py`.
 """
 
@@ -115,14 +115,10 @@ def expm1(x: Lanes) -> Lanes:
 
 
 def tanh(x: Lanes) -> Lanes:
-    """−h / d with h = ½·expm1(−2|x|) and d = h + 1; beyond ½·log 3 taken as 1 − (1 + 2h) / d."""
-    a = absolute(x)
-    r, scale = _halved_scale(at_least(a * -2.0, -42.0))
+    """tanh |x| = −h / (h + 1) with h = ½·expm1(−2|x|); h and h + 1 are rounded apart, once each."""
+    r, scale = _halved_scale(at_least(absolute(x) * -2.0, -42.0))
     q = _expm1_polynomial(r)
-    h, d = fma(scale, q, scale - 0.5), fma(scale, q, scale + 0.5)
-    near = a < 0.549306
-    quotient = where(near, h, fma(h, 2.0, 1.0)) / d
-    return copysign(where(near, quotient, 1.0 - quotient), x)  # which drops the sign of h
+    return copysign(fma(scale, q, scale - 0.5) / fma(scale, q, scale + 0.5), x)
 
 
 def sigmoid(x: Lanes) -> Lanes:

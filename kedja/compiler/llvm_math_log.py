@@ -108,9 +108,10 @@ def acosh(x: Lanes) -> Lanes:
 
 
 def atanh(x: Lanes) -> Lanes:
-    """atanh |x| = ½·log1p(2|x| / (1 − |x|)); ±inf at ±1, NaN beyond."""
+    """atanh |x| = ½·log1p(2|x| + 2|x|·|x| / (1 − |x|)); ±inf at ±1, NaN beyond."""
     a = absolute(x)
-    return copysign(log1p((a + a) / (1.0 - a)) * 0.5, x)
+    y = fma(a + a, a / (1.0 - a), a + a)
+    return where(a <= 1.0, copysign(log1p(y) * 0.5, x), math.nan)
 
 
 def softplus(x: Lanes) -> Lanes:

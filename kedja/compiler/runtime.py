@@ -423,7 +423,8 @@ def _check_sizes(arrays: Sequence[np.ndarray], sizes: list[int]) -> None:
 # The address of an array's first byte, four times faster than `array.ctypes.data`: by the buffer
 # protocol, which refuses read-only, empty and non-contiguous arrays. (NumPy's stubs do not declare
 # that an array is a buffer.)
-_first_byte: Callable[[np.ndarray], ctypes.c_char] = ctypes.c_char.from_buffer  # type: ignore[assignment]
+_FirstByte = Callable[[np.ndarray], ctypes.c_char]
+_first_byte: _FirstByte = ctypes.c_char.from_buffer  # type: ignore[assignment]
 _address_of = ctypes.addressof
 
 

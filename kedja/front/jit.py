@@ -126,9 +126,8 @@ class Compiled:
             program = evaluate.compiler().compile(traced.outputs, traced.inputs)
         seconds = time.perf_counter() - start
         self.compile_seconds += seconds
-        report(
-            TIMINGS, lambda: f"jit {self._f.__qualname__}: {self._why(tensors)}, {seconds:.3f} s"
-        )
+        name = getattr(self._f, "__qualname__", type(self._f).__name__)  # modules have none
+        report(TIMINGS, lambda: f"jit {name}: {self._why(tensors)}, {seconds:.3f} s")
         return traced, program
 
     def _why(self, tensors: Sequence[Tensor]) -> str:

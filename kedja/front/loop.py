@@ -7,6 +7,7 @@ Next: `kedja/train`.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ from kedja.interpret import reference
 from kedja.ir.op import Type
 
 Progress = Callable[[int], None]
+
+SHORT_SECONDS = 0.02  # runs expected to be shorter do not poll for Ctrl-C
 
 
 class Ran(NamedTuple):
@@ -60,6 +63,7 @@ class Loop:
         self.traced = self._trace(step, fixed)
         self._program = self._compile()
         self.compile_seconds = time.perf_counter() - start
+        self._pace = math.inf  # seconds per step, unknown before the first run
 
     def _trace(self, step: Callable[[Any, Any], Any], fixed: Any) -> Traced:
         fixed_structure = tree.flatten(fixed)[1]
@@ -136,15 +140,25 @@ class Loop:
     ) -> Ran:
         """Advance the carry by `steps`; `progress(steps done)` is called about ten times a second.
 
-        With `cancellable`, Ctrl-C and exceptions of `progress` end the run after a whole step.
+        With `cancellable`, Ctrl-C and exceptions of `progress` end the run after a whole step. A
+        run that by the pace of the last one takes no time is not watched over for that, which
+        would take longer than the run: Ctrl-C is then raised when it is over.
         """
         if self._program is None:
             return self._interpret(steps, progress)
-        return Ran(
+        start = time.perf_counter()
+        ran = Ran(
             *self._program.advance(
-                self._state, self._fixed, steps, progress=progress, cancellable=cancellable
+                self._state,
+                self._fixed,
+                steps,
+                progress=progress,
+                cancellable=cancellable and not steps * self._pace < SHORT_SECONDS,
             )
         )
+        if ran.steps:
+            self._pace = (time.perf_counter() - start) / ran.steps
+        return ran
 
     def _interpret(self, steps: int, progress: Progress | None) -> Ran:
         for done in range(steps):

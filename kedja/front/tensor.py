@@ -128,7 +128,9 @@ class Tensor:
     def numpy(self) -> np.ndarray:
         """The value as a NumPy array, which cannot be written to."""
         if self._value is None:
-            self._value = evaluate.value(self._node)
+            self._value = evaluate.value(self._node).view()
+            self._value.setflags(write=False)
+            self._value.setflags(write=False)
             if not self.tracks:
                 self._node = constant(self._value)  # drops the inputs: loops do not grow a graph
         return self._value

@@ -133,7 +133,7 @@ class Module:
         given = {name: np.asarray(value) for name, value in state.items()}
         _require_fit(type(self).__name__, mine, given)
         structure = tree.flatten(self)[1]
-        leaves = [Tensor(given[name].copy(), each.dtype) for name, each in mine.items()]
+        leaves = [Tensor(given[name], each.dtype) for name, each in mine.items()]
         copy: Self = tree.unflatten(structure, leaves)
         return copy
 

@@ -43,6 +43,7 @@ class Evaluation:
         for loop, _ in self._loops[1:]:
             loop.share(self._loops[0][0])
         self._first = self._loops[0][0].carry
+        self._model = model
 
     @property
     def compile_seconds(self) -> float:
@@ -55,8 +56,11 @@ class Evaluation:
         Ctrl-C, and whatever `progress` raises, end it.
         """
         self._loops[0][0].replace(self._first)
+        if model is not self._model:
+            self._model = model
+            for loop, _ in self._loops:
+                loop.set_fixed(self._fixed(model))
         for loop, count in self._loops:
-            loop.set_fixed(self._fixed(model))
             ran = loop.run(count, progress=progress, cancellable=True)
             if ran.interrupt is not None:
                 raise ran.interrupt

@@ -148,14 +148,14 @@ class Run:
     def interrupted(self) -> Interrupted:
         """The error that tells where Ctrl-C stopped the run."""
         folder = self.settings.checkpoint
-        kept = "nothing is saved" if folder is None else f"the checkpoint is in {folder}"
+        saved = folder is not None and checkpoint.exists(folder)
+        kept = f"the checkpoint is in {folder}" if saved else "nothing is saved"
         where = "before the first step"
         if self._stepper is not None:
             epoch, step = divmod(self.stepper.step, self.stepper.steps)
             where = f"in epoch {epoch + 1} of {self.epochs}, after {step} of its steps"
             if len(self.rows) < epoch:
                 where = f"at the end of epoch {epoch} of {self.epochs}"
-        saved = folder is not None and checkpoint.exists(folder)
         error = Interrupted(f"{where}; {kept}", str(folder) if saved else None)
         error.history = self.history()
         return error

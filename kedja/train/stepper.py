@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 import kedja.front.functions as kj
+from kedja.front import tree
 from kedja.front.loop import Loop, Progress, Ran
 from kedja.front.tensor import Tensor, from_value
 from kedja.front.transforms import value_and_grad
@@ -78,7 +79,9 @@ class Stepper:
             loop.share(self.loops[0])
         self.carry = self.loops[0].live  # in its own buffers, which every call changes
         self.last = self.loops[0]
-        self._snapshot = self.loops[0].carry
+        self._buffers = [leaf.numpy() for leaf in tree.leaves(self.carry)]
+        self._snapshot = [each.copy() for each in self._buffers]
+        self.call_start = 0  # as far back as `rewind` can go
 
     def _loop(self, size: int, carry: Any) -> Loop:
         def step(carry: Any, fixed: Any) -> Any:
@@ -178,19 +181,16 @@ class Stepper:
 
         Replaying gives the same bits: nothing that a step depends on is outside the carry.
         """
-        self.loops[0].replace(self._snapshot)
+        structure = tree.flatten(self.carry)[1]
+        self.loops[0].replace(tree.unflatten(structure, self._snapshot))
         behind = step - self.step
         if behind > 0:
             self.last.run(behind)
 
-    @property
-    def call_start(self) -> int:
-        """Where the last call began: as far back as `rewind` can go."""
-        return int(self._snapshot["step"].numpy())
-
     def _remember(self, loop: Loop) -> None:
         self.last = loop
-        self._snapshot = loop.carry
+        self.call_start = self.step
+        self._snapshot = [each.copy() for each in self._buffers]
 
     def _collect(self) -> None:
         """Move the losses of the last call from the carry into the history.

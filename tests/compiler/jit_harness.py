@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -19,20 +21,17 @@ Emit = Callable[..., ir.Value]  # takes the builder and the loaded operands
 
 KERNEL = "kedja_test_kernel"
 _POINTER = ir.IntType(8).as_pointer()
-_WORD, _LONG = ir.IntType(32), ir.IntType(64)
+_LONG = ir.IntType(64)
 _FLUSH = 0x8040  # MXCSR: denormal results (bit 15) and operands (bit 6) become 0
 
 
-def kernel_ir(
-    emit: Emit, scalar: ir.Type, width: int, arity: int, flush: bool = False
-) -> ir.Module:
+def kernel_ir(emit: Emit, scalar: ir.Type, width: int, arity: int) -> ir.Module:
     """A module with `kernel(in…, out, n)`: n is a multiple of the width."""
     module = ir.Module("kernel")
     takes = [_POINTER] * (arity + 1) + [_LONG]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), takes), KERNEL)
     head, loop, done = (function.append_basic_block(name) for name in ("head", "loop", "done"))
     builder = ir.IRBuilder(head)
-    before = _flush_denormals(builder) if flush else None
     builder.branch(loop)
     builder.position_at_end(loop)
     i = builder.phi(_LONG)
@@ -46,8 +45,6 @@ def kernel_ir(
     i.add_incoming(after, builder.block)  # not `loop`: the expression may have opened blocks
     builder.cbranch(builder.icmp_signed("<", after, function.args[-1]), loop, done)
     builder.position_at_end(done)
-    if before is not None:
-        _control(builder, "llvm.x86.sse.ldmxcsr", before)
     builder.ret_void()
     return module
 
@@ -59,19 +56,30 @@ def _place(
     return builder.bitcast(builder.gep(elements, [i]), lanes.as_pointer())
 
 
-def _flush_denormals(builder: ir.IRBuilder) -> ir.Value:
-    """Turn flushing on (x86 only); the answer points to the control word as it was before."""
-    before, now = builder.alloca(_WORD), builder.alloca(_WORD)
-    _control(builder, "llvm.x86.sse.stmxcsr", before)
-    builder.store(builder.or_(builder.load(before), _WORD(_FLUSH)), now)
-    _control(builder, "llvm.x86.sse.ldmxcsr", now)
-    return before
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Denormal results and operands become 0 in this thread, as in compiled programs (x86 only)."""
+    read, write = (_control_word(f"llvm.x86.sse.{verb}mxcsr") for verb in ("st", "ld"))
+    word = ctypes.c_uint32()
+    read(ctypes.byref(word))
+    before = word.value
+    write(ctypes.byref(ctypes.c_uint32(before | _FLUSH)))
+    try:
+        yield
+    finally:
+        write(ctypes.byref(ctypes.c_uint32(before)))
 
 
-def _control(builder: ir.IRBuilder, name: str, place: ir.Value) -> None:
+@cache
+def _control_word(intrinsic: str) -> Callable[..., None]:
+    """A native function that reads or writes the floating-point control word at a pointer."""
+    module = ir.Module("control")
     of = ir.FunctionType(ir.VoidType(), [_POINTER])
-    known = builder.module.globals.get(name)
-    builder.call(known or ir.Function(builder.module, of, name), [builder.bitcast(place, _POINTER)])
+    function = ir.Function(module, of, KERNEL)
+    builder = ir.IRBuilder(function.append_basic_block())
+    builder.call(ir.Function(module, of, intrinsic), function.args)
+    builder.ret_void()
+    return _native(module, ctypes.c_void_p)
 
 
 def host_machine() -> llvm.TargetMachine:
@@ -120,17 +128,11 @@ def undefined_symbols(elf: bytes) -> list[str]:
 class Kernel:
     """An elementwise expression compiled for the host; call it with arrays of one dtype."""
 
-    def __init__(
-        self, emit: Emit, dtype: np.dtype, width: int, arity: int = 1, flush: bool = False
-    ) -> None:
+    def __init__(self, emit: Emit, dtype: np.dtype, width: int, arity: int = 1) -> None:
         scalar = ir.FloatType() if dtype == np.float32 else ir.DoubleType()
         self.dtype, self.width = np.dtype(dtype), width
-        parsed = optimised(kernel_ir(emit, scalar, width, arity, flush), host_machine())
-        # The engine owns its target machine, so it gets one of its own.
-        self._engine = llvm.create_mcjit_compiler(parsed, host_machine())
-        self._engine.finalize_object()
         takes = [ctypes.c_void_p] * (arity + 1) + [ctypes.c_int64]
-        self.native = ctypes.CFUNCTYPE(None, *takes)(self._engine.get_function_address(KERNEL))
+        self.native = _native(kernel_ir(emit, scalar, width, arity), *takes)
 
     def __call__(self, *operands: np.ndarray) -> np.ndarray:
         """The expression at each element; operands are padded to whole vectors."""
@@ -142,3 +144,13 @@ class Kernel:
         out = np.empty(padded, self.dtype)
         self.native(*(array.ctypes.data for array in [*arrays, out]), padded)
         return out[:n]
+
+
+def _native(module: ir.Module, *takes: type) -> Callable[..., None]:
+    """The module's function as a callable, which keeps its machine code alive."""
+    # An engine owns its target machine, so it gets one of its own.
+    engine = llvm.create_mcjit_compiler(optimised(module, host_machine()), host_machine())
+    engine.finalize_object()
+    function = ctypes.CFUNCTYPE(None, *takes)(engine.get_function_address(KERNEL))
+    function.engine = engine  # type: ignore[attr-defined]
+    return function

@@ -58,7 +58,12 @@ def training(examples: int = 80, width: int = 33) -> tuple[dict, dict]:
     def normal(*shape: int) -> kj.Tensor:
         return kj.tensor(rng.standard_normal(shape).astype(np.float32) * 0.2)
 
-    weights = {"w1": normal(width, 49), "b1": normal(width), "w2": normal(5, width), "b2": normal(5)}
+    weights = {
+        "w1": normal(width, 49),
+        "b1": normal(width),
+        "w2": normal(5, width),
+        "b2": normal(5),
+    }
     carry = {"weights": weights, "step": kj.tensor(0), "loss": kj.tensor(0.0)}
     pictures = rng.integers(0, 256, (examples, 49)).astype(np.uint8)
     labels = rng.integers(0, 5, examples).astype(np.int32)

@@ -142,7 +142,9 @@ def test_a_bad_step_leaves_the_state_before_it():
 def test_scatter_adds_into_its_own_state():
     def advance(carry, fixed):
         return {
-            "seen": kj.scatter_add(carry["seen"], kj.remainder(carry["i"], 3).reshape(1), kj.ones(1)),
+            "seen": kj.scatter_add(
+                carry["seen"], kj.remainder(carry["i"], 3).reshape(1), kj.ones(1)
+            ),
             "i": carry["i"] + 1,
         }
 

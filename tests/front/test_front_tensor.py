@@ -113,6 +113,12 @@ def test_a_tensor_is_not_changed_by_what_happens_to_the_array_it_was_made_of():
     np.testing.assert_array_equal(later.numpy(), [2, 2, 2])
 
 
+def test_the_array_of_a_tensor_cannot_be_written_to():
+    for tensor in (kj.tensor([1.0, 2.0]), kj.ones(2), kj.exp(kj.ones(2)), kj.tensor(np.ones(2))):
+        with pytest.raises(ValueError, match="read-only"):
+            tensor.numpy()[0] = 5
+
+
 # ------------------------------------------------------------------------------ gradients
 
 

@@ -125,6 +125,12 @@ def test_jit_takes_modules_and_traces_again_for_another_structure():
         assert traces == [2.0, 4.0]
 
 
+def test_a_module_can_be_compiled_itself_and_reported():
+    x = np.ones((2, 4), np.float32)
+    with kj.scope(tier="interpret", debug=1):
+        np.testing.assert_array_equal(kj.jit(nn.Sequential(nn.ReLU()))(x), x)
+
+
 def test_a_loop_carries_modules():
     def step(carry, fixed):
         moved = kj.grad(lambda m: kj.sum(m(fixed) ** 2))(carry["model"])

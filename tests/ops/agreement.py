@@ -79,6 +79,11 @@ BOUNDS: dict[str, Bound] = {
     "cross_entropy": Bound(40, of_inputs, "as logsumexp"),
 }
 # fmt: on
+SIGNED_ZEROS = {  # IEEE 754 and C give these the sign of a result that is zero
+    *("negative", "abs", "sqrt", "sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh"),
+    *("expm1", "log1p", "erf", "floor", "ceil", "round", "trunc", "copy", "multiply", "divide"),
+    *("atan2", "stop_gradient", "reshape", "transpose", "broadcast", "slice", "flip"),
+}
 EXACT = Bound(0, of_result, "whole numbers, movement, and operations that IEEE 754 rounds")
 
 
@@ -99,6 +104,8 @@ def require(op: Op, case: Case, expected: np.ndarray, found: np.ndarray, where: 
             limit = limit + FLUSHED[expected.dtype] * np.abs(np.nan_to_num(case.inputs[0]))
         apart = np.abs(found - expected)
     wrong = finite & ~(apart <= limit)
+    if op.name in SIGNED_ZEROS:
+        wrong |= (expected == 0) & (found == 0) & (np.signbit(expected) != np.signbit(found))
     if wrong.any():
         raise AssertionError(f"{call}\n{_worst(case, expected, found, apart, limit, wrong)}")
 

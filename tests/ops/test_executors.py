@@ -127,6 +127,10 @@ def test_disagreement_is_found():
     wrong("add", [[1], [1]], np.array([2]), np.array([3]))
 
 
+def test_a_zero_of_the_wrong_sign_is_found():
+    wrong("sqrt", [np.float32([-0.0])], np.float32([-0.0]), np.float32([0.0]))
+
+
 def test_a_dropped_summand_is_found():
     x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
     case = Case((x,), {"axes": (0,)})

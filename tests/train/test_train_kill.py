@@ -87,7 +87,7 @@ def compare(tmp_path: Path, epochs: int, kills: int) -> None:
     expected = content(tmp_path / "whole")
     rng = random.Random(kills)
     killed = 0
-    for number in range(kills):
+    for number in range(10 * kills):
         folder = tmp_path / str(number)
         while not run_script(folder, epochs, 1 + killed % 2, rng.uniform(0.0, longest)):
             killed += 1
@@ -98,7 +98,7 @@ def compare(tmp_path: Path, epochs: int, kills: int) -> None:
 
 
 def test_killed_at_random_moments_and_resumed(tmp_path):
-    compare(tmp_path, epochs=20, kills=3)
+    compare(tmp_path, epochs=20, kills=2)
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from math import factorial, log
 
 from llvmlite import ir
-
 from mini.graph import Node
 from mini.loops import Apply, Expr, Fold, Load, Nest, Variable, loads
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-
 from mini.derive import gradient
 from mini.graph import Node, exp, total, variable
 from mini.meaning import Array

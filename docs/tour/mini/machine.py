@@ -9,7 +9,6 @@ from types import MappingProxyType
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-
 from mini.emit import I64, PTR, Emitter, repeat
 from mini.graph import Node
 from mini.loops import Load, Nest, nests, numbered

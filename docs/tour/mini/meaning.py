@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-
 from mini.graph import Node, Shape, topological
 
 Array = np.ndarray
