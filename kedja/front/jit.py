@@ -51,6 +51,11 @@ def trace(f: Callable[..., Any], types: Sequence[Type], rebuild: Callable[..., A
     return Traced(inputs, [_output(leaf) for leaf in leaves], structure, tracks)
 
 
+def without_value(name: str, shape: Sequence[int], dtype: np.dtype) -> Tensor:
+    """A tensor that has a type but no value, as functions meet it while they are traced."""
+    return from_node(variable(name, Type(tuple(shape), dtype)))
+
+
 def _output(leaf: Any) -> Node:
     if not isinstance(leaf, ARRAYS):
         raise TracingError(

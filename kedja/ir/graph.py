@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from types import MappingProxyType
+from types import FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ Scalar = bool | int | float
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _INTERNAL = (_PACKAGE, contextlib.__file__)  # frames that are never the user's
+_COMMANDS = str(Path(_PACKAGE) / "cli")  # behind these frames there is no user's line
 
 
 class Source(NamedTuple):
@@ -45,10 +46,12 @@ class Source(NamedTuple):
 
 
 def user_source() -> Source | None:
-    """The innermost frame outside kedja, or None where there is none."""
-    frame = sys._getframe(1)
+    """The innermost frame outside kedja; None where there is none, or a command was given."""
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_INTERNAL):
-        frame = frame.f_back  # type: ignore[assignment]
+        if frame.f_code.co_filename.startswith(_COMMANDS):
+            return None
+        frame = frame.f_back
     if frame is None:
         return None
     return Source(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)

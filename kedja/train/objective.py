@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja.front import tree
-from kedja.front.tensor import Tensor, as_tensor, from_node
+from kedja.front.jit import without_value
+from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import DType, is_float, is_integer
 from kedja.ground.errors import DataError, DtypeError, ShapeError, UsageError
-from kedja.ir.graph import variable
-from kedja.ir.op import Type
 from kedja.train.examples import Array, Examples
 
 Function = Callable[..., Any]
@@ -75,14 +74,14 @@ def float_dtype(model: Any) -> DType:
     )
 
 
-def loss_type(objective: Objective, model: Any, given: Examples, batch: int) -> Type:
-    """The type of the loss, found without computing anything; errors name the layer.
+def loss_dtype(objective: Objective, model: Any, given: Examples, batch: int) -> DType:
+    """The dtype of the loss, found without computing anything; errors name the layer.
 
     Raises ShapeError or DtypeError where data, network and loss do not fit together, DataError
     for labels that the network has no output for.
     """
     probes = {
-        name: from_node(variable(name, Type((batch, *array.shape[1:]), array.dtype)))
+        name: without_value(name, (batch, *array.shape[1:]), array.dtype)
         for name, array in given.arrays.items()
     }
     loss, prediction = objective.of_batch(model, probes)
@@ -94,7 +93,7 @@ def loss_type(objective: Objective, model: Any, given: Examples, batch: int) -> 
         )
     if not is_float(loss.dtype):
         raise DtypeError(f"the loss has dtype {loss.dtype.name}", fix="return a float")
-    return loss.node.type
+    return loss.dtype
 
 
 def _require_rows(prediction: Tensor, batch: int) -> None:

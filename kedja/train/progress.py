@@ -133,7 +133,7 @@ class Bar(Reporter):
 
     def note(self, text: str) -> None:
         """The text as a line above the bar."""
-        self._bar.console.print(text, markup=False, highlight=False)
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Take the bar away; the lines stay."""

@@ -18,14 +18,14 @@ import numpy as np
 
 from kedja.data.batches import epoch_order
 from kedja.front import tree
+from kedja.front.digest import digest
 from kedja.front.tensor import as_tensor, from_value
 from kedja.ground.errors import Interrupted, NonFiniteError, StorageError, UsageError
 from kedja.train import checkpoint, nonfinite
-from kedja.train.digest import digest
 from kedja.train.evaluation import Evaluation
 from kedja.train.examples import Examples, fingerprint
 from kedja.train.history import Epoch, History
-from kedja.train.objective import loss_type
+from kedja.train.objective import loss_dtype
 from kedja.train.progress import Moment, Reporter
 from kedja.train.settings import Settings
 from kedja.train.stepper import Stepper
@@ -104,9 +104,9 @@ class Run:
                 f"batch_size {settings.batch_size} is more than the {batch} examples: "
                 f"every epoch is one step on all of them"
             )
-        kind = loss_type(objective, self._model, self._given, batch)
+        kind = loss_dtype(objective, self._model, self._given, batch)
         if self._validation is not None:
-            loss_type(objective, self._model, self._validation, 1)
+            loss_dtype(objective, self._model, self._validation, 1)
             self._evaluation = Evaluation(
                 objective, settings.measured, self._model, self._validation
             )
@@ -116,7 +116,7 @@ class Run:
             self._model,
             self._given,
             batch=batch,
-            loss_dtype=kind.dtype,
+            loss_dtype=kind,
         )
         self._program = digest(self._stepper.loops[0].traced.outputs)
 

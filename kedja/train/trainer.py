@@ -17,7 +17,7 @@ from kedja.train.early_stopping import EarlyStopping
 from kedja.train.evaluation import Evaluation, predict
 from kedja.train.examples import Array, Examples, divide, examples
 from kedja.train.history import History
-from kedja.train.objective import float_dtype, loss_type
+from kedja.train.objective import float_dtype, loss_dtype
 from kedja.train.progress import Moment, reporter
 from kedja.train.run import Run
 from kedja.train.settings import Settings
@@ -129,7 +129,7 @@ class Trainer:
         """The loss and the metrics of the present model on a data set."""
         settings = self._settings
         given = examples(x, y, float_dtype(self.model), "test data")
-        loss_type(settings.objective, self.model, given, 1)
+        loss_dtype(settings.objective, self.model, given, 1)
         with self._threads():
             return Evaluation(settings.objective, settings.measured, self.model, given).run(
                 self.model

@@ -1,6 +1,6 @@
 """A digest of what a graph computes, by which a changed program is noticed.
 
-Not here: the options as texts (`settings.py`), the comparison (`checkpoint.py`).
+Not here: what a run does with it (`kedja/train`), and the compiler's own key of a graph.
 """
 
 from __future__ import annotations
