@@ -22,6 +22,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 Variables = Mapping[str, Any]
+Range = tuple[float, float]
 
 # The palette of Okabe and Ito (2008), which colour-blind people can tell apart.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#AA4499"
@@ -303,9 +304,9 @@ def zig_zag(page: Variables) -> Any:
     return figure
 
 
-def _valley(axes: Any, second: Any, best: Any, across: Any, up: Any) -> None:
+def _valley(axes: Any, second: Any, best: Any, across: Range, up: Range) -> None:
     """Contours of (w − best)ᵀ · second · (w − best), thin and grey."""
-    w1, w2 = np.meshgrid(np.linspace(*across, 61), np.linspace(*up, 61))
+    w1, w2 = np.meshgrid(np.linspace(*across, num=61), np.linspace(*up, num=61))
     w = np.stack([w1 - best[0], w2 - best[1]], axis=-1)
     error = np.einsum("...i,ij,...j", w, second, w)
     levels = error.max() * np.linspace(0.04, 1, 9) ** 2

@@ -15,6 +15,7 @@ import numpy as np
 
 from kedja.front import evaluate, tree
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
+from kedja.ground.dtypes import as_dtype
 from kedja.ground.errors import TracingError, UsageError
 from kedja.ground.flags import flags
 from kedja.ground.report import TIMINGS, report
@@ -65,6 +66,13 @@ def _output(leaf: Any) -> Node:
     return as_tensor(leaf).node
 
 
+def _argument(leaf: Any) -> Tensor:
+    """An argument as a tensor; arrays are not copied, since they are used at once."""
+    if isinstance(leaf, np.ndarray) and as_dtype(leaf.dtype) == leaf.dtype:
+        return from_value(leaf)
+    return as_tensor(leaf)
+
+
 class Compiled:
     """What `jit` returns: callable as the function itself."""
 
@@ -77,7 +85,7 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, structure = tree.flatten((args, kwargs))
         dynamic = [place for place, leaf in enumerate(leaves) if isinstance(leaf, ARRAYS)]
-        tensors = [as_tensor(leaves[place]) for place in dynamic]
+        tensors = [_argument(leaves[place]) for place in dynamic]
         if any(each.tracks or not each.is_known for each in tensors):
             return self._f(*args, **kwargs)  # inside another trace: part of its graph
         key = self._key(structure, leaves, dynamic, tensors)
@@ -142,7 +150,8 @@ class Compiled:
 
     def _run(self, traced: Traced, program: Any, values: list[np.ndarray]) -> list[np.ndarray]:
         if program is None:
-            return reference.run(traced.outputs, dict(zip(traced.inputs, values, strict=True)))
+            bound = dict(zip(traced.inputs, values, strict=True))
+            return [value.copy() for value in reference.run(traced.outputs, bound)]
         found: list[np.ndarray] = program(*values)
         return found
 

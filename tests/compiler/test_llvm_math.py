@@ -331,7 +331,7 @@ on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="sets x86's c
 
 @on_x86
 def test_denormals_are_flushed():
-    """The tester tested: half of the smallest normal number is 0 inside, and not before or after."""
+    """The tester tested: half of the smallest normal number is 0 inside, and not after."""
     halve = Kernel(lambda builder, x: builder.fmul(x, ir.Constant(x.type, 0.5)), F32, 1)
     tiny = np.array([np.finfo(F32).tiny])
     with denormals_flushed():

@@ -47,7 +47,7 @@ def test_each_step_follows_the_gradient_by_hand_and_stays_inside(tier):
     page = run_page("06-descent")
     x = np.array([2.0, 2.0])
     with kj.scope(tier=tier):
-        for _ in range(80):
+        for _ in range(100):
             expected = np.clip(x - 0.1 * slope(x), [-2, -2], [3, 2])
             x = page["step"](x).numpy()
             np.testing.assert_allclose(x, expected, rtol=1e-12)

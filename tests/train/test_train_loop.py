@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from train_problems import interpreted, tier
 
+import kedja as kj
 from kedja.front.loop import Loop
 from kedja.ground.errors import UsageError
 
@@ -72,3 +73,21 @@ def test_ctrl_c_between_two_arrays_of_the_carry_leaves_a_whole_step(interpreted,
     assert isinstance(ran.interrupt, KeyboardInterrupt)
     assert int(loop.carry["n"]) == 2
     assert loop.carry["x"].tolist() == [2, 2, 2]
+
+
+def test_runs_that_take_no_time_are_not_watched_over(monkeypatch):
+    with kj.scope(tier="compile"):
+        loop = Loop(add, start(), np.ones(3, np.float32))
+    seen = []
+    advance = loop._program.advance
+
+    def recorded(*args, **options):
+        seen.append(options["cancellable"])
+        return advance(*args, **options)
+
+    monkeypatch.setattr(loop._program, "advance", recorded)
+    loop.run(10, cancellable=True)  # how long it takes is not known yet
+    loop.run(10, cancellable=True)
+    loop.run(10**6, cancellable=True)
+    assert seen == [True, False, True]
+    assert int(loop.carry["n"]) == 10**6 + 20
