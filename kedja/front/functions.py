@@ -20,7 +20,7 @@ from kedja.ground.errors import DtypeError, ShapeError
 from kedja.ir.graph import Scalar, apply, locating
 from kedja.ir.graph import full as full_node
 from kedja.ops.reduce import kept_shape
-from kedja.ops.types import normal_axes, normal_axis
+from kedja.ops.types import extents, normal_axes, normal_axis
 
 # ---------------------------------------------------------------------------------- making
 
@@ -41,11 +41,12 @@ def asarray(data: Any, dtype: Any = None) -> Tensor:
     return Tensor(data, dtype)
 
 
-def full(shape: int | Sequence[int], value: Scalar, dtype: Any = None) -> Tensor:
+def full(shape: int | Sequence[int], value: Scalar | np.generic, dtype: Any = None) -> Tensor:
     """One scalar at every index."""
-    extents = (shape,) if isinstance(shape, int) else tuple(shape)
     with locating():
-        return from_node(full_node(value, extents, None if dtype is None else as_dtype(dtype)))
+        kind = None if dtype is None else as_dtype(dtype)
+        number = value.item() if isinstance(value, np.generic) else value
+        return from_node(full_node(number, extents(shape), kind))
 
 
 def zeros(shape: int | Sequence[int], dtype: Any = float32) -> Tensor:
@@ -316,7 +317,7 @@ def matrix_transpose(x: Any) -> Tensor:
 def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
     """x repeated to a shape."""
     with locating():
-        return arithmetic.broadcast(as_tensor(x), shape)
+        return arithmetic.broadcast(as_tensor(x), extents(shape))
 
 
 def flip(x: Any, axis: Any = None) -> Tensor:

@@ -19,8 +19,9 @@ from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import float32, float64, uint32
 from kedja.ground.errors import UsageError
 from kedja.ir.graph import locating
+from kedja.ops.types import extents
 
-Shape = Sequence[int]
+Shape = int | Sequence[int]
 
 
 def key(seed: int) -> Tensor:
@@ -37,7 +38,8 @@ def key(seed: int) -> Tensor:
 
 def bits(key: Tensor, shape: Shape = (), word: int = 0) -> Tensor:
     """uint32 words, uniform over all their values; `word` 0 and 1 are independent of each other."""
-    return arithmetic.call("random_bits", as_tensor(key), shape=tuple(shape), word=word)
+    with locating():
+        return arithmetic.call("random_bits", as_tensor(key), shape=extents(shape), word=word)
 
 
 def split(key: Tensor, count: int = 2) -> list[Tensor]:

@@ -7,7 +7,7 @@ the functions by name (`functions.py`) and what evaluation does (`evaluate.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -179,6 +179,12 @@ class Tensor:
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
+
+    def __format__(self, spec: str) -> str:
+        """One element as a number is formatted, `f"{loss:.3f}"`; anything else as it is printed."""
+        return (
+            format(self.item(), spec) if spec and self.is_known and self.size == 1 else repr(self)
+        )
 
     def __repr__(self) -> str:
         if not self.is_known:
@@ -355,7 +361,7 @@ class Tensor:
 
 def _variadic(given: tuple[Any, ...]) -> Sequence[int]:
     """`(2, 3)` from both `f(2, 3)` and `f((2, 3))`."""
-    if len(given) == 1 and not isinstance(given[0], int):
+    if len(given) == 1 and not isinstance(given[0], SupportsIndex):
         return tuple(given[0])
     return given
 

@@ -17,6 +17,7 @@ from kedja.ground.errors import ShapeError
 from kedja.ir.graph import Node, apply, full
 from kedja.ir.op import ByExpansion, Case, Op, Type, register
 from kedja.ops.elementwise import numpy_erf, numpy_sigmoid
+from kedja.ops.indexing import checked
 from kedja.ops.random import numpy_threefry
 from kedja.ops.reduce import Axes, reduced_type, spread
 from kedja.ops.samples import Sampler, integers, uniform
@@ -162,7 +163,8 @@ def expand_cross_entropy(logits: Node, label: Node) -> Node:
 def numpy_cross_entropy(logits: np.ndarray, label: np.ndarray) -> np.ndarray:
     """The meaning of cross_entropy."""
     total = numpy_logsumexp(logits, axes=(logits.ndim - 1,))
-    return np.asarray(total - np.take_along_axis(logits, label[..., None], -1)[..., 0])
+    place = checked(label, logits.shape[-1], "cross_entropy's labels")[..., None]
+    return np.asarray(total - np.take_along_axis(logits, place, -1)[..., 0])
 
 
 def sample_cross_entropy(rng: np.random.Generator) -> Sequence[Case]:

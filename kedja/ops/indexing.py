@@ -15,7 +15,7 @@ import numpy as np
 from kedja.ground.dtypes import ALL, INTEGERS, NUMBERS
 from kedja.ground.errors import DataError, ShapeError
 from kedja.ir.graph import Node, apply
-from kedja.ir.op import Case, Kernel, Linear, Op, Reindex, Type, register
+from kedja.ir.op import Case, Kernel, Linear, Op, Reindex, Rule, Type, register
 from kedja.ops.reduce import kept_shape
 from kedja.ops.types import require_dtype
 
@@ -155,6 +155,22 @@ def with_updates(cases: Sequence[Case], rng: np.random.Generator, along: bool) -
     return result
 
 
+def back_take(scatter: str) -> Rule:
+    """The gradient is added into zeros, at the places from which the elements came."""
+
+    def rule(g: Node, node: Node) -> Node:
+        x, index = node.inputs
+        zeros = apply("full", value=0, shape=x.shape, dtype=g.dtype)
+        return apply(scatter, zeros, index, g, axis=node.attrs["axis"])
+
+    return rule
+
+
+def back_scatter(take: str) -> Rule:
+    """Each update gets the gradient at the place where it was added."""
+    return lambda g, node: apply(take, g, node.inputs[1], axis=node.attrs["axis"])
+
+
 TAKE_GATE = "scatters: the gradient is added where the element came from"
 SCATTER_GATE = "add distributes: the base gets the gradient, each update the gradient at its place"
 
@@ -164,18 +180,7 @@ register(
             "take",
             type=take_type,
             numpy=numpy_take,
-            derivative=Linear(
-                (
-                    lambda g, node: apply(
-                        "scatter_add",
-                        apply("full", value=0, shape=node.inputs[0].shape, dtype=g.dtype),
-                        node.inputs[1],
-                        g,
-                        axis=node.attrs["axis"],
-                    ),
-                    None,
-                )
-            ),
+            derivative=Linear((back_take("scatter_add"), None)),
             lowering=Reindex(take_index),
             formula="take({0}, {1}, axis={axis})",
             sample=sample_take,
@@ -187,13 +192,7 @@ register(
             "scatter_add",
             type=scatter_add_type,
             numpy=numpy_scatter_add,
-            derivative=Linear(
-                (
-                    lambda g, node: g,
-                    None,
-                    lambda g, node: apply("take", g, node.inputs[1], axis=node.attrs["axis"]),
-                )
-            ),
+            derivative=Linear((lambda g, node: g, None, back_scatter("take"))),
             lowering=Kernel("scatter_add"),
             formula="scatter_add({0}, {1}, {2}, axis={axis})",
             sample=lambda rng: with_updates(sample_take(rng), rng, along=False),
@@ -204,18 +203,7 @@ register(
             "take_along_axis",
             type=along_type,
             numpy=numpy_along,
-            derivative=Linear(
-                (
-                    lambda g, node: apply(
-                        "scatter_add_along_axis",
-                        apply("full", value=0, shape=node.inputs[0].shape, dtype=g.dtype),
-                        node.inputs[1],
-                        g,
-                        axis=node.attrs["axis"],
-                    ),
-                    None,
-                )
-            ),
+            derivative=Linear((back_take("scatter_add_along_axis"), None)),
             lowering=Reindex(along_index),
             formula="take_along_axis({0}, {1}, axis={axis})",
             sample=sample_along,
@@ -227,15 +215,7 @@ register(
             "scatter_add_along_axis",
             type=scatter_along_type,
             numpy=numpy_scatter_along,
-            derivative=Linear(
-                (
-                    lambda g, node: g,
-                    None,
-                    lambda g, node: apply(
-                        "take_along_axis", g, node.inputs[1], axis=node.attrs["axis"]
-                    ),
-                )
-            ),
+            derivative=Linear((lambda g, node: g, None, back_scatter("take_along_axis"))),
             lowering=Kernel("scatter_add"),
             formula="scatter_add_along_axis({0}, {1}, {2}, axis={axis})",
             sample=lambda rng: with_updates(sample_along(rng), rng, along=True),

@@ -5,7 +5,9 @@ Next: `samples.py`, then `elementwise.py`.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -48,8 +50,9 @@ def require_same_shape(name: str, first: Type, other: Type) -> None:
         )
 
 
-def normal_axis(name: str, axis: int, rank: int) -> int:
+def normal_axis(name: str, axis: SupportsIndex, rank: int) -> int:
     """An axis counted from the front; raises UsageError where there is no such axis."""
+    axis = operator.index(axis)
     if not -rank <= axis < rank:
         raise UsageError(
             f"{name}: axis {axis} of an array with {rank} axes",
@@ -58,15 +61,26 @@ def normal_axis(name: str, axis: int, rank: int) -> int:
     return axis % rank
 
 
-def normal_axes(name: str, axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+def normal_axes(
+    name: str, axes: SupportsIndex | Sequence[SupportsIndex] | None, rank: int
+) -> tuple[int, ...]:
     """Axes counted from the front, sorted; None means all of them."""
     if axes is None:
         return tuple(range(rank))
-    given = (axes,) if isinstance(axes, int) else tuple(axes)
+    given = (axes,) if isinstance(axes, SupportsIndex) else tuple(axes)
     normal = tuple(sorted(normal_axis(name, axis, rank) for axis in given))
     if len(set(normal)) != len(normal):
         raise UsageError(f"{name}: axes {list(given)} name one axis twice")
     return normal
+
+
+def extents(shape: SupportsIndex | Sequence[SupportsIndex]) -> tuple[int, ...]:
+    """A shape from one whole number or several, NumPy's whole numbers included."""
+    given = (shape,) if isinstance(shape, SupportsIndex) else shape
+    result = tuple(operator.index(n) for n in given)
+    if min(result, default=0) < 0:
+        raise ShapeError(f"shape {list(result)}", fix="extents are 0 or more")
+    return result
 
 
 def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:

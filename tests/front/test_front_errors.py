@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 import kedja as kj
-from kedja.ground.errors import DtypeError, GradientError, KedjaError, ShapeError, UsageError
+from kedja.ground.errors import (
+    DataError,
+    DtypeError,
+    GradientError,
+    KedjaError,
+    ShapeError,
+    UsageError,
+)
 from kedja.ir.graph import scope
 
 X = kj.ones((3, 4))
@@ -76,6 +83,11 @@ OTHERS = [
     (lambda: kj.concat([]), UsageError, "no arrays"),
     (lambda: kj.concat([kj.tensor(1.0)]), UsageError, "axis 0"),
     (lambda: kj.random.key(-1), UsageError, "-1"),
+    (lambda: kj.zeros((2, -1)), ShapeError, "[2, -1]"),
+    (lambda: kj.full(2, [1, 2]), DtypeError, "list"),
+    (lambda: kj.full(2, kj.ones(())), DtypeError, "Tensor"),
+    (lambda: kj.cross_entropy_each(X, [0, 4, 1]), DataError, "labels: index 4"),
+    (lambda: kj.cross_entropy_each(X, [0, -1, 1]), DataError, "labels: index -1"),
     (lambda: kj.grad(lambda x: x * 2)(kj.ones(3)), GradientError, "float32[3]"),
     (lambda: kj.grad(lambda x: 3)(1.0), GradientError, "int"),
     (lambda: kj.grad(lambda x: x, argnums=2)(1.0), UsageError, "argnums 2"),

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 import kedja as kj
+from kedja.ground.errors import ShapeError
+from kedja.ir.verify import verify
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-3, 3, (3, 5))
@@ -137,6 +139,35 @@ def test_made_arrays():
     ):
         assert mine.dtype == theirs.dtype
         np.testing.assert_array_equal(mine.numpy(), theirs)
+
+
+def test_numpys_whole_numbers_are_shapes_and_axes():
+    three, one = np.int64(3), np.int32(1)
+    for made in (
+        kj.zeros(three),
+        kj.full((three,), 1.0),
+        kj.random.uniform(kj.random.key(0), three),
+        kj.broadcast_to(kj.ones(1), (three,)),
+        kj.sum(kj.ones((2, three)), axis=np.int64(0)),
+        kj.ones((one, three)).reshape(three),
+        kj.one_hot(kj.tensor([1]), three)[0],
+        kj.tensor([1.0, 2.0, 3.0])[:three][-three:],
+        kj.pad(kj.ones(1), [(one, one)]),
+        kj.flip(kj.ones(three), np.int64(0)),
+    ):
+        assert made.shape == (3,)
+        verify([made.node])
+    assert kj.full(2, np.int64(3)).dtype == "int64"
+    assert kj.full(2, np.float64(3)).dtype == "float32"
+
+
+def test_shapes_that_are_none_are_refused():
+    for call in (lambda: kj.zeros(-1), lambda: kj.random.bits(kj.random.key(0), (2, -3))):
+        with pytest.raises(ShapeError, match="0 or more"):
+            call()
+    for call in (lambda: kj.zeros(2.0), lambda: kj.sum(kj.ones((2, 2)), axis=1.0)):
+        with pytest.raises(TypeError):
+            call()
 
 
 SHAPES = arrays_of.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)

@@ -436,6 +436,13 @@ def test_the_representation():
     assert repr(leaf([1.5])) == "Tensor([1.5], float32, requires_grad=True)"
 
 
+def test_numbers_are_formatted():
+    loss = kj.sum(kj.tensor([1.5, 2.25]))
+    assert f"{loss:.1f} {loss:>8.3f}" == "3.8    3.750"
+    assert f"{loss}" == "Tensor(3.75, float32)"
+    assert f"{kj.tensor([1, 2]):.3f}" == "Tensor([1, 2], int64)"
+
+
 def test_a_deep_eager_computation():
     """Ten thousand operations before anything is looked at."""
     x = kj.tensor(1.0)
