@@ -5,21 +5,18 @@ Not here: the protocol (`side.py`). Next: `torch_side.py`, which is this file fo
 
 from __future__ import annotations
 
+import gc
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
 import kedja as kj
 from benchmarks.cases import Array
 from benchmarks.peak import Peak
 from benchmarks.side import Runner, Spec, Timed, spread
+from kedja.compiler.runtime import Program
 from kedja.front.loop import Loop
-from kedja.train.examples import examples
-from kedja.train.objective import Objective, float_dtype, loss_type
-from kedja.train.stepper import Stepper
 
 LOSSES = {"cross_entropy": kj.nn.cross_entropy, "mse": kj.nn.mse_loss}
 OPTIMIZERS = {"sgd": kj.optim.SGD, "adamw": kj.optim.AdamW}
@@ -32,21 +29,23 @@ def network(options: Mapping[str, Any], arrays: Mapping[str, Array]) -> Any:
     return model.load_state_dict({name.removeprefix("model."): arrays[name] for name in names})
 
 
-def launches_of(loop: Loop, steps: int) -> list[dict[str, Any]]:
-    """What each launch of a loop's program costs, in seconds per step."""
-    loop.run(steps)  # warm
-    program = loop._program.program
-    with kj.scope(debug=1):
-        loop.run(steps)
+def launches() -> list[dict[str, Any]]:
+    """What each launch of the programs that were profiled has cost, in seconds per step.
+
+    The programs are looked for in memory: `fit` and `jit` keep theirs to themselves.
+    """
+    programs = [each for each in gc.get_objects() if isinstance(each, Program)]
     return [
         {
             "label": each.launch.label,
             "kernel": each.launch.symbol,
             "tasks": each.launch.tasks,
             "flops": each.launch.flops,
-            "seconds": each.nanoseconds * 1e-9 / max(1, each.calls),
+            "seconds": each.nanoseconds * 1e-9 / each.calls,
         }
+        for program in programs
         for each in program.profile()
+        if each.calls
     ]
 
 
@@ -55,13 +54,11 @@ class OfKedja(Runner):
 
     version = kj.__version__
 
-    @abstractmethod
-    def loop(self) -> Loop:
-        """The case as a loop of native steps."""
-
     def profile(self, steps: int) -> list[dict[str, Any]]:
         """See `Runner`."""
-        return launches_of(self.loop(), steps)
+        with kj.scope(debug=1):
+            self.run(self.modes[-1], steps)
+        return launches()
 
 
 class Train(OfKedja):
@@ -83,7 +80,7 @@ class Train(OfKedja):
         """Back to the case's weights."""
         self.model, self.state = self.start, self.optimizer.init(self.start)
 
-    def trainer(self, model: Any) -> kj.Trainer:
+    def trainer(self, model: Any, **more: Any) -> kj.Trainer:
         """A trainer that takes the examples in their order, as the other side does."""
         return kj.Trainer(
             model,
@@ -92,6 +89,7 @@ class Train(OfKedja):
             batch_size=self.batch,
             shuffle=False,
             progress=False,
+            **more,
         )
 
     def losses(self, mode: str, steps: int) -> list[float]:
@@ -118,21 +116,22 @@ class Train(OfKedja):
             self.one(number)
         return Timed(time.perf_counter() - start, steps)
 
-    def fit(self, steps: int) -> Timed:
+    def fit(self, steps: int, **more: Any) -> Timed:
         """Whole epochs; all that `fit` does once it has compiled counts."""
         epochs = -(-steps * self.batch // len(self.x))
-        history = self.trainer(self.start).fit(self.x, self.y, epochs=epochs)
+        history = self.trainer(self.start, **more).fit(self.x, self.y, epochs=epochs)
         return Timed(history.train_seconds, history.steps)
 
-    def loop(self) -> Loop:
-        """The loop that `fit` runs."""
-        given = examples(self.x, self.y, float_dtype(self.start))
-        objective = Objective(self.loss)
-        kind = loss_type(objective, self.start, given, self.batch)
-        stepper = Stepper(
-            objective, self.optimizer, self.start, given, batch=self.batch, loss_dtype=kind.dtype
-        )
-        return stepper.loops[0]
+    def profile(self, steps: int) -> list[dict[str, Any]]:
+        """Of `fit`, looked at after each epoch: its program goes when it ends."""
+        found: list[dict[str, Any]] = []
+
+        def look(epoch: Any, model: Any) -> None:
+            found[:] = launches()
+
+        with kj.scope(debug=1):
+            self.fit(steps, callbacks=[look])
+        return found
 
 
 def training_step(loss: Callable[..., Any], optimizer: Any) -> Callable[..., Any]:
@@ -168,12 +167,6 @@ class Forward(OfKedja):
             row = number % count
             self.answer(self.model, self.x[row : row + 1])
         return Timed(time.perf_counter() - start, steps)
-
-    def loop(self) -> Loop:
-        """The same example over and over, for the profile."""
-        y = np.zeros((1, self.model.layers[-1].weight.shape[0]), np.float32)
-        fixed = {"model": self.model, "x": self.x[:1]}
-        return Loop(lambda carry, fixed: fixed["model"](fixed["x"]), y, fixed)
 
 
 class InLoop(OfKedja):

@@ -26,6 +26,7 @@ _NAMES = {
     "kedja.front.tensor": "Tensor",
     "kedja.front.transforms": "grad value_and_grad jvp vjp",
     "kedja.front.jit": "jit",
+    "kedja.front.loop": "Loop",
     "kedja.front.explain": "derive explain show",
     "kedja.train": "fit Trainer",
     "kedja.front.arithmetic": "where",

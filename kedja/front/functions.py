@@ -7,6 +7,7 @@ Next: `random.py`.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -349,7 +350,8 @@ def squeeze(x: Any, axis: Any) -> Tensor:
 def pad(x: Any, widths: Sequence[tuple[int, int]], value: Scalar = 0) -> Tensor:
     """`widths[i] = (before, after)` fill values along axis i."""
     x = as_tensor(x)
-    low, high = zip(*widths, strict=True)
+    low = tuple(operator.index(before) for before, _ in widths)
+    high = tuple(operator.index(after) for _, after in widths)
     with locating():
         return call("pad", x, low=low, high=high, interior=(0,) * x.ndim, value=value)
 
@@ -393,7 +395,8 @@ def one_hot(indices: Any, count: int, dtype: Any = float32) -> Tensor:
     """1 at the class along a new last axis of `count` classes, 0 elsewhere."""
     place = as_tensor(indices)
     with locating():
-        return call("one_hot", place, count=count, dtype=as_dtype(dtype))
+        (extent,) = extents(count)
+        return call("one_hot", place, count=extent, dtype=as_dtype(dtype))
 
 
 def cross_entropy_each(logits: Any, labels: Any) -> Tensor:

@@ -383,10 +383,14 @@ def from_value(value: np.ndarray) -> Tensor:
 
 
 def to_array(data: Any, dtype: Any = None) -> np.ndarray:
-    """A NumPy array of a dtype that kedja has; Python floats become float32, integers int64."""
+    """A NumPy array of a dtype that kedja has.
+
+    Python's floats become float32 and its integers int64; NumPy's arrays and scalars keep their
+    dtype. (Beside a tensor, in `x * s`, a scalar of either kind takes the tensor's dtype.)
+    """
     if isinstance(data, Tensor):
         data = data.numpy()
-    if isinstance(data, (bool, int, float)):
+    if isinstance(data, (bool, int, float)) and not isinstance(data, np.generic):
         return np.asarray(data, as_dtype(dtype) if dtype is not None else of_scalar(data))
     plain = not isinstance(data, (np.ndarray, np.generic))
     if plain and isinstance(data, (list, tuple)):

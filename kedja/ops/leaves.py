@@ -15,17 +15,20 @@ from kedja.ir.op import Leaf, NoDerivative, Op, Rule, Shape, Type, register
 from kedja.ops.samples import nothing
 from kedja.ops.types import require_dtype
 
-ONE_NUMBER: tuple[type, ...] = (bool, int, float, np.generic)
 GIVEN = NoDerivative("it is given, not computed")
 
 
 def full_type(*, value: Any, shape: Shape, dtype: np.dtype) -> Type:
     """Any shape of one number; an integer dtype must hold it."""
-    if not isinstance(value, ONE_NUMBER):
-        raise DtypeError(f"full of a {type(value).__name__}", fix="broadcast_to repeats an array")
+    _require_number(value)
     if is_integer(dtype) and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
         raise DtypeError(f"{dtype.name} does not hold {value}", fix="cast to a wider dtype first")
     return Type(tuple(shape), dtype)
+
+
+def _require_number(value: object) -> None:
+    if not isinstance(value, (bool, int, float, np.generic)):
+        raise DtypeError(f"full of a {type(value).__name__}", fix="broadcast_to repeats an array")
 
 
 def iota_type(*, shape: Shape, axis: int, dtype: np.dtype) -> Type:

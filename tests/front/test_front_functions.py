@@ -153,6 +153,7 @@ def test_numpys_whole_numbers_are_shapes_and_axes():
         kj.one_hot(kj.tensor([1]), three)[0],
         kj.tensor([1.0, 2.0, 3.0])[:three][-three:],
         kj.pad(kj.ones(1), [(one, one)]),
+        kj.pad(kj.ones(()), [])[None][[0, 0, 0]],
         kj.flip(kj.ones(three), np.int64(0)),
     ):
         assert made.shape == (3,)

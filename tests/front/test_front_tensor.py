@@ -317,7 +317,7 @@ MADE = [
     ([1, 2], "int64"),
     ([1.0, 2], "float32"),
     ([[True]], "bool"),
-    (np.float64(1), "float32"),  # NumPy's float64 scalars are Python floats
+    (np.float64(1), "float64"),
     (np.float32(1), "float32"),
     (np.int32(1), "int32"),
     (np.zeros(2), "float64"),
