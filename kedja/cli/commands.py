@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from kedja.cli.guard import guarded
+from kedja.ground.suggest import did_you_mean
 
 
 class Command(NamedTuple):
@@ -74,9 +74,7 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of that name; a usage error that suggests one where there is none."""
         if cmd_name not in COMMANDS:
-            close = get_close_matches(cmd_name, COMMANDS, 1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"
-            ctx.fail(f"There is no command {cmd_name!r}: {hint}")
+            ctx.fail(f"There is no command {cmd_name!r}: {did_you_mean(cmd_name, COMMANDS)}")
         found = COMMANDS[cmd_name]
         return built(cmd_name, getattr(importlib.import_module(found.module), found.function))
 

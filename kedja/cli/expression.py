@@ -16,7 +16,6 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from kedja.cli.scan import DEEPEST, check, fault
@@ -24,6 +23,7 @@ from kedja.front import arithmetic, functions
 from kedja.front.tensor import Tensor, as_tensor, from_node
 from kedja.ground.dtypes import float64
 from kedja.ground.errors import UsageError
+from kedja.ground.suggest import did_you_mean
 from kedja.ir.graph import full
 
 PRODUCT_POWERS = (1, 2, 3, 4)  # whole exponents that are written as products
@@ -182,8 +182,7 @@ class _Reader:
             self.check(each, depth + 1)
 
     def _unknown(self, node: ast.Call, name: str) -> UsageError:
-        close = get_close_matches(name, FUNCTIONS, 1, cutoff=0.7)
-        fix = f"did you mean {close[0]}?" if close else f"a product is {name}*(...); {KNOWN}"
+        fix = did_you_mean(name, FUNCTIONS, otherwise=f"a product is {name}*(...); {KNOWN}")
         return self.fault(node, f"there is no function {name!r}", fix=fix)
 
 

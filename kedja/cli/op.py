@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import FunctionType
 from typing import Annotated, Any, NamedTuple
@@ -24,6 +23,7 @@ from kedja.front.tables import rendered
 from kedja.ground.dtypes import float32, float64, is_float
 from kedja.ground.errors import UsageError
 from kedja.ground.flags import flags
+from kedja.ground.suggest import did_you_mean
 from kedja.ir.graph import Node, make, variable
 from kedja.ir.op import TABLE, Case, Kernel, Leaf, NoDerivative, OnHost, Op, Type
 
@@ -50,8 +50,7 @@ def op(
         _list(json)
         return
     if name not in TABLE:
-        close = get_close_matches(name, TABLE, 1)
-        fix = f"did you mean {close[0]}?" if close else "`kedja op` lists them"
+        fix = did_you_mean(name, TABLE, otherwise="`kedja op` lists them")
         raise UsageError(f"there is no op named {name!r}", fix=fix)
     record = TABLE[name]
     compiled = assembly(record) if code or (_is_compiled(record) and not json) else ""

@@ -24,11 +24,11 @@ from typing import Any
 from kedja import nn, optim
 from kedja.data.dataset import Dataset
 from kedja.data.prepare import Preparation
-from kedja.data.suggest import did_you_mean
 from kedja.front import random
 from kedja.front.tensor import Tensor
 from kedja.ground.dtypes import float32
 from kedja.ground.errors import UsageError
+from kedja.ground.suggest import did_you_mean
 
 MODELS = ("mlp", "linear")
 # What a model has besides input and output; it is a usage error to set another option.

@@ -300,7 +300,7 @@ def polynomial(x: Lanes, coefficients: Sequence[float]) -> Lanes:
     side; that costs one multiplication and up to half an ulp, so the largest terms are added
     outside where the last bit counts.
     """
-    if len(coefficients) <= 8:
+    if len(coefficients) < 10:
         return _horner(x, coefficients)
     square = x * x
     even, odd = (_horner(square, coefficients[first::2]) for first in (0, 1))

@@ -102,8 +102,10 @@ def acosh(x: Lanes) -> Lanes:
     """acosh x = log1p(t + √(2t + t²)) with t = x − 1, and log(2x) where x is huge; NaN below 1."""
     t = x - 1.0
     huge = x > _HUGE
-    y = t + sqrt(fma(t, t, t + t))
-    answer = _log1p_or_log2x(where(huge, x, y), huge)
+    root = sqrt(fma(t, t, t + t))
+    y = root + t
+    rest = where(huge, 0.0, t - (y - root))
+    answer = _log1p_or_log2x(where(huge, x, y), huge, rest)
     return where(x >= 1.0, answer, math.nan)
 
 
@@ -167,20 +169,25 @@ def _combine(k: Lanes, f: Lanes, tail: Lanes, base: _Base) -> Lanes:
     return fma(k, octave, fma(f, scale, small))
 
 
-def _log1p_inside(x: Lanes, more: Lanes | None = None) -> Lanes:
-    """log(1 + x) + more·ln 2 for x > −1 finite: 1 + x chooses k, but f is made from x itself."""
+def _log1p_inside(x: Lanes, more: Lanes | None = None, rest: Lanes | None = None) -> Lanes:
+    """log(1 + x + rest) + more·ln 2 for x > −1 finite, where rest is what rounding took from x.
+
+    1 + x chooses k, but f is made from x itself.
+    """
     u = x + 1.0
     k, fraction = _octave(u)
     exponent = bits_of(u) - fraction  # k in the exponent's place
-    shift = float_of(at_least(bit_pattern(1.0, x.bits) - exponent, 0)) - 1.0  # 2⁻ᵏ − 1
+    scale = float_of(at_least(bit_pattern(1.0, x.bits) - exponent, 0))  # 2⁻ᵏ
     part = float_of(bits_of(x) - exponent)  # 2⁻ᵏ·x
+    shift = scale - 1.0
     f = part + shift
     lost = part - (f - shift)
+    lost = lost if rest is None else fma(rest, scale, lost)
     k = k if more is None else k + more
     return _combine(k, f, log1p_tail(f) + lost, _NATURAL[x.bits])
 
 
-def _log1p_or_log2x(y: Lanes, huge: Lanes) -> Lanes:
-    """log1p(y), with ln 2 more where y is huge (there log(1 + y) = log y)."""
-    answer = _log1p_inside(y, where(huge, y.like(1.0), 0.0))
+def _log1p_or_log2x(y: Lanes, huge: Lanes, rest: Lanes | None = None) -> Lanes:
+    """log1p(y + rest), with ln 2 more where y is huge (there log(1 + y) = log y)."""
+    answer = _log1p_inside(y, where(huge, y.like(1.0), 0.0), rest)
     return where(y < math.inf, answer, y)

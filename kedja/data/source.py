@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from kedja.data import digits, mnist, table
 from kedja.data.dataset import Dataset
-from kedja.data.suggest import did_you_mean
 from kedja.ground.errors import UsageError
+from kedja.ground.suggest import did_you_mean
 
 NAMES = ("digits", "mnist")
 TABLE_SUFFIXES = (".csv", ".tsv")

@@ -26,8 +26,8 @@ from kedja.data import csvfile, prepare
 from kedja.data.csvfile import Cells
 from kedja.data.dataset import Dataset, Split, divide
 from kedja.data.prepare import Categorical, Column, Numeric, RawColumn, TablePreparation, Target
-from kedja.data.suggest import did_you_mean
 from kedja.ground.errors import DataError, UsageError
+from kedja.ground.suggest import did_you_mean
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

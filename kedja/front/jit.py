@@ -161,7 +161,9 @@ def jit(f: Callable[..., Any]) -> Compiled:
 
     Arrays and numbers among the arguments (in any nesting of containers and modules) are inputs
     of the compiled program; other arguments must be hashable and lead to a program of their own
-    for each value, as do arrays of other shapes and dtypes.
+    for each value, as do arrays of other shapes and dtypes. A Python number is an input too: a
+    float32 or int64 scalar inside. A function that closes over tensors that require a gradient is
+    not compiled: it runs as it is.
 
     >>> import kedja as kj
     >>> @kj.jit

@@ -7,12 +7,12 @@ themselves (`kedja/compiler/simplify.py`). Next: `show.py`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kedja.ir.graph import Node, origin, rebuild, transform
+from kedja.ir.graph import Node, origin, rebuild, topological, transform
 
 Replace = Callable[[Node], Node | None]
 
@@ -32,55 +32,53 @@ def rewrite(
 
     `applied` counts the applications by the rules' names.
     """
-    by_op: dict[str, list[Rule]] = {}
-    for rule in rules:
-        for op in rule.ops:
-            by_op.setdefault(op, []).append(rule)
-    shared: dict[Hashable, Node] = {}
-    counts = Counter() if applied is None else applied
-
-    def visit(node: Node, inputs: tuple[Node, ...]) -> Node:
-        return _settle(rebuild(node, inputs), by_op, shared, counts)
-
-    return transform(outputs, visit)
+    return _Rewriting(rules, Counter() if applied is None else applied).run(outputs)
 
 
-def _settle(
-    node: Node,
-    by_op: Mapping[str, list[Rule]],
-    shared: dict[Hashable, Node],
-    counts: Counter[str],
-) -> Node:
-    """The node after all rules that fit, its new parts settled too."""
-    known = shared.get(key := identity(node))
-    if known is not None:
-        return known
-    result = node
-    for rule in by_op.get(node.op.name, ()):
-        with origin(node):
-            new = rule.replace(node)
-        if new is not None and new is not node:
-            counts[rule.name] += 1
-            result = _settle_below(new, node.inputs, by_op, shared, counts)
-            break
-    shared[key] = result
-    return result
+class _Rewriting:
+    """One run of the rules: what is settled needs no further look."""
 
+    def __init__(self, rules: Sequence[Rule], applied: Counter[str]) -> None:
+        self.applied = applied
+        self.by_op: dict[str, list[Rule]] = {}
+        for rule in rules:
+            for op in rule.ops:
+                self.by_op.setdefault(op, []).append(rule)
+        self._known: dict[Hashable, Node] = {}
+        self._settled: dict[Node, None] = {}
 
-def _settle_below(
-    new: Node,
-    settled: Sequence[Node],
-    by_op: Mapping[str, list[Rule]],
-    shared: dict[Hashable, Node],
-    counts: Counter[str],
-) -> Node:
-    """Settle what a replacement has built above nodes that are settled already."""
+    def run(self, outputs: Sequence[Node]) -> list[Node]:
+        """The graph with all nodes settled."""
+        return transform(outputs, lambda node, inputs: self._settle(rebuild(node, inputs)))
 
-    def visit(node: Node, inputs: tuple[Node, ...]) -> Node:
-        return _settle(rebuild(node, inputs), by_op, shared, counts)
+    def _settle(self, node: Node) -> Node:
+        """The node after all rules that fit; the same one for equal nodes."""
+        key = identity(node)
+        if key not in self._known:
+            result = self._replaced(node)
+            self._known[key] = result
+            self._settled[result] = None
+        return self._known[key]
 
-    done = {node: node for node in (*settled, *shared.values())}
-    return transform([new], visit, done)[0]
+    def _replaced(self, node: Node) -> Node:
+        for rule in self.by_op.get(node.op.name, ()):
+            with origin(node):
+                new = rule.replace(node)
+            if new is not None and new is not node:
+                self.applied[rule.name] += 1
+                return self._settle_below(new)
+        return node
+
+    def _settle_below(self, new: Node) -> Node:
+        """Settle what a replacement has built above nodes that are settled already."""
+        done: dict[Node, Node] = {}
+        for node in topological([new], leaves=self._settled):
+            if node in self._settled:
+                done[node] = node
+            else:
+                inputs = tuple(done[each] for each in node.inputs)
+                done[node] = self._settle(rebuild(node, inputs))
+        return done[new]
 
 
 def identity(node: Node) -> Hashable:

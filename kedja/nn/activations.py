@@ -5,12 +5,12 @@ The formulas and their sources stand in `functional.py`. Next: `builders.py`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 from kedja.front.tensor import Tensor
 from kedja.ground.errors import UsageError
+from kedja.ground.suggest import did_you_mean
 from kedja.nn import functional
 from kedja.nn.module import Module
 
@@ -174,9 +174,4 @@ def activation_name(name: str) -> str:
     plain = name.lower().replace("_", "").replace("-", "")
     if plain in spelled:
         return spelled[plain]
-    close = [spelled[each] for each in difflib.get_close_matches(plain, spelled)]
-    known = ", ".join(ACTIVATIONS)
-    raise UsageError(
-        f"unknown activation {name!r}",
-        fix=f"did you mean {' or '.join(close)}?" if close else f"one of: {known}",
-    )
+    raise UsageError(f"unknown activation {name!r}", fix=did_you_mean(name, ACTIVATIONS))

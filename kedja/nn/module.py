@@ -6,7 +6,6 @@ rest (`fields.py`), training (`kedja/train`). Next: `containers.py`.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,6 +20,7 @@ from kedja.front import tree
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import as_dtype, is_float
 from kedja.ground.errors import ShapeError, UsageError
+from kedja.ground.suggest import did_you_mean
 from kedja.ir.graph import provenance, scope
 from kedja.nn import fields
 
@@ -100,10 +100,9 @@ class Module:
         """
         for name in changes:
             if name not in vars(self):
-                close = difflib.get_close_matches(name, vars(self), n=1)
                 raise UsageError(
                     f"{type(self).__name__} has no field {name!r}",
-                    fix=f"did you mean {close[0]!r}?" if close else f"one of {list(vars(self))}",
+                    fix=did_you_mean(name, vars(self)),
                 )
         copy = object.__new__(type(self))
         vars(copy).update(vars(self) | changes)

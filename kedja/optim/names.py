@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import MISSING, fields
 from typing import Any
 
 from kedja.ground.errors import UsageError
+from kedja.ground.suggest import did_you_mean
 from kedja.optim.adam import Adam, AdamW
 from kedja.optim.base import Optimizer
 from kedja.optim.rmsprop import RMSprop
@@ -46,7 +46,4 @@ def optimizer(name: str, **options: Any) -> Optimizer:
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
-    names = list(known)
-    close = difflib.get_close_matches(name.lower(), names)
-    fix = f"did you mean {' or '.join(close)}?" if close else f"one of: {', '.join(names)}"
-    return UsageError(f"unknown {what}: {name!r}", fix=fix)
+    return UsageError(f"unknown {what}: {name!r}", fix=did_you_mean(name, known))

@@ -48,7 +48,7 @@ def test_version_and_help_load_no_numpy() -> None:
 def test_an_unknown_command_is_a_usage_error(terminal: Terminal) -> None:
     found = terminal("explian")
     assert (found.code, found.out) == (2, "")
-    assert "did you mean explain?" in found.err
+    assert "did you mean 'explain'?" in found.err
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_more_in_a_batch_than_there_are(kedja):
         (["digits", "--model", "linear", "--activation", "relu"], "linear has no --activation"),
         (["digits", "--hidden", "12,x"], "--hidden '12,x'"),
         (["digits", "--hidden", "0"], "--hidden '0'"),
-        (["digits", "--activation", "rilu"], "did you mean silu or relu"),
+        (["digits", "--activation", "rilu"], "did you mean 'silu' or 'relu'"),
         (["digits", "--optimizer", "adan"], "did you mean 'adam'"),
         (["digits", "--lr", "-1"], "--lr -1.0"),
         (["digits", "--lr", "nan"], "--lr nan"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kedja.data import idx, mnist, source
-from kedja.data.suggest import did_you_mean
+from kedja.ground.suggest import did_you_mean
 from kedja.ground.errors import DataError, UsageError
 from kedja.ground.flags import scope
 

@@ -100,7 +100,8 @@ OTHERS = [
 
 
 def failing(call, kind) -> KedjaError:
-    with pytest.raises(kind) as caught:
+    """The error of a call whose value is looked at by the interpreter, which checks indices."""
+    with kj.scope(tier="interpret"), pytest.raises(kind) as caught:
         result = call()
         if isinstance(result, kj.Tensor):
             result.numpy()

@@ -133,7 +133,7 @@ def test_options_reach_the_layer():
 def test_unknown_names_get_the_close_ones():
     with pytest.raises(UsageError, match="unknown activation 'sigmoied'") as error:
         nn.activation("sigmoied")
-    assert "did you mean sigmoid" in error.value.fix
+    assert "did you mean 'sigmoid'" in error.value.fix
     with pytest.raises(UsageError) as error:
         nn.activation("qqqq")
     assert "one of: identity, sigmoid" in error.value.fix

@@ -217,9 +217,9 @@ def test_names_may_be_spelled_in_several_ways():
 def test_unknown_names_and_options():
     with pytest.raises(UsageError, match="unknown optimizer: 'admaw'") as error:
         optim.optimizer("admaw")
-    assert "did you mean adamw" in error.value.fix
+    assert "did you mean 'adamw'" in error.value.fix
     with pytest.raises(UsageError, match="unknown option of adam: 'beta'") as error:
         optim.optimizer("adam", beta=0.9)
-    assert "did you mean betas" in error.value.fix
+    assert "did you mean 'betas'" in error.value.fix
     with pytest.raises(UsageError, match="sgd needs lr"):
         optim.optimizer("sgd")

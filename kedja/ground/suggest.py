@@ -1,6 +1,6 @@
 """The fix for a name that is not there: the known names that come close to it.
 
-Not here: what to do with the name. Next: `source.py`.
+Not here: what to do with the name. Next: `dtypes.py`.
 """
 
 from __future__ import annotations
