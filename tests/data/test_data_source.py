@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kedja.data import idx, mnist, source
-from kedja.ground.suggest import did_you_mean
 from kedja.ground.errors import DataError, UsageError
 from kedja.ground.flags import scope
+from kedja.ground.suggest import did_you_mean
 
 
 @pytest.fixture
