@@ -104,14 +104,13 @@ class Bench:
 
     def run(self) -> report.Json:
         """Measure all cases; the figures."""
-        about = machine.describe()
         self.look_at_limits()
         results = [self.one(number, case) for number, case in enumerate(self.cases, 1)]
         self.look_at_limits()
         return {
             "format": report.FORMAT,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": about,  # as it was before: later, the benchmark itself is the load
+            "machine": machine.describe(),
             "settings": {**vars(self.settings), "compared": COMPARED},
             "limits": self.limits,
             "missing": self.missing,

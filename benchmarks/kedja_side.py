@@ -16,7 +16,6 @@ from benchmarks.cases import Array
 from benchmarks.peak import Peak
 from benchmarks.side import Runner, Spec, Timed, spread
 from kedja.compiler.runtime import Program
-from kedja.front.loop import Loop
 
 LOSSES = {"cross_entropy": kj.nn.cross_entropy, "mse": kj.nn.mse_loss}
 OPTIMIZERS = {"sgd": kj.optim.SGD, "adamw": kj.optim.AdamW}
@@ -170,7 +169,7 @@ class Forward(OfKedja):
 
 
 class InLoop(OfKedja):
-    """A kind whose loop is a `Loop` and whose step is the same function under `jit`."""
+    """A kind whose loop is a `kj.Loop` and whose step is the same function under `jit`."""
 
     modes: ClassVar[tuple[str, ...]] = ("step", "loop")
 
@@ -178,7 +177,7 @@ class InLoop(OfKedja):
         self.spec = spec
         self.step = kj.jit(self.advance)
         self.carry, self.fixed = self.begin()
-        self._loop: Loop | None = None
+        self._loop: kj.Loop | None = None
 
     @abstractmethod
     def begin(self) -> tuple[Any, Any]:
@@ -188,10 +187,10 @@ class InLoop(OfKedja):
     def advance(self, carry: Any, fixed: Any) -> Any:
         """One step."""
 
-    def loop(self) -> Loop:
+    def loop(self) -> kj.Loop:
         """The compiled loop, made when it is first needed."""
         if self._loop is None:
-            self._loop = Loop(self.advance, *self.begin())
+            self._loop = kj.Loop(self.advance, *self.begin())
         return self._loop
 
     def run(self, mode: str, steps: int) -> Timed:
@@ -209,7 +208,7 @@ class InLoop(OfKedja):
     def carries(self, mode: str, steps: int) -> list[Any]:
         """The carry after each of the first steps."""
         carry, fixed = self.begin()
-        loop = Loop(self.advance, carry, fixed)
+        loop = kj.Loop(self.advance, carry, fixed)
         found = []
         for _ in range(steps):
             if mode == "loop":

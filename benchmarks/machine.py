@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from kedja.compiler.runtime_target import current_target
 from kedja.compiler.runtime_threads import usable_cores
 from kedja.version import __version__
 
-BUSY = 0.5  # waiting processes per core, above which figures are noisy
+DISTURBED = 0.15  # cores that other work used on average, above which a figure counts for nothing
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+NOT_BUSY = (3, 4)  # the columns of /proc/stat that are no work: idle, and idle waiting for a disk
+GUEST = 8  # the columns from here on are counted in the first ones already
 
 
 def describe() -> dict[str, Any]:
     """What a reader needs to judge a figure by; nothing that names a person or a place."""
-    target, waiting = current_target(), load()
+    target = current_target()
     return {
         "cpu": processor(),
         "cores": usable_cores(),
@@ -29,8 +33,6 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "kedja": __version__,
-        "load": waiting,
-        "was_busy": waiting is not None and waiting > BUSY * usable_cores(),
     }
 
 
@@ -50,6 +52,36 @@ def slug() -> str:
     return f"{words}-{usable_cores()}-cores"
 
 
-def load() -> float | None:
-    """How many processes wanted a core in the last minute; None where the system does not say."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+# --------------------------------------------------------------------------- who else works
+
+
+class Others:
+    """How many cores everything but one process has used since this object was made.
+
+    Other programs on the machine make a figure worthless, often to kedja's credit: libraries whose
+    threads wait for each other by spinning suffer most. None where the system does not tell.
+    """
+
+    def __init__(self, process: int) -> None:
+        self._process = process
+        self._start = time.perf_counter()
+        self._before = self._foreign()
+
+    def cores(self) -> float | None:
+        """On average. The system counts in ticks, so a short time gives a rough figure."""
+        now = self._foreign()
+        if self._before is None or now is None:
+            return None
+        return max(0.0, now - self._before) / (time.perf_counter() - self._start)
+
+    def _foreign(self) -> float | None:
+        """Seconds of work on all cores that were not the process's."""
+        try:
+            whole = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
+            own = Path(f"/proc/{self._process}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        columns = enumerate(map(int, whole[:GUEST]))
+        busy = sum(ticks for place, ticks in columns if place not in NOT_BUSY)
+        user, system = own.rsplit(")", 1)[1].split()[11:13]
+        return (busy - int(user) - int(system)) / TICKS

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import COMPARED, Case
+from benchmarks.machine import Others
 from benchmarks.peers import ROOT, Side
 
 ANSWER_SECONDS = 180.0  # a side that says nothing for so long hangs, and is ended
@@ -52,9 +53,18 @@ class Settings:
 
 @dataclass
 class Mode:
-    """Seconds per step of one side in one way of running: one number per round."""
+    """Seconds per step of one side in one way of running: one number per round.
+
+    `others` are the cores that other work used meanwhile; empty where that is not known.
+    """
 
     samples: list[float] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)
+
+    @property
+    def disturbance(self) -> float:
+        """How many cores other work used, on average over the rounds."""
+        return statistics.fmean(self.others) if self.others else 0.0
 
     @property
     def median(self) -> float:
@@ -113,6 +123,11 @@ class Worker:
     def greet(self) -> None:
         """Wait until the first step is done. Raises SideError."""
         self.hello = self._answer()
+
+    @property
+    def process(self) -> int:
+        """Its number."""
+        return self._process.pid
 
     @property
     def modes(self) -> list[str]:
@@ -282,18 +297,22 @@ def agreement(workers: Sequence[Worker], tolerance: float) -> float:
 
 
 def _rounds(
-    workers: Sequence[Worker], found: Sequence[Measured], settings: Settings, note: Note
+    workers: Sequence[Worker], sides: Sequence[Measured], settings: Settings, note: Note
 ) -> None:
     """The sides in turns; each sample lasts about as long as any other."""
     note("speeds are estimated")
-    pairs = list(zip(workers, found, strict=True))
+    pairs = list(zip(workers, sides, strict=True))
     turns = [(w, side, mode, _steps(w, mode, settings)) for w, side in pairs for mode in w.modes]
     for number in range(settings.rounds):
         note(f"round {number + 1} of {settings.rounds}")
         for worker, side, mode, steps in turns:
             time.sleep(PAUSE_SECONDS)
+            others = Others(worker.process)
             seconds, done = worker.run(mode, steps)
-            side.modes.setdefault(mode, Mode()).samples.append(seconds / done)
+            found = side.modes.setdefault(mode, Mode())
+            found.samples.append(seconds / done)
+            if (cores := others.cores()) is not None:
+                found.others.append(cores)
 
 
 def _steps(worker: Worker, mode: str, settings: Settings) -> int:

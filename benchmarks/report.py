@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import DISTURBED
 from benchmarks.measure import Measured, Result
 from kedja.ground.errors import DataError
 from kedja.io.atomic import write_bytes
@@ -43,7 +44,8 @@ def _of_side(side: Measured) -> Json:
     modes = {}
     for name, mode in side.modes.items():
         low, high = mode.quartiles
-        modes[name] = {"median": mode.median, "q1": low, "q3": high, "samples": mode.samples}
+        figures = {"median": mode.median, "q1": low, "q3": high, "samples": mode.samples}
+        modes[name] = figures | {"disturbance": mode.disturbance}
     plain = ("name", "version", "import_seconds", "first_seconds", "cached_seconds", "peak_bytes")
     return {name: getattr(side, name) for name in plain} | {"modes": modes}
 
@@ -57,6 +59,7 @@ class Comparison(NamedTuple):
     peer_seconds: float
     ratio: float
     goal: float | None
+    disturbed: bool
     verdict: str
 
 
@@ -75,16 +78,21 @@ def compared(data: Json) -> Iterator[Comparison]:
 
 def _comparison(data: Json, mode: str, own: Json, peer: Json) -> Comparison:
     ways = peer["modes"] if mode == "loop" else {"step": peer["modes"]["step"]}
-    mine = own["modes"][mode]["median"]
-    its = min(way["median"] for way in ways.values())
+    mine, its = own["modes"][mode], min(ways.values(), key=lambda way: float(way["median"]))
+    ratio = its["median"] / mine["median"]
     goal = data[GOALS[mode]] if peer["name"] == JUDGE else None
-    return Comparison(mode, peer["name"], mine, its, its / mine, goal, verdict(its / mine, goal))
+    disturbed = max(mine["disturbance"], its["disturbance"]) > DISTURBED
+    words = verdict(ratio, goal, disturbed)
+    medians = (mine["median"], its["median"])
+    return Comparison(mode, peer["name"], *medians, ratio, goal, disturbed, words)
 
 
-def verdict(ratio: float, goal: float | None) -> str:
-    """Who is faster, and what became of the goal."""
-    met = "" if goal is None else f", goal {goal:g} {'met' if ratio >= goal else 'MISSED'}"
-    return ("LOSES" if ratio < 1 else "faster") + met
+def verdict(ratio: float, goal: float | None, disturbed: bool) -> str:
+    """Who is faster, and what became of the goal; a disturbed figure meets none."""
+    words = "LOSES" if ratio < 1 else "faster"
+    if goal is not None and not disturbed:
+        words += f", goal {goal:g} {'met' if ratio >= goal else 'MISSED'}"
+    return f"{words}, but DISTURBED" if disturbed else words
 
 
 def write(path: Path, data: Json) -> None:
@@ -138,18 +146,18 @@ def show(data: Json, console: Console) -> None:
 
 def _speed_rows(case: Json) -> Iterator[tuple[str, ...]]:
     own: Json = next((s["modes"] for s in case["sides"] if s["name"] == "kedja"), {})
-    for mode, times in own.items():
-        mine = (case["name"], WAYS[mode], seconds(times["median"]), _range(times))
+    for mode, way in own.items():
+        mine = (case["name"], WAYS[mode], seconds(way["median"]), _range(way))
         against = [each for each in case["comparisons"] if each["mode"] == mode]
         for each in against:
-            its = (each["peer"], seconds(each["peer_seconds"]), f"{each['ratio']:.3g}")
+            its = (each["peer"], seconds(each["peer_seconds"]), times(each["ratio"]))
             yield (*mine, *its, each["verdict"])
         if not against:
             yield (*mine, "", "", "", "")
 
 
-def _range(times: Json) -> str:
-    return f"{seconds(times['q1'])} … {seconds(times['q3'])}"
+def _range(way: Json) -> str:
+    return f"{seconds(way['q1'])} … {seconds(way['q3'])}"
 
 
 def _cost_rows(case: Json, limits: Json) -> Iterator[tuple[str, ...]]:
@@ -180,8 +188,9 @@ def _lines(data: Json) -> Iterator[str]:
         f"{_rate(limits['fma_flops'])} in registers and {_rate(limits['mm_flops'])} by torch.mm"
     )
     yield from (f"not installed: {name} (python -m benchmarks setup)" for name in data["missing"])
-    if machine["was_busy"]:
-        yield f"NOISY: other work ran when the benchmark began (load {machine['load']:.1f})"
+    disturbed = [case["name"] for case in data["cases"] if _is_disturbed(case)]
+    if disturbed:
+        yield f"DISTURBED by other work, take again when it is quiet: {', '.join(disturbed)}"
     for case in data["cases"]:
         for each in case["comparisons"]:
             if each["ratio"] < 1:
@@ -191,6 +200,11 @@ def _lines(data: Json) -> Iterator[str]:
     yield from (
         f"FAILED {case['name']}: {case['error']}" for case in data["cases"] if case["error"]
     )
+
+
+def _is_disturbed(case: Json) -> bool:
+    ways = (way for side in case["sides"] for way in side["modes"].values())
+    return any(way["disturbance"] > DISTURBED for way in ways)
 
 
 def _rate(flops: float | None) -> str:
@@ -222,6 +236,11 @@ def seconds(value: float) -> str:
         if value >= scale:
             return f"{value / scale:.3g} {unit}"
     return f"{value / 1e-9:.3g} ns"
+
+
+def times(ratio: float) -> str:
+    """A ratio in as many digits as mean something."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def _table(console: Console, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

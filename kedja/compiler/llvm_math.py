@@ -12,10 +12,19 @@ What holds for every function:
 - Odd functions keep the sign of 0.
 
 Largest errors found, in units in the last place of the result. For float32 every float was tried
-(a million pairs for two operands), for float64 a hundred thousand numbers over all magnitudes:
+where the function is not yet flat and one in thirteen elsewhere, with twelve million pairs of two
+operands; for float64 a million numbers of all magnitudes:
 
-    function   float32  float64     function   float32  float64
-    TABLE
+    function  float32  float64     function  float32  float64     function  float32  float64
+    exp         0.92     0.90      log         0.94     0.83      sin         1.88     1.87
+    exp2        1.24     1.29      log2        1.60     0.96      cos         1.86     1.87
+    expm1       1.55     2.22      log10       1.44     0.88      tan         2.74     2.41
+    sinh        1.82     2.18      log1p       1.17     0.86      asin        1.68     1.65
+    cosh        1.26     1.18      asinh       1.78     1.60      acos        1.14     1.22
+    tanh        1.93     2.07      acosh       1.82     1.73      atan        1.39     2.47
+    sigmoid     2.00     1.99      atanh       1.77     1.46      atan2       1.57     1.61
+    erf         1.13     1.01      softplus    2.00     1.61      pow         0.53     1.00
+    remainder   exact    exact
 
 The errors of sin, cos and tan hold for every finite angle: above 2¹⁷ (float32) and 2⁴² (float64) a
 slower reduction with all bits of π takes over, behind a branch.

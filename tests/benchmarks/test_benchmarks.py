@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from rich.console import Console
 from benchmarks import chart, measure, peers, report
 from benchmarks.__main__ import main
 from benchmarks.cases import CASES, Case
+from benchmarks.machine import Others
 from benchmarks.measure import Measured, Mode, Result, SideError
 from benchmarks.peers import KEDJA, Side
 
@@ -125,15 +128,15 @@ def test_a_side_that_fails_ends_its_case_with_its_words() -> None:
 # ------------------------------------------------------------------------------------ words
 
 
-def figures(mine: float, its: float) -> report.Json:
+def figures(mine: float, its: float, others: float = 0.0) -> report.Json:
     """A run of one case in which kedja and PyTorch took these times."""
-    own = Measured("kedja", modes={"step": Mode([mine]), "loop": Mode([mine / 2])})
+    own = Measured("kedja", modes={"step": Mode([mine]), "loop": Mode([mine / 2], [others])})
     other = Measured("torch", modes={"step": Mode([its])})
     result = Result(case("mnist_mlp"), [own, other])
     return {
         "format": report.FORMAT,
         "date": "2025-01-01T00:00:00+00:00",
-        "machine": {"cpu": "a processor", "cores": 2, "was_busy": True, "load": 3.0},
+        "machine": {"cpu": "a processor", "cores": 2},
         "settings": {"rounds": 1, "seconds": 0.1, "threads": 2},
         "limits": {"fma_flops": 4e11, "mm_flops": None},
         "missing": ["sklearn"],
@@ -160,7 +163,27 @@ def test_losing_is_said_plainly(terminal: bool) -> None:
     assert "kedja LOSES mnist_mlp (step by step): 1.33 times slower than torch" in text
     assert "faster, goal 4 MISSED" in text
     assert "not installed: sklearn" in text
-    assert "NOISY" in text
+    assert "DISTURBED" not in text
+
+
+def test_a_disturbed_figure_meets_no_goal() -> None:
+    text = shown(figures(1e-3, 4e-3, others=0.5))
+    assert "faster, but DISTURBED" in text
+    assert "goal 4" not in text
+    assert "DISTURBED by other work, take again when it is quiet: mnist_mlp" in text
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="needs /proc/stat")
+def test_the_work_of_others_is_seen() -> None:
+    own, other = Others(os.getpid()), Others(1)
+    start, used = time.perf_counter(), time.process_time()
+    while time.perf_counter() < start + 0.4:
+        pass
+    mine, theirs = own.cores(), other.cores()
+    share = (time.process_time() - used) / (time.perf_counter() - start)
+    assert mine is not None and theirs is not None
+    # This process is work to process 1, and none to itself.
+    assert theirs - mine == pytest.approx(share, abs=0.15)
 
 
 def test_a_failed_case_is_said_and_fails_the_command(tmp_path: Path) -> None:
