@@ -6,8 +6,9 @@ import os
 import platform
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +18,12 @@ from kedja.version import __version__
 
 DISTURBED = 0.15  # cores that other work used on average, above which a figure counts for nothing
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+UNSURE = 4 / TICKS  # seconds: what is read of several cores' work is wrong by some ticks
 NOT_BUSY = (3, 4)  # the columns of /proc/stat that are no work: idle, and idle waiting for a disk
 GUEST = 8  # the columns from here on are counted in the first ones already
+
+LOOK_SECONDS = 0.03  # some ticks of the clock by which a process's work is counted
+MOST_LOOKS = 30
 
 
 def describe() -> dict[str, Any]:
@@ -55,8 +60,21 @@ def slug() -> str:
 # --------------------------------------------------------------------------- who else works
 
 
+class Share(NamedTuple):
+    """Seconds of work within seconds of time."""
+
+    work: float
+    time: float
+
+
+def cores(shares: Sequence[Share]) -> float:
+    """How many cores were used on average, by what the clock's ticks can tell at least."""
+    work, passed = (sum(column) for column in zip(*shares, strict=True)) if shares else (0, 1)
+    return max(0.0, work - UNSURE) / passed
+
+
 class Others:
-    """How many cores everything but one process has used since this object was made.
+    """What everything but one process has worked since this object was made.
 
     Other programs on the machine make a figure worthless, often to kedja's credit: libraries whose
     threads wait for each other by spinning suffer most. None where the system does not tell.
@@ -67,21 +85,37 @@ class Others:
         self._start = time.perf_counter()
         self._before = self._foreign()
 
-    def cores(self) -> float | None:
-        """On average. The system counts in ticks, so a short time gives a rough figure."""
+    def passed(self) -> Share | None:
+        """The seconds of others' work, on all cores, and of time since then."""
         now = self._foreign()
         if self._before is None or now is None:
             return None
-        return max(0.0, now - self._before) / (time.perf_counter() - self._start)
+        return Share(now - self._before, time.perf_counter() - self._start)
 
     def _foreign(self) -> float | None:
         """Seconds of work on all cores that were not the process's."""
-        try:
-            whole = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
-            own = Path(f"/proc/{self._process}/stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
+        own = ticks_of(self._process)
+        if own is None:
             return None
-        columns = enumerate(map(int, whole[:GUEST]))
-        busy = sum(ticks for place, ticks in columns if place not in NOT_BUSY)
-        user, system = own.rsplit(")", 1)[1].split()[11:13]
-        return (busy - int(user) - int(system)) / TICKS
+        columns = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
+        busy = (int(t) for place, t in enumerate(columns[:GUEST]) if place not in NOT_BUSY)
+        return (sum(busy) - own) / TICKS
+
+
+def ticks_of(process: int) -> int | None:
+    """How many clock ticks a process has worked so far; None where the system does not tell."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    user, system = text.rsplit(")", 1)[1].split()[11:13]
+    return int(user) + int(system)
+
+
+def settle(processes: Sequence[int]) -> None:
+    """Wait until processes that have nothing to do stop working: their threads spin for a while."""
+    for _ in range(MOST_LOOKS):
+        before = [ticks_of(each) for each in processes]
+        time.sleep(LOOK_SECONDS)
+        if before == [ticks_of(each) for each in processes]:
+            return

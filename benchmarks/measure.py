@@ -5,8 +5,9 @@ Next: `report.py`.
 
 For each case every side builds the same thing from the same arrays. kedja is started twice: with
 an empty cache, then with what the first start left there. The losses of the first steps must
-agree. Then, in rounds, each side in turn runs for a fixed time while the others sleep. What is
-reported are medians with quartiles over the rounds.
+agree. Then, in rounds, each side in turn runs for a fixed time while the others sleep (libraries
+let their threads spin for a while: that is waited for). What is reported are medians with
+quartiles over the rounds, and whether other programs took part of the machine meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import os
 import statistics
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -27,11 +27,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import COMPARED, Case
-from benchmarks.machine import Others
+from benchmarks.machine import Others, Share, cores, settle
 from benchmarks.peers import ROOT, Side
 
 ANSWER_SECONDS = 180.0  # a side that says nothing for so long hangs, and is ended
-PAUSE_SECONDS = 0.01  # between two sides: the threads of the one before stop spinning
 FEWEST_SHARE = 0.25  # a first look at the speed lasts this share of a sample
 
 Python = Mapping[str, Path]
@@ -55,16 +54,16 @@ class Settings:
 class Mode:
     """Seconds per step of one side in one way of running: one number per round.
 
-    `others` are the cores that other work used meanwhile; empty where that is not known.
+    `others` is what other programs worked meanwhile; empty where that is not known.
     """
 
     samples: list[float] = field(default_factory=list)
-    others: list[float] = field(default_factory=list)
+    others: list[Share] = field(default_factory=list)
 
     @property
     def disturbance(self) -> float:
         """How many cores other work used, on average over the rounds."""
-        return statistics.fmean(self.others) if self.others else 0.0
+        return cores(self.others)
 
     @property
     def median(self) -> float:
@@ -306,13 +305,13 @@ def _rounds(
     for number in range(settings.rounds):
         note(f"round {number + 1} of {settings.rounds}")
         for worker, side, mode, steps in turns:
-            time.sleep(PAUSE_SECONDS)
+            settle([each.process for each in workers])
             others = Others(worker.process)
             seconds, done = worker.run(mode, steps)
             found = side.modes.setdefault(mode, Mode())
             found.samples.append(seconds / done)
-            if (cores := others.cores()) is not None:
-                found.others.append(cores)
+            if (share := others.passed()) is not None:
+                found.others.append(share)
 
 
 def _steps(worker: Worker, mode: str, settings: Settings) -> int:

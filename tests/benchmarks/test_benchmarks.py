@@ -19,7 +19,7 @@ from rich.console import Console
 from benchmarks import chart, measure, peers, report
 from benchmarks.__main__ import main
 from benchmarks.cases import CASES, Case
-from benchmarks.machine import Others
+from benchmarks.machine import Others, Share
 from benchmarks.measure import Measured, Mode, Result, SideError
 from benchmarks.peers import KEDJA, Side
 
@@ -130,7 +130,9 @@ def test_a_side_that_fails_ends_its_case_with_its_words() -> None:
 
 def figures(mine: float, its: float, others: float = 0.0) -> report.Json:
     """A run of one case in which kedja and PyTorch took these times."""
-    own = Measured("kedja", modes={"step": Mode([mine]), "loop": Mode([mine / 2], [others])})
+    own = Measured(
+        "kedja", modes={"step": Mode([mine]), "loop": Mode([mine / 2], [Share(others, 1.0)])}
+    )
     other = Measured("torch", modes={"step": Mode([its])})
     result = Result(case("mnist_mlp"), [own, other])
     return {
@@ -179,11 +181,10 @@ def test_the_work_of_others_is_seen() -> None:
     start, used = time.perf_counter(), time.process_time()
     while time.perf_counter() < start + 0.4:
         pass
-    mine, theirs = own.cores(), other.cores()
-    share = (time.process_time() - used) / (time.perf_counter() - start)
+    mine, theirs = own.passed(), other.passed()
     assert mine is not None and theirs is not None
     # This process is work to process 1, and none to itself.
-    assert theirs - mine == pytest.approx(share, abs=0.15)
+    assert theirs.work - mine.work == pytest.approx(time.process_time() - used, abs=0.1)
 
 
 def test_a_failed_case_is_said_and_fails_the_command(tmp_path: Path) -> None:
