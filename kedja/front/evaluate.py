@@ -100,6 +100,6 @@ def _accumulate(leaf: Tensor, g: np.ndarray) -> None:
 def _free(loss: Tensor) -> None:
     """The loss keeps its value and forgets how it was computed."""
     assert loss._value is not None
-    loss._node = constant(loss._value)
+    loss.forget()
     loss.tracks = False
     loss._freed = True

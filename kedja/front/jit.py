@@ -116,7 +116,7 @@ class Compiled:
                 f"an argument of type {type(wrong).__name__} in a compiled function",
                 fix="pass arrays, containers of arrays, or hashable values",
             ) from None
-        return structure, static, tuple(each.node.type for each in tensors), flags().tier
+        return structure, static, tuple((each.shape, each.dtype) for each in tensors), flags().tier
 
     def _build(
         self,

@@ -28,10 +28,10 @@ class Tensor:
     what printed formulas call it.
     """
 
-    __slots__ = ("__weakref__", "_freed", "_node", "_value", "grad", "tracks")
+    __slots__ = ("__weakref__", "_freed", "_made", "_value", "grad", "tracks")
     __array_priority__ = 1000  # NumPy's operators give way to ours
 
-    _node: Node
+    _made: Node | None  # None: a leaf of `_value`, made when it is first needed
     _value: np.ndarray | None
     _freed: bool
     grad: Tensor | None
@@ -46,29 +46,35 @@ class Tensor:
         if requires_grad:
             self.requires_grad_()
 
-    def _set(self, node: Node, value: np.ndarray | None, tracks: bool = False) -> None:
-        self._node = node
+    def _set(self, node: Node | None, value: np.ndarray | None, tracks: bool = False) -> None:
+        self._made = node
         self._value = value
         self._freed = False
         self.grad = None
         self.tracks = tracks
+
+    def forget(self) -> None:
+        """Keep the value and forget how it was computed."""
+        self._made = None
 
     # ------------------------------------------------------------------ what it is
 
     @property
     def node(self) -> Node:
         """The node of the graph that this tensor stands for."""
-        return self._node
+        if self._made is None:
+            self._made = constant(self._value)
+        return self._made
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The extents of the axes."""
-        return self._node.shape
+        return self.node.shape if self._value is None else self._value.shape
 
     @property
     def dtype(self) -> DType:
         """The element type."""
-        return self._node.dtype
+        return self.node.dtype if self._value is None else self._value.dtype
 
     @property
     def ndim(self) -> int:
@@ -78,7 +84,7 @@ class Tensor:
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._node.type.size
+        return self.node.type.size
 
     @property
     def T(self) -> Tensor:  # noqa: N802  the standard's name
@@ -93,14 +99,14 @@ class Tensor:
     @property
     def requires_grad(self) -> bool:
         """Whether this is a leaf into whose `.grad` a backward pass adds."""
-        return self._node in marked
+        return self.node in marked
 
     def requires_grad_(self) -> Tensor:
         """Mark this tensor as a leaf whose gradient is wanted, and return it."""
         with locating():
             self._require_leaf()
         self.numpy()
-        marked[self._node] = self
+        marked[self.node] = self
         self.tracks = True
         return self
 
@@ -109,7 +115,7 @@ class Tensor:
             raise DtypeError(
                 f"a gradient of {self.dtype.name}", fix="only floats have gradients: astype"
             )
-        if self.tracks and self._node not in marked:
+        if self.tracks and self.node not in marked:
             raise GradientError(
                 "requires_grad on the result of a computation", fix="use t.detach() first"
             )
@@ -123,16 +129,16 @@ class Tensor:
     @property
     def is_known(self) -> bool:
         """Whether a value is there, or could be computed now (false inside a trace)."""
-        return self._value is not None or not evaluate.is_traced(self._node)
+        return self._value is not None or not evaluate.is_traced(self.node)
 
     def numpy(self) -> np.ndarray:
         """The value as a NumPy array, which cannot be written to."""
         if self._value is None:
-            self._value = evaluate.value(self._node).view()
+            self._value = evaluate.value(self.node).view()
             self._value.setflags(write=False)
             self._value.setflags(write=False)
             if not self.tracks:
-                self._node = constant(self._value)  # drops the inputs: loops do not grow a graph
+                self.forget()  # drops the inputs: loops do not grow a graph
         return self._value
 
     def item(self) -> Any:
@@ -162,8 +168,8 @@ class Tensor:
     def _scalar(self, purpose: str) -> Any:
         if not self.is_known:
             raise TracingError(
-                f"{purpose} needs a value, but {self._node.type} has none while it is traced",
-                where=str(self._node.source) if self._node.source else None,
+                f"{purpose} needs a value, but {self.node.type} has none while it is traced",
+                where=str(self.node.source) if self.node.source else None,
                 fix="use kj.where instead of `if`, or take this line out of the jit",
             )
         if self.size != 1:
@@ -188,7 +194,7 @@ class Tensor:
 
     def __repr__(self) -> str:
         if not self.is_known:
-            return f"Tensor({self._node.type}, traced)"
+            return f"Tensor({self.node.type}, traced)"
         body = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
         suffix = ", requires_grad=True" if self.requires_grad else ""
         return f"Tensor({body}, {self.dtype.name}{suffix})"
@@ -324,7 +330,7 @@ class Tensor:
             if result.is_known and not result.tracks:
                 result.numpy()  # `total += loss` in a loop does not grow a graph
             return result
-        name = self._node.attrs.get("name", "")
+        name = self.node.attrs.get("name", "")
         return Tensor(result.numpy(), requires_grad=True, name=name)
 
     # ------------------------------------------------------------------ methods by name
@@ -378,7 +384,7 @@ def from_value(value: np.ndarray) -> Tensor:
     value = value.view()
     value.setflags(write=False)
     tensor = Tensor.__new__(Tensor)
-    tensor._set(constant(value), value)
+    tensor._set(None, value)
     return tensor
 
 
