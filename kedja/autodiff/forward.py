@@ -7,12 +7,25 @@ The result is a graph. Not here: the rules of single ops (`kedja/ops`). Next: `r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 from kedja.ground.dtypes import is_float
 from kedja.ir.graph import Node, expanded, is_full, origin, rebuild, topological, zeros_like
-from kedja.ir.op import ByExpansion, Forward, Linear, Multilinear, NoDerivative, Partials, Rule
+from kedja.ir.op import (
+    Bundle,
+    ByExpansion,
+    Forward,
+    Inner,
+    Linear,
+    Multilinear,
+    NoDerivative,
+    Partials,
+    Rule,
+)
 
 Rules = Sequence[Rule | None]
+Tangent = Node | list[Node | None] | None  # a list for an op with several outputs
 
 
 def jvp(outputs: Sequence[Node], tangents: Mapping[Node, Node]) -> list[Node]:
@@ -20,26 +33,41 @@ def jvp(outputs: Sequence[Node], tangents: Mapping[Node, Node]) -> list[Node]:
 
     Outputs that depend on none of those nodes get zeros.
     """
-    known: dict[Node, Node | None] = dict(tangents)
+    known: dict[Node, Tangent] = dict(tangents)
     for node in topological(outputs, leaves=tangents):
         if node not in known:
-            known[node] = node_tangent(node, [known[each] for each in node.inputs])
+            known[node] = tangent_of(node, [known[each] for each in node.inputs])
     return [_or_zeros(known[node], node) for node in outputs]
 
 
-def _or_zeros(tangent: Node | None, node: Node) -> Node:
+def _or_zeros(tangent: Tangent, node: Node) -> Node:
+    assert not isinstance(tangent, list)
     return zeros_like(node) if tangent is None else tangent
 
 
-def node_tangent(node: Node, tangents: Sequence[Node | None]) -> Node | None:
-    """The tangent of one node from those of its inputs; None where it is zero."""
-    if not is_float(node.dtype) or all(tangent is None for tangent in tangents):
+def tangent_of(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    """The tangent of one node from those of its inputs; a list where it has several outputs.
+
+    None stands for zero everywhere.
+    """
+    if all(tangent is None for tangent in tangents):
         return None
     with origin(node):
-        return _tangent(node, tangents)
+        if node.op.name == "part":
+            several: Any = tangents[0]  # those of all the outputs
+            picked: Node | None = several[node.attrs["place"]]
+            return picked
+        return _tangent(node, tangents) if moves(node) else None
 
 
-def _tangent(node: Node, tangents: Sequence[Node | None]) -> Node | None:
+def moves(node: Node) -> bool:
+    """Whether a node can have a tangent: it, or one of its outputs, is a float."""
+    if isinstance(node.type, Bundle):
+        return any(is_float(each.dtype) for each in node.type.parts)
+    return is_float(node.dtype)
+
+
+def _tangent(node: Node, tangents: Sequence[Any]) -> Tangent:
     match node.op.derivative:
         case NoDerivative():
             return None
@@ -51,12 +79,19 @@ def _tangent(node: Node, tangents: Sequence[Node | None]) -> Node | None:
             return _by_products(node, tangents)
         case Forward(forward_rule):
             return _by_rule(node, forward_rule, tangents)
+        case Inner(inner_rule, _):
+            found: list[Node | None] = inner_rule(_differentiator(), node, tangents)
+            return found
         case ByExpansion():
             return _by_expansion(node, tangents)
 
 
-def _by_rule(node: Node, rule: Rule, tangents: Sequence[Node | None]) -> Node | None:
-    moved: Node | None = rule(node, tangents)
+def _differentiator() -> SimpleNamespace:
+    return SimpleNamespace(jvp=jvp)
+
+
+def _by_rule(node: Node, rule: Rule, tangents: Sequence[Node | None]) -> Tangent:
+    moved: Tangent = rule(node, tangents)
     return moved
 
 

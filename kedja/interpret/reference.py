@@ -7,11 +7,14 @@ shows. Values are freed when their last user has run. Next: `kedja/compiler/pipe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from kedja.ground.dtypes import is_half
 from kedja.ground.errors import KedjaError, TracingError
-from kedja.ir.graph import Node, consumers, located, topological
+from kedja.ir.graph import Graph, Node, consumers, located, topological
+from kedja.ir.op import Bundle, Leaf, OwnProgram, Reindex
 
 Values = Mapping[Node, np.ndarray]
 Observer = Callable[[Node, np.ndarray], None]
@@ -25,7 +28,7 @@ def run(
     `observe(node, value)` is called for every node in the order of evaluation. Raises
     TracingError for an input that is not bound.
     """
-    values: dict[Node, np.ndarray] = dict(bound or {})
+    values: dict[Node, Any] = dict(bound or {})
     order = topological(outputs, leaves=values)
     remaining = {node: len(users) for node, users in consumers(order).items()}
     keep = set(outputs) | set(values)
@@ -41,8 +44,8 @@ def run(
     return [values[node] for node in outputs]
 
 
-def node_value(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """The value of one node from those of its inputs."""
+def node_value(node: Node, inputs: Sequence[Any]) -> Any:
+    """The value of one node from those of its inputs; a tuple where it has several outputs."""
     if node.op.name == "input":
         raise TracingError(
             f"the input {node.attrs['name']!r} has no value",
@@ -51,10 +54,35 @@ def node_value(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
         )
     try:
         with np.errstate(all="ignore"):  # NaN and infinity are values like others
-            value = node.op.numpy(*inputs, **node.attrs)
+            return _computed(node, inputs)
     except KedjaError as error:
         raise located(error, node.source, node.scope) from None
-    return np.asarray(value, dtype=node.dtype)
+
+
+def _computed(node: Node, inputs: Sequence[Any]) -> Any:
+    op = node.op
+    if isinstance(op.lowering, OwnProgram):  # its graphs are run by this interpreter
+        return op.numpy(run_graph, *inputs, **node.attrs)
+    value = op.numpy(*widened(node, inputs), **node.attrs)
+    if isinstance(node.type, Bundle):
+        pairs = zip(value, node.type.parts, strict=True)
+        return tuple(np.asarray(each, dtype=kind.dtype) for each, kind in pairs)
+    return value if op.name == "part" else np.asarray(value, dtype=node.dtype)
+
+
+def widened(node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    """Half dtypes in float32, in which ops compute them; what only moves stays as it is."""
+    if isinstance(node.op.lowering, Reindex | Leaf):
+        return inputs
+    return [
+        each.astype(np.float32) if isinstance(each, np.ndarray) and is_half(each.dtype) else each
+        for each in inputs
+    ]
+
+
+def run_graph(graph: Graph, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of a closed graph from its inputs."""
+    return run(graph.outputs, dict(zip(graph.inputs, arrays, strict=True)))
 
 
 def all_values(outputs: Sequence[Node], bound: Values | None = None) -> dict[Node, np.ndarray]:

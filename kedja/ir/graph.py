@@ -12,15 +12,16 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kedja.ground.dtypes import of_scalar
+from kedja.ground.dtypes import float32, is_half, of_scalar
 from kedja.ground.errors import DtypeError, KedjaError, ShapeError
-from kedja.ir.op import Op, Shape, Type, lookup
+from kedja.ir.op import Bundle, Op, Shape, Type, lookup
 
 Scalar = bool | int | float
 
@@ -298,7 +299,48 @@ def substitute(outputs: Sequence[Node], replaced: Mapping[Node, Node]) -> list[N
 
 
 def expanded(node: Node, inputs: Sequence[Node] | None = None) -> Node:
-    """The subgraph that a composite node names, on its own inputs or on others."""
+    """The subgraph that a composite node names, on its own inputs or on others.
+
+    Half dtypes are widened to float32 for the whole subgraph, whose result is rounded once.
+    """
     assert node.op.expand is not None
+    given = node.inputs if inputs is None else inputs
     with origin(node):
-        return node.op.expand(*(node.inputs if inputs is None else inputs), **node.attrs)
+        wide = [apply("cast", x, dtype=float32) if is_half(x.dtype) else x for x in given]
+        result = node.op.expand(*wide, **node.attrs)
+        return result if result.dtype == node.dtype else apply("cast", result, dtype=node.dtype)
+
+
+# --------------------------------------------------------------------- graphs as values of ops
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A closed graph: what the body of a loop or of a branch computes from its inputs."""
+
+    inputs: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+
+    @property
+    def input_types(self) -> tuple[Type, ...]:
+        """What it takes."""
+        return tuple(node.type for node in self.inputs)
+
+    @property
+    def output_types(self) -> tuple[Type, ...]:
+        """What it gives."""
+        return tuple(node.type for node in self.outputs)
+
+    def __repr__(self) -> str:
+        takes, gives = (", ".join(map(str, each)) for each in (self.input_types, self.output_types))
+        return f"<graph ({takes}) -> ({gives})>"
+
+    def inline(self, inputs: Sequence[Node]) -> list[Node]:
+        """Its outputs as part of another graph, on these inputs."""
+        return substitute(self.outputs, dict(zip(self.inputs, inputs, strict=True)))
+
+
+def parts(node: Node) -> list[Node]:
+    """The outputs of an op with several, one node each."""
+    assert isinstance(node.type, Bundle)
+    return [apply("part", node, place=place) for place in range(len(node.type.parts))]

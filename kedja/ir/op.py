@@ -8,8 +8,15 @@ An op's derivative is one of
     Linear        linear in all its differentiable inputs together: one transpose for each input
     Multilinear   linear in each input alone (products): one transpose for each input
     Forward       a rule for the tangent that is linear in it; reverse mode transposes that rule
+    Inner         an op with graphs inside: rules that are handed the differentiator
     ByExpansion   a composite: differentiate the subgraph that it names
     NoDerivative  none exists, with the reason
+its batching rule, by which `vmap` gives it a further axis in front, one of
+    Leading       it takes the further axis as it is, once every input has it
+    Shifted       the same, with attributes that count axes moved on by one
+    BatchRule     a rule of its own
+    ByExpansion   a composite: batch the subgraph that it names
+    NotBatched    a leaf
 and its lowering, from which the compiler builds loops, one of
     Pointwise     each output element from the input elements at the same index
     Reindex       each output element is one input element at another index
@@ -18,6 +25,9 @@ and its lowering, from which the compiler builds loops, one of
     ByExpansion   a composite: lower the subgraph, or match its name
     Leaf          inputs and constants
     OnHost        run by NumPy between the compiled parts, with the reason
+    OwnProgram    graphs inside: programs of their own, run between the compiled parts
+
+An op with several outputs has a `Bundle` of types; the op `part` picks one of them.
 """
 
 from __future__ import annotations
@@ -60,6 +70,15 @@ class Type(NamedTuple):
         return self.size * self.dtype.itemsize
 
 
+class Bundle(NamedTuple):
+    """The types of an op with several outputs."""
+
+    parts: tuple[Type, ...]
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, self.parts))})"
+
+
 # ------------------------------------------------------------------------------- derivatives
 
 
@@ -91,9 +110,24 @@ class Multilinear:
 
 @dataclass(frozen=True)
 class Forward:
-    """`rule(node, tangents)` is the output's tangent; `tangents[i]` is None where it is zero."""
+    """`rule(node, tangents)` is the output's tangent; `tangents[i]` is None where it is zero.
+
+    For an op with several outputs it is a list, with None for a tangent of zero.
+    """
 
     rule: Rule
+
+
+@dataclass(frozen=True)
+class Inner:
+    """For ops with graphs inside; `d` has the functions `jvp` and `vjp` of the differentiator.
+
+    `forward(d, node, tangents)` is the list of the outputs' tangents, `reverse(d, node, gs, wanted)`
+    that of the inputs' cotangents, given those of the outputs (None stands for zero everywhere).
+    """
+
+    forward: Rule
+    reverse: Rule
 
 
 @dataclass(frozen=True)
@@ -108,7 +142,40 @@ class ByExpansion:
     """The op is a name for the subgraph that `Op.expand` builds."""
 
 
-Derivative = Partials | Linear | Multilinear | Forward | NoDerivative | ByExpansion
+Derivative = Partials | Linear | Multilinear | Forward | Inner | NoDerivative | ByExpansion
+
+# ---------------------------------------------------------------------------------- batching
+
+
+@dataclass(frozen=True)
+class Leading:
+    """A further leading axis changes nothing, once every input has it."""
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """As `Leading`, with new attributes: `attrs(node, size)` for a leading axis of `size`."""
+
+    attrs: Rule
+
+
+@dataclass(frozen=True)
+class BatchRule:
+    """`rule(node, inputs, batched, size)` is the node with a leading axis of `size`.
+
+    `inputs` are the new inputs; `batched[i]` says whether input i has the leading axis. At least
+    one has. Ops with graphs inside use `kedja/autodiff/batch.py`, handed in as `node`'s context.
+    """
+
+    rule: Rule
+
+
+@dataclass(frozen=True)
+class NotBatched:
+    """A leaf: no input of it can have a leading axis."""
+
+
+Batching = Leading | Shifted | BatchRule | NotBatched | ByExpansion
 
 # --------------------------------------------------------------------------------- lowerings
 
@@ -158,7 +225,12 @@ class OnHost:
     reason: str
 
 
-Lowering = Pointwise | Reindex | Fold | Kernel | Leaf | OnHost | ByExpansion
+@dataclass(frozen=True)
+class OwnProgram:
+    """Graphs inside are programs of their own; `kedja/compiler/inner.py` knows the op by name."""
+
+
+Lowering = Pointwise | Reindex | Fold | Kernel | Leaf | OnHost | OwnProgram | ByExpansion
 
 # -------------------------------------------------------------------------------- the record
 
@@ -176,8 +248,8 @@ class Op:
     """A primitive of the graph. A facet that is missing is an error when the record is made."""
 
     name: str
-    type: Callable[..., Type]  # (*input types, **attrs) -> type of the output
-    numpy: Callable[..., np.ndarray]  # (*arrays, **attrs) -> array: the op's meaning
+    type: Callable[..., Any]  # (*input types, **attrs) -> type of the output, or their Bundle
+    numpy: Callable[..., Any]  # (*arrays, **attrs) -> array (several: a tuple): the op's meaning
     derivative: Derivative
     lowering: Lowering
     formula: str  # "{0} + {1}"; attributes by name: "sum({0}, {axes})"
@@ -187,10 +259,13 @@ class Op:
     flops: float = 1.0  # floating-point operations for each element of the output
     gate: str = ""  # the op in one phrase on the way back: "multiply swaps"
     expand: Callable[..., Node] | None = None  # for composites: (*nodes, **attrs) -> node
+    batch: Batching | None = None  # under vmap
+    xla: Rule | ByExpansion | None = None  # (x, *values, **attrs): x.np is jax.numpy, x.lax jax.lax
     family: str = ""
 
     def __post_init__(self) -> None:
-        composite = isinstance(self.derivative, ByExpansion)
+        facets = (self.derivative, self.lowering, self.batch, self.xla)
+        composite = any(isinstance(each, ByExpansion) for each in facets)
         if composite != (self.expand is not None):
             raise VerificationError(f"op {self.name}: ByExpansion and `expand` go together")
         for facet in ("type", "numpy", "sample", "formula", "dtypes"):

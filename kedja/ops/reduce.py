@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ground.dtypes import NUMBERS, bool_
+from kedja.ground.dtypes import NUMBERS, bool_, highest, lowest
 from kedja.ground.errors import ShapeError
 from kedja.ir.graph import Node, apply
 from kedja.ir.op import Case, Derivative, Fold, Forward, Linear, NoDerivative, Op, Type, register
@@ -79,16 +79,6 @@ def several(kind: type) -> Sampler:
         return [Case((x,), {"axes": a}) for x, a in zip(values, axes, strict=True)]
 
     return sample
-
-
-def lowest(dtype: np.dtype) -> Any:
-    """The identity of max: −∞, or the smallest integer."""
-    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
-
-
-def highest(dtype: np.dtype) -> Any:
-    """The identity of min: +∞, or the largest integer."""
-    return np.inf if dtype.kind == "f" else np.iinfo(dtype).max
 
 
 def reduction(
