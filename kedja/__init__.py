@@ -26,6 +26,8 @@ _NAMES = {
     "kedja.front.tensor": "Tensor",
     "kedja.front.transforms": "grad value_and_grad jvp vjp",
     "kedja.front.jit": "jit",
+    "kedja.front.control": "scan while_loop fori_loop cond checkpoint",
+    "kedja.front.custom": "custom_vjp custom_jvp",
     "kedja.front.loop": "Loop",
     "kedja.front.explain": "derive explain show",
     "kedja.train": "fit Trainer",

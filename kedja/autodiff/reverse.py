@@ -103,7 +103,7 @@ def input_cotangents(node: Node, g: Any, wanted: Sequence[bool]) -> Cotangents:
                 times(rule(node, *node.inputs), g) if want and rule is not None else None
                 for rule, want in zip(rules, wanted, strict=True)
             ]
-        case Linear(rules) | Multilinear(rules):
+        case Linear(rules) | Multilinear(rules) | Forward(_, tuple() as rules):
             if callable(rules):
                 return [rules(g, node, i) if want else None for i, want in enumerate(wanted)]
             return [

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kedja.compiler import fuse, runtime_object, split
+from kedja.compiler import fuse, runtime_object, split, widen
 from kedja.compiler.kernels import (
     KernelUnit,
     LoopKernel,
@@ -98,9 +98,10 @@ def lower(
     graph = simplify(outputs, applied)
     _verified(graph)
     report(PASSES, lambda: _rules_text(applied))
+    graph = widen.widen(graph)
     graph = split.split(graph)
-    _verified(graph)
-    report(PASSES, lambda: f"simplified and split:\n{GraphView(graph)}")
+    _verified(graph, "widened")
+    report(PASSES, lambda: f"simplified, widened and split:\n{GraphView(graph)}")
     final = distinct(graph, inputs, carry)
     replaced = {final[i]: inputs[j] for i, j in carry.items() if final[i] is not inputs[j]}
     watched = None if watch is None else final[watch]
@@ -122,9 +123,9 @@ def _rules_text(applied: Counter[str]) -> str:
     return "\n".join(("rules applied:", *lines))
 
 
-def _verified(graph: Sequence[Node]) -> None:
+def _verified(graph: Sequence[Node], stage: str = "lowered") -> None:
     if flags().verify:
-        verify(graph, stage="lowered")
+        verify(graph, stage=stage)
 
 
 def carry_of(
@@ -176,8 +177,10 @@ class Emitter:
     """Adds kernels to one module; equal ones are added once."""
 
     target: Target
-    module: object = field(default_factory=new_module)
     _made: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.module = new_module(self.target)
 
     def uses(self, order: Schedule) -> list[Use]:
         """The launches of all kernels, in order."""
@@ -222,7 +225,7 @@ class Emitter:
         numbering = {node: place for place, node in enumerate(values)}
         shape = scatter_shape(kernel)
         kinds = [node.dtype.name for node in values]
-        key = f"scatter {shape} {kinds}"
+        key = f"{kernel.root.op.name} {shape} {kinds}"
         if key not in self._made:
             name = self._name()
             emit_scatter(self.module, name, kernel, numbering)

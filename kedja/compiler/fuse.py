@@ -34,8 +34,8 @@ def is_product(node: Node) -> bool:
 
 
 def is_scatter(node: Node) -> bool:
-    """Whether a node adds into places that data choose."""
-    return isinstance(node.op.lowering, Kernel) and node.op.lowering.name == "scatter_add"
+    """Whether a node changes a value at places that data choose."""
+    return isinstance(node.op.lowering, Kernel) and node.op.lowering.name == "scatter"
 
 
 class Fusion:

@@ -145,7 +145,7 @@ def total(terms: Sequence[tuple[Atom, int]], offset: int) -> Affine:
         sums[atom] = sums.get(atom, 0) + coefficient
     for atom in list(sums):
         if isinstance(atom, Remainder) and sums.get(atom):
-            quotient = Quotient(atom.of, atom.by)
+            quotient = _quotient_beside(atom)
             factor = sums[atom]
             if sums.get(quotient) == factor * atom.by:
                 del sums[atom], sums[quotient]
@@ -153,6 +153,14 @@ def total(terms: Sequence[tuple[Atom, int]], offset: int) -> Affine:
                 return total([*rest, *(atom.of * factor).terms], offset + atom.of.offset * factor)
     kept = sorted(((a, c) for a, c in sums.items() if c), key=lambda term: _name(term[0]))
     return Affine(tuple(kept), offset)
+
+
+def _quotient_beside(atom: Remainder) -> Quotient:
+    """⌊e/n⌋ for e mod n; where e is ⌊d/m⌋ itself, that is ⌊d/(m·n)⌋."""
+    inner = atom.of.terms[0][0] if len(atom.of.terms) == 1 else None
+    if isinstance(inner, Quotient) and atom.of == Affine(((inner, 1),)):
+        return Quotient(inner.of, inner.by * atom.by)
+    return Quotient(atom.of, atom.by)
 
 
 def of(variable: Variable) -> Affine:

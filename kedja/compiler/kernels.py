@@ -25,6 +25,7 @@ from kedja.compiler.loops import SPACE, Fold, Lowering, Nest, Result, Store, nes
 from kedja.compiler.matmul_plan import MatmulShape
 from kedja.ground.errors import VerificationError
 from kedja.ir.graph import Node, apply
+from kedja.ir.op import Kernel, Rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,7 @@ class ProductKernel:
 
 @dataclass(frozen=True, eq=False)
 class ScatterKernel:
-    """Updates added into a value at places that an index names, in the order of the updates."""
+    """Updates that meet a value at places that an index names, in the order of the updates."""
 
     root: Node
 
@@ -112,6 +113,14 @@ class ScatterKernel:
     def writes(self) -> list[Node]:
         """The kept value that it changes (a loop kernel has filled it before)."""
         return [self.root]
+
+    @property
+    def combine(self) -> Rule:
+        """What becomes of an element that an update meets."""
+        rule = self.root.op.lowering
+        assert isinstance(rule, Kernel)
+        assert rule.combine is not None
+        return rule.combine
 
     @property
     def reads(self) -> list[Node]:
@@ -155,7 +164,7 @@ def kernels_of(fusion: Fusion) -> list[KernelUnit]:
 
 
 def _start_of_scatter(fusion: Fusion, node: Node) -> Nest:
-    """The scatter's base, stored where the updates will be added."""
+    """The scatter's base, stored where the updates will meet it."""
     (base, *_), size = node.inputs, node.type.size
     variables = (Variable("i0", size),) if size != 1 else ()
     flat = of(variables[0]) if variables else SPACE.constant(0)

@@ -186,7 +186,7 @@ def epilogue_of(nest: Nest, numbering: Numbering) -> Callable[[EpilogueSite], ir
 
 @dataclass(frozen=True)
 class ScatterShape:
-    """x[before, places, after] += updates[before, count, after] at the places of the index.
+    """x[before, places, after] meets updates[before, count, after] at the places of the index.
 
     The index has one place for each of `count`, or (`along`) one for each update.
     """
@@ -199,7 +199,7 @@ class ScatterShape:
 
     @property
     def cut(self) -> Cut:
-        """Tasks own whole columns, so that each element is added to in one fixed order."""
+        """Tasks own whole columns, so that each element meets its updates in one fixed order."""
         work = self.before * self.count * self.after
         pieces = max(1, min(8, work // 32_768))
         if self.before >= self.after:
@@ -216,7 +216,7 @@ def scatter_shape(kernel: ScatterKernel) -> ScatterShape:
         before *= extent
     for extent in x.shape[axis + 1 :]:
         after *= extent
-    along = kernel.root.op.name == "scatter_add_along_axis"
+    along = kernel.root.op.name.endswith("_along_axis")
     count = updates.shape[axis] if along else index.type.size
     return ScatterShape(before, x.shape[axis], after, count, along)
 
@@ -239,6 +239,7 @@ class _Scatter:
         self.b = b
         self.shape = scatter_shape(kernel)
         self.root = kernel.root
+        self.combine = kernel.combine
         _, self.index, self.updates = kernel.root.inputs
         self.pointer = pointer
         self.held = Values(b, pointer).held
@@ -259,7 +260,7 @@ class _Scatter:
             place = None if shape.along else self._place(u)
             with for_range(b, *columns, name="after") as q:
                 at = b.add(b.mul(line, i64(shape.after)), q)
-                self._add(p, self._place(at) if place is None else place, q, at)
+                self._meet(p, self._place(at) if place is None else place, q, at)
 
     def _place(self, at: ir.Value) -> ir.Value:
         dtype = self.index.dtype
@@ -267,12 +268,12 @@ class _Scatter:
         loaded = load_at(self.b, self.pointer(self.index), at, kind, dtype.itemsize)
         return self.held(Scalars(self.b, dtype, int64).cast(loaded), self.shape.places)
 
-    def _add(self, p: ir.Value, place: ir.Value, q: ir.Value, at: ir.Value) -> None:
+    def _meet(self, p: ir.Value, place: ir.Value, q: ir.Value, at: ir.Value) -> None:
         b, dtype = self.b, self.root.dtype
         kind, size = memory_type(dtype), dtype.itemsize
         line = b.add(b.mul(p, i64(self.shape.places)), place)
         where = b.add(b.mul(line, i64(self.shape.after)), q)
         target = b.gep(self.pointer(self.root), [where], inbounds=True, source_etype=kind)
         update = load_at(b, self.pointer(self.updates), at, kind, size)
-        total = Scalars(b, dtype, dtype).add(b.load(target, typ=kind, align=size), update)
-        b.store(total, target, align=size)
+        before = b.load(target, typ=kind, align=size)
+        b.store(self.combine(Scalars(b, dtype, dtype), before, update), target, align=size)

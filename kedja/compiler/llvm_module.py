@@ -1,10 +1,26 @@
-"""An empty LLVM module with opaque names, so that only `llvm*` files import llvmlite."""
+"""An LLVM module that knows its target, so that only `llvm*` files import llvmlite."""
 
 from __future__ import annotations
 
 from llvmlite import ir
 
+from kedja.compiler.runtime_target import Target
 
-def new_module() -> ir.Module:
+
+class KernelModule(ir.Module):
+    """The kernels of one program; emitters ask it what the target's instructions can do."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__("kedja")
+        self.target = target
+
+
+def new_module(target: Target) -> KernelModule:
     """A module for the kernels of one program."""
-    return ir.Module("kedja")
+    return KernelModule(target)
+
+
+def converts_half(module: ir.Module) -> bool:
+    """Whether float16 and float32 are converted by instructions: without them LLVM would call
+    a routine of a runtime library, which object code does not have."""
+    return isinstance(module, KernelModule) and module.target.has_half

@@ -2,7 +2,8 @@
 
 `Pointwise.emit(e, *xs)` of an op's record calls these methods. Both kinds of value take the same
 path, so a scalar tail has the bits of a vector body. bool values are i1 in registers and bytes in
-memory. Not here: the transcendental functions (`llvm_math.py`), loops (`llvm_kernel.py`).
+memory; half dtypes are 16 bits in both, and only moved and cast (`llvm_half.py`). Not here: the
+transcendental functions (`llvm_math.py`), loops (`llvm_kernel.py`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from kedja.compiler.llvm_blocks import F32, F64, I1, I8, declare
+from kedja.compiler.llvm_blocks import F32, F64, I1, I8, I16, declare
+from kedja.compiler.llvm_half import from_single, is_nonzero, to_odd, to_single
 from kedja.compiler.llvm_math import VectorMath
 from kedja.compiler.llvm_math_lanes import constant
-from kedja.ground.dtypes import bool_, float32, is_float
+from kedja.ground.dtypes import bool_, convert, float32, float64, is_float, is_half, uint64
 
 # What stands in the table of `llvm_math.py` under the op's own name.
 TRANSCENDENTAL = (
@@ -30,6 +32,8 @@ def register_type(dtype: np.dtype) -> ir.Type:
     """The LLVM type of one value in a register."""
     if dtype == bool_:
         return I1
+    if is_half(dtype):
+        return I16
     if is_float(dtype):
         return F32 if dtype == float32 else F64
     return ir.IntType(dtype.itemsize * 8)
@@ -42,8 +46,9 @@ def memory_type(dtype: np.dtype) -> ir.Type:
 
 def number(dtype: np.dtype, value: Any, kind: ir.Type | None = None) -> ir.Constant:
     """A constant in the register type of a dtype (or in lanes of it), rounded as NumPy does."""
-    exact = np.asarray(value).astype(dtype).item()
-    return constant(register_type(dtype) if kind is None else kind, exact)
+    exact = convert(np.asarray(value), dtype)
+    exact = exact.view(np.uint16) if is_half(dtype) else exact
+    return constant(register_type(dtype) if kind is None else kind, exact.item())
 
 
 def widened(scalar: ir.Type, like: ir.Type) -> ir.Type:
@@ -325,23 +330,50 @@ class Scalars:
 
     def cast(self, x: ir.Value) -> ir.Value:
         """x in the output's dtype."""
-        target = widened(register_type(self.out), x.type)
         if self.out == self.dtype:
             return x
+        if is_half(self.dtype):
+            return self._from_half(x)
+        if is_half(self.out):
+            return self._to_half(x)
         if self.out == bool_:
             return self.not_equal(x, self.constant(0, x))
+        target = widened(register_type(self.out), x.type)
         if self.floating:
             return self._from_float(x, target)
         if is_float(self.out):
             return self.b.sitofp(x, target) if self.signed else self.b.uitofp(x, target)
         return self._resize(x, self.signed, target)
 
+    def _from_half(self, x: ir.Value) -> ir.Value:
+        if self.out == bool_:
+            return is_nonzero(self.b, x)
+        return Scalars(self.b, float32, self.out).cast(to_single(self.b, x, self.dtype))
+
+    def _to_half(self, x: ir.Value) -> ir.Value:
+        """By way of float32; float64 is rounded once all the same."""
+        if self.dtype == float64:
+            single = to_odd(self.b, x)
+        else:
+            single = Scalars(self.b, self.dtype, float32).cast(x)
+        return from_single(self.b, single, self.out)
+
     def _from_float(self, x: ir.Value, target: ir.Type) -> ir.Value:
         if is_float(self.out):
             narrower = self.out.itemsize < self.dtype.itemsize
             return self.b.fptrunc(x, target) if narrower else self.b.fpext(x, target)
+        if self.out == uint64:
+            return self._to_uint64(x, target)
         wide = widened(ir.IntType(32 if self.out.itemsize < 4 else 64), x.type)
         return self._resize(self._saturating(x, wide), True, target)
+
+    def _to_uint64(self, x: ir.Value, kind: ir.Type) -> ir.Value:
+        """The upper half of the range by way of the lower; negative numbers wrap."""
+        middle = self.constant(2.0**63, x)
+        upper = self._compare(">=", x, middle)
+        held = self.b.select(upper, self.b.fsub(x, middle), x)
+        bits = self._saturating(held, kind)
+        return self.b.select(upper, self.b.xor(bits, constant(kind, 1 << 63)), bits)
 
     def _saturating(self, x: ir.Value, kind: ir.Type) -> ir.Value:
         """A whole number held inside its range; plain conversion is undefined outside."""

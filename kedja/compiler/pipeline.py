@@ -1,5 +1,7 @@
 """The compiler's passes in their order, from a graph to a program that can be run.
 
+    inline     ops that only enclose others opened          graph -> graph
+    stages     cut where NumPy or inner programs compute     graph -> graphs
     simplify   composites expanded, algebra, equal nodes shared      graph -> graph
     split      long reductions cut into chunks                       graph -> graph
     fuse       which values are kept in memory                       graph -> decision
@@ -22,9 +24,11 @@ import numpy as np
 from kedja.compiler import runtime_cache
 from kedja.compiler.codegen import Build, build
 from kedja.compiler.fingerprint import fingerprint
+from kedja.compiler.inline import is_hosted, opened
 from kedja.compiler.runtime import Program, RunResult, result_of
 from kedja.compiler.runtime_plan import Plan
 from kedja.compiler.runtime_target import current_target
+from kedja.compiler.stages import Staged
 from kedja.ground.errors import DtypeError, ShapeError
 from kedja.ground.flags import flags
 from kedja.ground.report import TIMINGS, report
@@ -90,7 +94,7 @@ def compile(
     *,
     carry: Mapping[int, int] | None = None,
     watch: int | None = None,
-) -> Executable:
+) -> Executable | Staged:
     """A program for a graph.
 
     `carry` says which output replaces which input (its array is then updated in place, and the
@@ -98,6 +102,11 @@ def compile(
     """
     start = time.perf_counter()
     carried = dict(carry or {})
+    outputs = opened(outputs)
+    if any(map(is_hosted, topological(outputs))):
+        staged = Staged(outputs, inputs, carried, watch, compile)
+        report(TIMINGS, f"{len(staged.stages)} stages, {time.perf_counter() - start:.3f} s")
+        return staged
     constants = [n for n in topological(outputs) if n.op.name == "constant"]
     target = current_target()
     key = fingerprint(outputs, inputs, constants, carried, watch, target.key())
@@ -119,7 +128,8 @@ def compile(
 
 def compile_and_run(outputs: Sequence[Node]) -> list[np.ndarray]:
     """The values of a graph without inputs, by a program made for it."""
-    return compile(outputs, [])()
+    found: list[np.ndarray] = compile(outputs, [])()
+    return found
 
 
 def assembly_of(outputs: Sequence[Node], inputs: Sequence[Node]) -> str:

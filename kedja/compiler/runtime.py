@@ -27,7 +27,7 @@ from kedja.compiler.runtime_native import (
     native,
 )
 from kedja.compiler.runtime_object import Library
-from kedja.compiler.runtime_plan import WATCH_BYTES, Buffer, Launch, Plan
+from kedja.compiler.runtime_plan import WATCH_BYTES, WATCH_MASK, Buffer, Launch, Plan
 from kedja.compiler.runtime_target import Target
 from kedja.compiler.runtime_threads import (
     MOST_THREADS,
@@ -247,6 +247,7 @@ def _fill_control(words: np.ndarray, plan: Plan) -> None:
         "commit_at": plan.commit_at,
         "watch_after": at - 1 if watched else count,  # no launch has the index `count`
         "watch_bytes": WATCH_BYTES.get(plan.watch_dtype, 0),
+        "watch_mask": WATCH_MASK.get(plan.watch_dtype, 0),
     }
     for name, value in values.items():
         words[CONTROL.fields[name][0] // 8] = value

@@ -27,8 +27,8 @@ from functools import lru_cache
 from llvmlite import ir
 
 from kedja.compiler.llvm_blocks import (
-    I1,
     I8,
+    I16,
     I32,
     I64,
     PTR,
@@ -62,7 +62,7 @@ from kedja.compiler.runtime_threads import (
     host_system,
 )
 
-VERSION = 1  # of the emitted code: part of its key in the cache
+VERSION = 2  # of the emitted code: part of its key in the cache
 
 # One run's block of numbers, shared by Python and the driver; Python reads and writes the last two
 # lines while the driver runs.
@@ -73,14 +73,15 @@ CONTROL = Layout(
         "commit_at": (16, I64),  # the first launch after which a step cannot be abandoned
         "watch": (24, PTR),  # the watched number, or null
         "watch_after": (32, I64),  # looked at after this launch
-        "watch_bytes": (40, I64),  # 4 or 8
+        "watch_bytes": (40, I64),  # 2, 4 or 8
         "profile": (48, PTR),  # per launch: ticks spent, times run
-        "never": (56, I32),  # a cancel flag that stays 0, for launches that must complete
-        "cancel": (1 * LINE, I32),
-        "steps_done": (2 * LINE, I64),
+        "watch_mask": (56, I64),  # the exponent within its upper 16 bits
+        "never": (1 * LINE, I32),  # a cancel flag that stays 0, for launches that must complete
+        "cancel": (2 * LINE, I32),
+        "steps_done": (3 * LINE, I64),
     }
 )
-CONTROL_BYTES = 3 * LINE
+CONTROL_BYTES = 4 * LINE
 
 LAUNCH = Layout({"kernel": (0, PTR), "args": (8, PTR), "tasks": (16, I64)})
 LAUNCH_BYTES = 24
@@ -283,23 +284,13 @@ class _Driver:
             self.leave(NONFINITE)
 
     def watch_is_bad(self) -> ir.Value:
-        """Whether the watched float32 or float64 is NaN or infinite: its exponent is all ones."""
+        """Whether the watched float is NaN or infinite: its exponent is all ones."""
         b = self.b
         address = CONTROL.load(b, self.control, "watch")
-        wide = b.icmp_signed("==", CONTROL.load(b, self.control, "watch_bytes"), i64(8))
-        bad = b.alloca(I1)
-        with b.if_else(wide) as (double, single):
-            with double:
-                b.store(_exponent_full(b, address, I64, 0x7FF0000000000000), bad)
-            with single:
-                b.store(_exponent_full(b, address, I32, 0x7F800000), bad)
-        return b.load(bad)
-
-
-def _exponent_full(b: ir.IRBuilder, address: ir.Value, kind: ir.IntType, mask: int) -> ir.Value:
-    bits = b.load(address, typ=kind)
-    full = ir.Constant(kind, mask)
-    return b.icmp_signed("==", b.and_(bits, full), full)
+        upper = b.sub(CONTROL.load(b, self.control, "watch_bytes"), i64(2))  # little-endian
+        bits = b.zext(b.load(element(b, address, upper, I8), typ=I16, align=2), I64)
+        mask = CONTROL.load(b, self.control, "watch_mask")
+        return b.icmp_signed("==", b.and_(bits, mask), mask)
 
 
 def _emit_driver(module: ir.Module, system: System, name: str, *, profiled: bool) -> None:

@@ -14,7 +14,9 @@ from kedja.ground.errors import VerificationError
 
 BufferKind = Literal["input", "output", "constant", "arena"]
 KINDS = ("input", "output", "constant", "arena")
-WATCH_BYTES = {"float32": 4, "float64": 8}
+WATCH_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+# The exponent, which is all ones in NaN and infinity, within a float's upper 16 bits.
+WATCH_MASK = {"float16": 0x7C00, "bfloat16": 0x7F80, "float32": 0x7F80, "float64": 0x7FF0}
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,11 @@ class Target:
         """`x86_64`, `aarch64` or what else the triple begins with."""
         return _architecture(self.triple)
 
+    @property
+    def has_half(self) -> bool:
+        """Whether float16 and float32 are converted by instructions."""
+        return self.architecture == "aarch64" or "f16c" in _needed(self)
+
     def key(self) -> str:
         """A short text that is equal for equal targets under the same LLVM: part of cache keys."""
         text = repr((astuple(self), llvm.llvm_version_info))

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kedja.ground.dtypes import convert, int64, is_float
+from kedja.interpret.reference import widened
 from kedja.ir.graph import Node, apply, expanded, full, is_full
 from kedja.ir.op import TABLE, ByExpansion, Pointwise
 from kedja.ir.rewrite import Replace, Rule, rewrite
@@ -77,9 +79,9 @@ def fold(node: Node) -> Node | None:
     """f of scalars that are known is a scalar that is known."""
     if not node.inputs or not all(is_full(each) for each in node.inputs):
         return None
-    given = (np.asarray(each.attrs["value"], each.dtype) for each in node.inputs)
+    given = [convert(np.asarray(each.attrs["value"]), each.dtype) for each in node.inputs]
     attrs = {k: v for k, v in node.attrs.items() if k != "shape"}
-    value = np.asarray(node.op.numpy(*given, **attrs), node.dtype)
+    value = np.asarray(node.op.numpy(*widened(node, given), **attrs), node.dtype)
     return full(value.item(), node.shape, node.dtype)
 
 
@@ -138,6 +140,8 @@ def single_scatter(node: Node) -> Node | None:
     axis = node.attrs["axis"]
     if index.shape[axis] != 1:
         return None
+    if np.iinfo(index.dtype).max < base.shape[axis]:
+        index = apply("cast", index, dtype=int64)  # a small integer cannot count along the axis
     place = apply("iota", shape=base.shape, axis=axis, dtype=index.dtype)
     hit = apply("equal", apply("broadcast", index, shape=base.shape), place)
     wide = apply("broadcast", updates, shape=base.shape)
@@ -168,9 +172,10 @@ def sum_of_full(node: Node) -> Node | None:
     value = x.attrs["value"]
     exact = isinstance(value, (bool, int)) or float(value).is_integer()
     total = value * count
-    if not exact or (node.dtype.kind == "f" and abs(total) >= 2**24):
+    if not exact or abs(total) >= (2**24 if is_float(node.dtype) else 2**31):
         return None
-    return full(total, node.shape, node.dtype) if abs(total) < 2**31 else None
+    held = convert(np.asarray(total), node.dtype)  # whole numbers wrap
+    return full(held.item(), node.shape, node.dtype)
 
 
 def whole_slice(node: Node) -> Node | None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja.front.loop import Loop
+from kedja.ground.dtypes import is_float
 from kedja.interpret import reference
 from kedja.ir.formula import formula, letters
 from kedja.ir.graph import Node
@@ -87,7 +88,7 @@ def _ranges(loop: Loop) -> Mapping[Node, _Range]:
 
 
 def _range(value: np.ndarray[Any, Any]) -> _Range:
-    if value.dtype.kind != "f" or not value.size:
+    if not is_float(value.dtype) or not value.size:
         return _Range(0.0, 0.0, True)
     with np.errstate(invalid="ignore"):
         finite = bool(np.isfinite(value).all())
@@ -125,5 +126,5 @@ def _own_formula(node: Node, names: Mapping[Node, str]) -> tuple[str, Mapping[No
 def _inputs(
     node: Node, ranges: Mapping[Node, _Range], names: Mapping[Node, str]
 ) -> tuple[str, ...]:
-    floats = [each for each in node.inputs if each.dtype.kind == "f"]
+    floats = [each for each in node.inputs if is_float(each.dtype)]
     return tuple(dict.fromkeys(f"{names[each]}, {each.type}, {ranges[each]}" for each in floats))

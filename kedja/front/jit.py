@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kedja.front import evaluate, tree
+from kedja.front import ambient, evaluate, tree
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.ground.dtypes import as_dtype
 from kedja.ground.errors import TracingError, UsageError
@@ -47,7 +47,8 @@ def trace(f: Callable[..., Any], types: Sequence[Type], rebuild: Callable[..., A
     """Call `f(*rebuild(tensors))` with value-less tensors of these types."""
     inputs = [variable(f"x{i}", each) for i, each in enumerate(types)]
     args, kwargs = rebuild([from_node(node) for node in inputs])
-    leaves, structure = tree.flatten(f(*args, **kwargs))
+    with ambient.tracing():
+        leaves, structure = tree.flatten(f(*args, **kwargs))
     tracks = any(isinstance(leaf, Tensor) and leaf.tracks for leaf in leaves)
     return Traced(inputs, [_output(leaf) for leaf in leaves], structure, tracks)
 
@@ -116,7 +117,8 @@ class Compiled:
                 f"an argument of type {type(wrong).__name__} in a compiled function",
                 fix="pass arrays, containers of arrays, or hashable values",
             ) from None
-        return structure, static, tuple((each.shape, each.dtype) for each in tensors), flags().tier
+        types = tuple((each.shape, each.dtype) for each in tensors)
+        return structure, static, types, flags().tier, ambient.current_mode()
 
     def _build(
         self,

@@ -20,6 +20,7 @@ from kedja.front.tensor import Tensor, as_tensor, from_value
 from kedja.ground.errors import UsageError
 from kedja.ground.flags import flags
 from kedja.interpret import reference
+from kedja.interpret.stepping import advance
 from kedja.ir.op import Type
 
 Progress = Callable[[int], None]
@@ -161,28 +162,10 @@ class Loop:
         return ran
 
     def _interpret(self, steps: int, progress: Progress | None) -> Ran:
-        for done in range(steps):
-            try:
-                found = reference.run(self.traced.outputs, self.bound())
-            except KeyboardInterrupt as error:
-                return Ran(done, "cancelled", error)
-            if self._watch is not None and not np.isfinite(found[self._watch]).all():
-                return Ran(done, "nonfinite")
-            try:
-                self._store(found)
-            except KeyboardInterrupt as error:
-                self._store(found)  # half a step must not stay behind
-                return Ran(done + 1, "cancelled", error)
-            try:
-                if progress is not None:
-                    progress(done + 1)
-            except BaseException as error:  # whatever it is, it is handed to the caller
-                return Ran(done + 1, "cancelled", error)
-        return Ran(steps, "done")
+        def step() -> list[np.ndarray]:
+            return reference.run(self.traced.outputs, self.bound())
 
-    def _store(self, found: Sequence[np.ndarray]) -> None:
-        for mine, value in zip(self._state, found, strict=True):
-            mine[...] = value
+        return Ran(*advance(self._state, step, steps, self._watch, progress))
 
     def bound(self) -> dict[Any, np.ndarray]:
         """The values of the step's inputs as they stand, for the interpreter."""

@@ -170,7 +170,7 @@ class Tensor:
             raise TracingError(
                 f"{purpose} needs a value, but {self.node.type} has none while it is traced",
                 where=str(self.node.source) if self.node.source else None,
-                fix="use kj.where instead of `if`, or take this line out of the jit",
+                fix="use kj.where instead of `if`, or take this line out of the traced function (jit, vmap …)",
             )
         if self.size != 1:
             raise TracingError(

@@ -6,10 +6,11 @@ differentiated again, compiled, printed and explained. Next: `jit.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 from kedja.autodiff import forward, reverse
 from kedja.front import arithmetic, tree
@@ -26,7 +27,8 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False
     """The gradient of a scalar function with respect to some of its arguments.
 
     The result has the structure of the argument (an array, a module, a nested dict …). Where the
-    value does not depend on a leaf, its gradient is zero.
+    value does not depend on a leaf, its gradient is zero, as it is at fixed leaves (the buffers and
+    frozen parameters of modules), which are not differentiated and may have any dtype.
 
     >>> import kedja as kj
     >>> kj.grad(lambda x: x**3)(2.0).item()
@@ -57,22 +59,22 @@ def value_and_grad(
     def both(*args: Any, **kwargs: Any) -> Any:
         places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         with locating():
-            copies, structures, moved = _copied(args, places)
-        flat = [node for group in copies for node in group]
-        with _following(flat):
+            given, moved = copied(args, places)
+        flat = [node for each in given for node in each.copies]
+        with following(flat):
             result = f(*moved, **kwargs)
         value, aux = result if has_aux else (result, None)
         with locating():
             output = _scalar_node(value)
-        trees = _regrouped(_gradients([output], None, flat), copies, structures)
+        trees = _regrouped(_gradients([output], None, flat), given)
         answer = trees[0] if isinstance(argnums, int) else tuple(trees)
-        return _settled((((value, aux) if has_aux else value), answer))
+        return settled((((value, aux) if has_aux else value), answer))
 
     return both
 
 
 @contextmanager
-def _following(copies: Sequence[Node]) -> Iterator[None]:
+def following(copies: Sequence[Node]) -> Iterator[None]:
     """While the function runs, what depends on these copies keeps its history."""
     followed.update(copies)
     try:
@@ -81,14 +83,15 @@ def _following(copies: Sequence[Node]) -> Iterator[None]:
         followed.difference_update(copies)
 
 
-def _settled(results: T) -> T:
+def settled(results: T) -> T:
     """The results, which keep their history only for leaves and transformations outside."""
     tensors = [leaf for leaf in tree.leaves(results) if isinstance(leaf, Tensor)]
     tracks = bool(marked or followed) and any(
         node in marked or node in followed for node in topological(arithmetic.nodes(tensors))
     )
     for each in tensors:
-        each.tracks = tracks
+        if each.node.inputs:  # a leaf that was returned as it is stays what it is
+            each.tracks = tracks
     return results
 
 
@@ -103,21 +106,38 @@ def _gradients(
     return [from_node(zeros_like(n) if g is None else g) for n, g in zip(wrt, found, strict=True)]
 
 
-def _copied(
-    args: Sequence[Any], places: Sequence[int]
-) -> tuple[list[list[Node]], list[tree.Structure], list[Any]]:
-    """The arguments with fresh copies of the differentiated leaves, and these copies."""
-    moved, copies, structures = list(args), [], []
+class Argument(NamedTuple):
+    """An argument taken apart: its leaves, and fresh copies of those that are differentiated."""
+
+    leaves: list[Any]
+    structure: tree.Structure
+    trainable: list[bool]
+    copies: list[Node]
+
+    def filled(self, tensors: Iterable[Any], fixed: Callable[[Any], Any]) -> Any:
+        """A tree like the argument: these at the differentiated leaves, `fixed(leaf)` elsewhere."""
+        given = iter(tensors)
+        pairs = zip(self.leaves, self.trainable, strict=True)
+        filled = [next(given) if wanted else fixed(leaf) for leaf, wanted in pairs]
+        return tree.unflatten(self.structure, filled)
+
+
+def copied(args: Sequence[Any], places: Sequence[int]) -> tuple[list[Argument], list[Any]]:
+    """The differentiated arguments taken apart, and all arguments with copies of their leaves."""
+    moved, found = list(args), []
     for place in places:
         if not -len(args) <= place < len(args):
             raise UsageError(f"argnums {place} of a call with {len(args)} arguments")
         leaves, structure = tree.flatten(args[place])
-        nodes = [apply("copy", _differentiable(leaf).node) for leaf in leaves]
-        fresh = [from_node(node, tracks=True) for node in nodes]
-        moved[place] = tree.unflatten(structure, fresh)
-        copies.append(nodes)
-        structures.append(structure)
-    return copies, structures, moved
+        mask = tree.trainable(structure)
+        wanted = [leaf for leaf, wanted in zip(leaves, mask, strict=True) if wanted]
+        copies = [apply("copy", _differentiable(leaf).node) for leaf in wanted]
+        argument = Argument(leaves, structure, mask, copies)
+        moved[place] = argument.filled(
+            (from_node(node, tracks=True) for node in copies), lambda leaf: leaf
+        )
+        found.append(argument)
+    return found, moved
 
 
 def _differentiable(leaf: Any) -> Tensor:
@@ -144,14 +164,14 @@ def _scalar_node(value: Any) -> Node:
     return value.node
 
 
-def _regrouped(
-    tensors: Sequence[Tensor], copies: list[list[Node]], structures: list[tree.Structure]
-) -> list[Any]:
+def _regrouped(tensors: Sequence[Tensor], given: Sequence[Argument]) -> list[Any]:
+    """One tree for each argument, with zeros at its fixed leaves."""
     remaining = iter(tensors)
-    return [
-        tree.unflatten(structure, [next(remaining) for _ in group])
-        for group, structure in zip(copies, structures, strict=True)
-    ]
+    return [each.filled(islice(remaining, len(each.copies)), _zero) for each in given]
+
+
+def _zero(leaf: Any) -> Tensor:
+    return from_node(zeros_like(as_tensor(leaf).node))
 
 
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -163,16 +183,16 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     1.0
     """
     with locating():
-        copies, _, moved = _copied(primals, range(len(primals)))
-        given = [as_tensor(leaf) for leaf in tree.leaves(tuple(tangents))]
-        flat = [node for group in copies for node in group]
+        arguments, moved = copied(primals, range(len(primals)))
+        flat = [node for each in arguments for node in each.copies]
+        given = _moving(arguments, tree.leaves(tuple(tangents)))
         _require_fit("tangents", given, flat)
-    with _following(flat):
+    with following(flat):
         outputs, structure = tree.flatten(f(*moved))
     pairs = dict(zip(flat, arithmetic.nodes(given), strict=True))
     moved_outputs = forward.jvp([as_tensor(each).node for each in outputs], pairs)
     tangent = tree.unflatten(structure, [from_node(node) for node in moved_outputs])
-    return _settled((tree.unflatten(structure, outputs), tangent))
+    return settled((tree.unflatten(structure, outputs), tangent))
 
 
 def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
@@ -184,9 +204,9 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     [5.0, 2.0]
     """
     with locating():
-        copies, structures, moved = _copied(primals, range(len(primals)))
-    flat = [node for group in copies for node in group]
-    with _following(flat):
+        arguments, moved = copied(primals, range(len(primals)))
+    flat = [node for each in arguments for node in each.copies]
+    with following(flat):
         value = f(*moved)
     outputs = [as_tensor(each).node for each in tree.leaves(value)]
 
@@ -195,9 +215,17 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         with locating():
             _require_fit("cotangents", given, outputs)
         tensors = _gradients(outputs, arithmetic.nodes(given), flat)
-        return _settled(tuple(_regrouped(tensors, copies, structures)))
+        return settled(tuple(_regrouped(tensors, arguments)))
 
-    return _settled(value), pull
+    return settled(value), pull
+
+
+def _moving(arguments: Sequence[Argument], tangents: Sequence[Any]) -> list[Tensor]:
+    """The tangents of the differentiated leaves; those of fixed leaves are not looked at."""
+    mask = [wanted for each in arguments for wanted in each.trainable]
+    if len(mask) != len(tangents):
+        return [as_tensor(each) for each in tangents]  # an error, which `_require_fit` raises
+    return [as_tensor(each) for each, wanted in zip(tangents, mask, strict=True) if wanted]
 
 
 def _require_fit(what: str, given: Sequence[Tensor], nodes: Sequence[Node]) -> None:

@@ -67,7 +67,7 @@ def _computed(node: Node, inputs: Sequence[Any]) -> Any:
     if isinstance(node.type, Bundle):
         pairs = zip(value, node.type.parts, strict=True)
         return tuple(np.asarray(each, dtype=kind.dtype) for each, kind in pairs)
-    return value if op.name == "part" else np.asarray(value, dtype=node.dtype)
+    return np.asarray(value, dtype=node.dtype)
 
 
 def widened(node: Node, inputs: Sequence[Any]) -> Sequence[Any]:

@@ -112,10 +112,13 @@ class Multilinear:
 class Forward:
     """`rule(node, tangents)` is the output's tangent; `tangents[i]` is None where it is zero.
 
-    For an op with several outputs it is a list, with None for a tangent of zero.
+    For an op with several outputs it is a list, with None for a tangent of zero. Where the rule
+    applies the op itself to tangents (solve), transposing it would never end: then `transposes`
+    are given too, as those of `Linear`.
     """
 
     rule: Rule
+    transposes: tuple[Rule | None, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -161,10 +164,12 @@ class Shifted:
 
 @dataclass(frozen=True)
 class BatchRule:
-    """`rule(node, inputs, batched, size)` is the node with a leading axis of `size`.
+    """`rule(b, node, inputs, batched, size)` is the node with a leading axis of `size`.
 
     `inputs` are the new inputs; `batched[i]` says whether input i has the leading axis. At least
-    one has. Ops with graphs inside use `kedja/autodiff/batch.py`, handed in as `node`'s context.
+    one has. `b.front(x, size)` repeats a node along a new leading axis; `b.graph(graph, batched,
+    size)` is a graph whose inputs have it where `batched` says so, and all its outputs. An op with
+    several outputs may give a list of them instead of one node.
     """
 
     rule: Rule
@@ -208,9 +213,13 @@ class Fold:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A loop nest of its own, which the compiler knows by `name`."""
+    """A loop nest of its own, which the compiler knows by `name`.
+
+    `combine(e, a, b)` is what a scatter makes of an element and of the update that meets it.
+    """
 
     name: str
+    combine: Rule | None = None
 
 
 @dataclass(frozen=True)

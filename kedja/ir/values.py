@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from kedja.ground.dtypes import bfloat16, is_float, is_half
+
 DIGITS = 6  # significant digits of a value that is shown to a person
 FEWER = 4  # and of the least, mean and largest of many
 SHORT = 4  # arrays of at most so many elements are shown in full
@@ -25,10 +27,19 @@ def exact(value: Any) -> str:
     ('1', '0.1', '-2', 'True')
     """
     if isinstance(value, np.generic):
-        value = value.item() if value.dtype.kind != "f" else float(str(value))
+        value = _shortest(value) if is_float(value.dtype) else value.item()
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return repr(value)
+
+
+def _shortest(value: Any) -> float:
+    """The number with the fewest digits that this float stands for."""
+    if value.dtype != bfloat16:  # NumPy prints its own floats so
+        return float(str(value))
+    texts = (f"{float(value):.{digits}g}" for digits in range(1, DIGITS))
+    short = next((text for text in texts if value.dtype.type(text) == value), value)
+    return float(short)
 
 
 def rounded(value: Any, digits: int = DIGITS) -> str:
@@ -39,6 +50,8 @@ def rounded(value: Any, digits: int = DIGITS) -> str:
     """
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         return str(value)
+    if isinstance(value, np.generic) and is_half(value.dtype):
+        value = _shortest(value)
     text = f"{float(value):.{digits}g}"
     return "0" if text == "-0" else text
 
@@ -74,7 +87,7 @@ def _statistics(array: np.ndarray) -> tuple[float, float, float]:
 
 def _holes(array: np.ndarray) -> str:
     """How many elements are NaN, where there are any."""
-    count = int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
+    count = int(np.isnan(array).sum()) if is_float(array.dtype) else 0
     return f", {count} nan" if count else ""
 
 

@@ -1,7 +1,8 @@
 """What is legal in a graph: rules with names, checked after every pass under tests.
 
 A violation is a bug of kedja, not of the user, whose mistakes are found when a node is made. The
-stages are "graph" (as traced, differentiated and simplified) and "lowered" (composites expanded).
+stages are "graph" (as traced, differentiated and simplified), "lowered" (composites expanded) and
+"widened" (half dtypes computed in float32).
 Not here: shapes and dtypes that fit together (each op's own type rule). Next: `rewrite.py`.
 """
 
@@ -14,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ground.dtypes import ALL
+from kedja.ground.dtypes import ALL, is_half
 from kedja.ground.errors import KedjaError, UsageError, VerificationError
 from kedja.ir.graph import Node, Source, topological
-from kedja.ir.op import TABLE, Type
+from kedja.ir.op import TABLE, Fold, Kernel, Pointwise, Type
 
 Rule = Callable[[Node], str | None]  # what is wrong with a node; None where nothing is
-STAGES = ("graph", "lowered")
+STAGES = ("graph", "lowered", "widened")
+MOVES_HALF = ("cast", "copy", "stop_gradient", "where")  # elementwise, but they compute nothing
 
 
 def verify(outputs: Sequence[Node], *, stage: str = "graph") -> None:
@@ -31,7 +33,8 @@ def verify(outputs: Sequence[Node], *, stage: str = "graph") -> None:
     """
     if stage not in STAGES:
         raise UsageError(f"stage {stage!r}", fix=f"one of {', '.join(STAGES)}")
-    rules = {**RULES, **LOWERED} if stage == "lowered" else RULES
+    stages = STAGES[: STAGES.index(stage) + 1]
+    rules = {name: rule for each in stages for name, rule in ADDED[each].items()}
     done: set[Node] = set()
     for node in topological(_nodes(outputs)):
         _require_order(node, done)
@@ -135,6 +138,18 @@ def no_composite(node: Node) -> str | None:
     return f"{node.op.name} is a composite" if node.op.expand is not None else None
 
 
+def computes_half(node: Node) -> bool:
+    """Whether a node computes on half values, rather than moves or casts them."""
+    if not isinstance(node.op.lowering, Pointwise | Fold | Kernel) or node.op.name in MOVES_HALF:
+        return False
+    return any(is_half(each.dtype) for each in (node, *node.inputs))
+
+
+def no_half_arithmetic(node: Node) -> str | None:
+    """Half dtypes are cast and moved; float32 stands in for them in arithmetic."""
+    return f"{node.op.name} computes on a half dtype" if computes_half(node) else None
+
+
 RULES: dict[str, Rule] = {
     "own record": own_record,
     "arity": arity,
@@ -145,3 +160,5 @@ RULES: dict[str, Rule] = {
     "known origin": known_origin,
 }
 LOWERED: dict[str, Rule] = {"no composite": no_composite}
+WIDENED: dict[str, Rule] = {"no half arithmetic": no_half_arithmetic}
+ADDED = {"graph": RULES, "lowered": LOWERED, "widened": WIDENED}  # each has those before it too

@@ -7,7 +7,7 @@ value and type, functions by identity. Not here: the module itself. Next: `modul
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -46,15 +46,22 @@ CHILD = Child()
 
 
 class Split(NamedTuple):
-    """The children of some fields with their dotted names, and the structure without them."""
+    """The children of some fields with their dotted names, and the structure without them.
+
+    `buffers` says for each child whether it stands in a field that was declared a buffer.
+    """
 
     names: tuple[str, ...]
     children: tuple[Any, ...]
     static: Container
+    buffers: tuple[bool, ...]
 
 
 def split(
-    fields: Iterable[tuple[str, Any]], modules: type | tuple[type, ...], inline: str = ""
+    fields: Iterable[tuple[str, Any]],
+    modules: type | tuple[type, ...],
+    inline: str = "",
+    buffers: Collection[str] = (),
 ) -> Split:
     """Take fields (name and value) apart; `modules` are the classes that count as children.
 
@@ -62,13 +69,16 @@ def split(
     Raises UsageError for a value that is neither a child nor hashable.
     """
     found: list[tuple[str, Any]] = []
+    marks: list[bool] = []
     kinds = (*ARRAYS, modules)
     pairs = list(fields)
-    items = tuple(
-        _split(value, "" if name == inline else name, kinds, found) for name, value in pairs
-    )
+    items = []
+    for name, value in pairs:
+        items.append(_split(value, "" if name == inline else name, kinds, found))
+        marks += [name in buffers] * (len(found) - len(marks))
     names, children = zip(*found, strict=True) if found else ((), ())
-    return Split(names, children, Container(dict, tuple(name for name, _ in pairs), items))
+    static = Container(dict, tuple(name for name, _ in pairs), tuple(items))
+    return Split(names, children, static, tuple(marks))
 
 
 def _split(value: Any, name: str, kinds: tuple[Any, ...], found: list[tuple[str, Any]]) -> Place:

@@ -1,28 +1,36 @@
 """`Module`: a layer or a network, as a callable dataclass and a pytree.
 
 Not here: the layers (`linear.py`, `activations.py`), how fields are sorted into arrays and the
-rest (`fields.py`), training (`kedja/train`). Next: `containers.py`.
+rest (`fields.py`), how buffers change (`state.py`), training (`kedja/train`).
+Next: `containers.py`.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, dataclass_transform, get_args
 
 import numpy as np
 
 from kedja.front import tree
-from kedja.front.tensor import Tensor, as_tensor
+from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.ground.dtypes import as_dtype, is_float
 from kedja.ground.errors import ShapeError, UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.ir.graph import provenance, scope
-from kedja.nn import fields
+from kedja.nn import fields, state, weights
+from kedja.nn.at import At
+
+# The annotation of a field whose arrays are part of the model but are not learned.
+Buffer = Annotated[Tensor, "buffer"]
+
+T = TypeVar("T", bound="Module")
 
 _running: ContextVar[Module | None] = ContextVar("kedja_module", default=None)
 
@@ -34,7 +42,12 @@ class Module:
     A subclass names its fields by annotation and defines `__call__`; it becomes a dataclass
     unless it has an `__init__` of its own. Fields that hold arrays or modules (also in lists,
     tuples and dicts) are what gradients, optimisers and checkpoints see; all other fields are
-    fixed. Modules are not changed after they are made: `replace` gives a changed copy.
+    static. Modules are not changed after they are made: `replace` gives a changed copy.
+
+    Arrays in a field annotated `nn.Buffer` (or `nn.Buffer | None`) are buffers: inputs of compiled
+    functions and part of checkpoints like the others, but neither differentiated nor changed by
+    optimisers. Layers change them by `nn.record`. An array that stands at two places of a module
+    is tied: one parameter, whose gradient is the sum over both.
 
     >>> import kedja as kj
     >>> class Line(Module):
@@ -50,18 +63,20 @@ class Module:
     """
 
     _inline: ClassVar[str] = ""  # the field whose children are named without its own name
+    _buffers: ClassVar[frozenset[str]] = frozenset()  # the fields that are annotated as buffers
     _made_by_dataclass: ClassVar[bool] = True
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         _require_free_names(cls)
+        cls._buffers = cls._buffers | _declared_buffers(cls)
         if "__init__" in cls.__dict__:
             cls._made_by_dataclass = False
         if cls._made_by_dataclass:
             dataclass(eq=False, repr=False)(cls)
         if "__call__" in cls.__dict__:
             cls.__call__ = _entering(cls.__call__)  # type: ignore[method-assign]
-        tree.register(cls, _take_apart, partial(_put_together, cls))
+        tree.register(cls, _take_apart, partial(_put_together, cls), ties=True)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes."""
@@ -70,12 +85,25 @@ class Module:
     # ---------------------------------------------------------------- what is inside
 
     def parameters(self) -> list[tuple[str, Tensor]]:
-        """Every array with its dotted path, as in `layers.0.weight`."""
-        return [(path, as_tensor(leaf)) for path, leaf in tree.paths(self)]
+        """What is learned: every array but the buffers, with its dotted path (`layers.0.weight`).
+
+        Frozen parameters are among them; a tied one stands once, under its first path.
+        """
+        return [(path, leaf) for path, leaf, buffer in self._arrays() if not buffer]
+
+    def buffers(self) -> list[tuple[str, Tensor]]:
+        """What is not learned but belongs to the model, as running statistics, with its path."""
+        return [(path, leaf) for path, leaf, buffer in self._arrays() if buffer]
+
+    def _arrays(self) -> list[tuple[str, Tensor, bool]]:
+        free = self.unfreeze()
+        learned = tree.trainable(tree.flatten(free)[1])
+        pairs = zip(tree.paths(free), learned, strict=True)
+        return [(path, as_tensor(leaf), not mark) for (path, leaf), mark in pairs]
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers the arrays hold together."""
+        """How many numbers are learned: the sizes of all parameters together."""
         return sum(each.size for _, each in self.parameters())
 
     def children(self) -> list[tuple[str, Module]]:
@@ -108,6 +136,46 @@ class Module:
         vars(copy).update(vars(self) | changes)
         return copy
 
+    def at(self, path: str) -> At[Self]:
+        """The place of a layer or an array inside, by its dotted path, to change what stands there.
+
+        >>> from kedja import nn
+        >>> net = nn.Sequential(nn.Linear(4, 5), nn.ReLU())
+        >>> net.at("1").set(nn.Tanh())[1]
+        Tanh()
+        >>> net.at("0").replace(bias=None)[0]
+        Linear(in_features=4, out_features=5, bias=False)
+        """
+        return At(self, path)
+
+    def freeze(self) -> Self:
+        """A copy in which nothing changes in training: no parameter is learned, no buffer recorded.
+
+        The mark goes to all modules inside; those that are put in later do not have it, and
+        `net.freeze().at("head").unfreeze()` learns the head alone.
+        """
+        return _marked(self, frozen=True)
+
+    def unfreeze(self) -> Self:
+        """A copy without the marks of `freeze`, here and in all modules inside."""
+        return _marked(self, frozen=False)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether this module itself is marked by `freeze`."""
+        return "_frozen" in vars(self)
+
+    def copy(self) -> Self:
+        """A copy with arrays of its own: beside the original in one network, it is not tied to it.
+
+        >>> from kedja import nn
+        >>> layer = nn.Linear(2, 2)
+        >>> nn.Sequential(layer, layer).num_parameters, nn.Sequential(layer, layer.copy()).num_parameters
+        (6, 12)
+        """
+        fresh: Self = tree.map(_fresh, self)
+        return fresh
+
     def astype(self, dtype: Any) -> Self:
         """A copy whose float arrays have another float dtype."""
         kind = as_dtype(dtype)
@@ -120,20 +188,19 @@ class Module:
         return copy
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Every array by its dotted path; the names are those that PyTorch would give."""
-        return {path: each.numpy() for path, each in self.parameters()}
+        """Every array by its dotted path, buffers too; the names are those of PyTorch.
+
+        A tied array stands under each of its paths.
+        """
+        return {path: as_tensor(leaf).numpy() for path, leaf in tree.places(self)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> Self:
         """A copy with the arrays of a `state_dict` (NumPy's, kedja's or PyTorch's), in own dtypes.
 
-        Raises UsageError, listing what is missing, unexpected, or of another shape or kind.
+        Of the names of a tied array one is enough. Raises UsageError, listing what is missing,
+        unexpected, or of another shape or kind.
         """
-        mine = dict(self.parameters())
-        given = {name: np.asarray(value) for name, value in state.items()}
-        _require_fit(type(self).__name__, mine, given)
-        structure = tree.flatten(self)[1]
-        leaves = [Tensor(given[name], each.dtype) for name, each in mine.items()]
-        copy: Self = tree.unflatten(structure, leaves)
+        copy: Self = weights.loaded(self, state)
         return copy
 
     # ---------------------------------------------------------------- printing
@@ -160,12 +227,29 @@ def _require_free_names(cls: type[Module]) -> None:
             raise UsageError(f"{cls.__name__} has a field {name!r}", fix=fix)
 
 
+def _declared_buffers(cls: type[Module]) -> set[str]:
+    found = inspect.get_annotations(cls).items()
+    return {name for name, annotation in found if _is_buffer(annotation)}
+
+
+def _is_buffer(annotation: Any) -> bool:
+    """Whether an annotation names Buffer; it is a text where annotations are not evaluated."""
+    if isinstance(annotation, str):
+        return re.search(r"\bBuffer\b", annotation) is not None
+    return annotation is Buffer or any(_is_buffer(part) for part in get_args(annotation))
+
+
 # ------------------------------------------------------------------------------ as a pytree
 
 
 def _take_apart(module: Module) -> tree.Parts:
-    names, children, static = fields.split(vars(module).items(), Module, module._inline)
-    return tree.Parts(names, children, static)
+    names, children, static, buffers = fields.split(
+        vars(module).items(), Module, module._inline, module._buffers
+    )
+    if module.is_frozen:  # modules inside have marks of their own
+        pairs = zip(children, buffers, strict=True)
+        buffers = tuple(mark or not isinstance(child, Module) for child, mark in pairs)
+    return tree.Parts(names, children, static, buffers)
 
 
 def _put_together(cls: type[Module], static: Any, children: Sequence[Any]) -> Module:
@@ -174,25 +258,19 @@ def _put_together(cls: type[Module], static: Any, children: Sequence[Any]) -> Mo
     return module
 
 
-def _require_fit(name: str, mine: Mapping[str, Tensor], given: Mapping[str, np.ndarray]) -> None:
-    lines = [f"missing: {each}" for each in mine if each not in given]
-    lines += [f"unexpected: {each}" for each in given if each not in mine]
-    for each in mine:
-        if each in given:
-            lines += _misfit(each, mine[each], given[each])
-    if lines:
-        raise UsageError(
-            "\n    ".join([f"these weights do not fit this {name}:", *lines]),
-            fix="make the module as it was made when the weights were saved",
-        )
+def _marked(module: T, frozen: bool) -> T:
+    """A copy of a module and of all inside, with or without the mark of `freeze`."""
+    parts = _take_apart(module)
+    inner = [_marked(each, frozen) if isinstance(each, Module) else each for each in parts.children]
+    copy = _put_together(type(module), parts.static, inner)
+    vars(copy).pop("_frozen", None)
+    vars(copy).update({"_frozen": True} if frozen else {})
+    return cast(T, copy)
 
 
-def _misfit(name: str, mine: Tensor, given: np.ndarray) -> list[str]:
-    if mine.shape != given.shape:
-        return [f"wrong shape: {name} is {list(mine.shape)} here, {list(given.shape)} there"]
-    if given.dtype.kind not in ("f" if is_float(mine.dtype) else "iub"):
-        return [f"wrong dtype: {name} is {mine.dtype.name} here, {given.dtype.name} there"]
-    return []
+def _fresh(leaf: Any) -> Tensor:
+    tensor = as_tensor(leaf)
+    return from_value(tensor.numpy()) if tensor.is_known else from_node(tensor.node, tensor.tracks)
 
 
 # ------------------------------------------------------------------------------ as a layer
@@ -203,6 +281,7 @@ def _entering(call: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(call)
     def named(self: Module, *args: Any, **kwargs: Any) -> Any:
+        state.note_call()
         outer = _running.get()
         if outer is self:  # super().__call__(…)
             return call(self, *args, **kwargs)
@@ -249,6 +328,8 @@ def layer_error(module: Module, what: str, fix: str) -> ShapeError:
 
 def _texts(name: str, value: Any) -> list[str]:
     """A field as text; nothing where it holds modules, which are printed on lines of their own."""
+    if name == "_frozen":
+        return []
     parts = fields.split([(name, value)], Module)
     if any(isinstance(child, Module) for child in parts.children):
         return []

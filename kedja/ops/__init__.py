@@ -6,21 +6,33 @@ Start at `leaves.py` and `elementwise.py`.
 from kedja.ops import (
     composite,
     contract,
+    control,
+    convolution,
     elementwise,
     indexing,
+    inner,
     leaves,
     movement,
     random,
     reduce,
+    scan,
+    scatter,
+    windows,
 )
 
 __all__ = [
     "composite",
     "contract",
+    "control",
+    "convolution",
     "elementwise",
     "indexing",
+    "inner",
     "leaves",
     "movement",
     "random",
     "reduce",
+    "scan",
+    "scatter",
+    "windows",
 ]

@@ -15,7 +15,8 @@ import numpy as np
 from kedja.ground.dtypes import FLOATS, INTEGERS, NUMBERS, int64, uint32
 from kedja.ground.errors import ShapeError
 from kedja.ir.graph import Node, apply, full
-from kedja.ir.op import ByExpansion, Case, Op, Type, register
+from kedja.ir.op import Batching, ByExpansion, Case, Leading, Op, Type, register
+from kedja.ops.batching import moved
 from kedja.ops.elementwise import numpy_erf, numpy_sigmoid
 from kedja.ops.indexing import checked
 from kedja.ops.random import numpy_threefry
@@ -249,6 +250,9 @@ def numpy_random_bits(key: np.ndarray, *, shape: tuple[int, ...], word: int) -> 
 # --------------------------------------------------------------------------------- the table
 
 
+PLAIN = Leading()  # what counts no axes from the front
+
+
 def composite(
     name: str,
     expand: Callable[..., Node],
@@ -257,6 +261,7 @@ def composite(
     formula: str,
     sample: Sampler,
     dtypes: Sequence[np.dtype] = FLOATS,
+    batch: Batching = PLAIN,
 ) -> Op:
     """One entry of the table below."""
     return Op(
@@ -265,6 +270,8 @@ def composite(
         numpy=numpy,
         derivative=ByExpansion(),
         lowering=ByExpansion(),
+        batch=batch,
+        xla=ByExpansion(),
         formula=formula,
         sample=sample,
         dtypes=tuple(dtypes),
@@ -314,15 +321,15 @@ register(
     (
         #         name             expansion             NumPy                type and formula
         composite("logsumexp",     expand_logsumexp,     numpy_logsumexp,     logsumexp_type,
-                  "logsumexp({0}, axes={axes})",    over_axes),
+                  "logsumexp({0}, axes={axes})",    over_axes, batch=moved("axes")),
         composite("softmax",       expand_softmax,       numpy_softmax,       softmax_type,
-                  "softmax({0}, axes={axes})",      over_axes),
+                  "softmax({0}, axes={axes})",      over_axes, batch=moved("axes")),
         composite("log_softmax",   expand_log_softmax,   numpy_log_softmax,   log_softmax_type,
-                  "log_softmax({0}, axes={axes})",  over_axes),
+                  "log_softmax({0}, axes={axes})",  over_axes, batch=moved("axes")),
         composite("argmax",        expand_arg("max"),    numpy_arg(np.argmax), arg_type("argmax"),
-                  "argmax({0}, axis={axis})",       along_axis, NUMBERS),
+                  "argmax({0}, axis={axis})",       along_axis, NUMBERS, batch=moved("axis")),
         composite("argmin",        expand_arg("min"),    numpy_arg(np.argmin), arg_type("argmin"),
-                  "argmin({0}, axis={axis})",       along_axis, NUMBERS),
+                  "argmin({0}, axis={axis})",       along_axis, NUMBERS, batch=moved("axis")),
         composite("one_hot",       expand_one_hot,       numpy_one_hot,       one_hot_type,
                   "one_hot({0}, {count})",          FOUR, INTEGERS),
         composite("cross_entropy", expand_cross_entropy, numpy_cross_entropy, cross_entropy_type,
@@ -332,7 +339,7 @@ register(
         composite("gelu",          expand_gelu,          numpy_gelu,          gelu_type,
                   "gelu({0})",                      sample_gelu),
         composite("random_bits",   expand_random_bits,   numpy_random_bits,   random_bits_type,
-                  "random_bits({0}, {shape})",      sample_key, (uint32,)),
+                  "random_bits({0}, {shape})",      sample_key, (uint32,), batch=ByExpansion()),
     ),
     "composite",
 )

@@ -7,13 +7,16 @@ Next: `indexing.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from kedja.ground.dtypes import NUMBERS
 from kedja.ground.errors import DtypeError, ShapeError
 from kedja.ir.graph import Node, apply
-from kedja.ir.op import Case, Kernel, Multilinear, Op, Type, register
+from kedja.ir.op import BatchRule, Case, Kernel, Multilinear, Op, Type, register
+from kedja.ops import xla_rules
+from kedja.ops.batching import in_front
 from kedja.ops.types import require_dtype
 
 
@@ -36,6 +39,23 @@ def swapped(x: Node) -> Node:
     """The last two axes exchanged."""
     rank = len(x.shape)
     return apply("transpose", x, axes=(*range(rank - 2), rank - 1, rank - 2))
+
+
+def batch_matmul(
+    b: Any, node: Node, inputs: Sequence[Node], batched: Sequence[bool], size: int
+) -> Node:
+    """One product of a matrix that all examples share, with their rows below each other."""
+    left, right = inputs
+    shared = len(node.shape) == 2
+    if shared and not batched[1]:
+        rows = apply("reshape", left, shape=(size * left.shape[1], left.shape[2]))
+        product = apply("matmul", rows, right)
+    elif shared and not batched[0] and right.shape[2] == 1:  # a column of each example is a row
+        rows = apply("reshape", right, shape=right.shape[:2])
+        product = apply("matmul", rows, swapped(left))
+    else:
+        return apply("matmul", *in_front(b, inputs, batched, size))
+    return apply("reshape", product, shape=(size, *node.shape))
 
 
 def sample_matmul(rng: np.random.Generator) -> Sequence[Case]:
@@ -70,6 +90,8 @@ register(
                 )
             ),
             lowering=Kernel("matmul"),
+            batch=BatchRule(batch_matmul),
+            xla=xla_rules.matmul,
             formula="{0} @ {1}",
             sample=sample_matmul,
             dtypes=NUMBERS,

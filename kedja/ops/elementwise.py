@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ground.dtypes import ALL, FLOATS, INTEGERS, NUMBERS, bool_, is_float
+from kedja.ground.dtypes import ALL, FLOATS, INTEGERS, NUMBERS, bool_, convert, is_float
 from kedja.ir.graph import Node, apply, full, zeros_like
 from kedja.ir.op import (
     Case,
     Derivative,
+    Leading,
     Linear,
     NoDerivative,
     Op,
@@ -27,6 +28,7 @@ from kedja.ir.op import (
     Type,
     register,
 )
+from kedja.ops import xla_rules
 from kedja.ops.samples import Sampler, booleans, integers, uniform
 from kedja.ops.types import elementwise, require_dtype, require_same_shape
 
@@ -61,6 +63,7 @@ def unary(
     dtypes: Sequence[np.dtype] = FLOATS,
     flops: float = 1,
     precedence: int = 9,
+    xla: Rule | None = None,
 ) -> Op:
     """An op y = f(x) whose output has the input's dtype; `partial(y, x)` is dy/dx."""
     return Op(
@@ -69,6 +72,8 @@ def unary(
         numpy=numpy,
         derivative=Partials((partial,)),
         lowering=same_name(name),
+        batch=Leading(),
+        xla=xla or xla_rules.same_in_jax(name),
         formula=formula or name + "({0})",
         sample=sample,
         dtypes=tuple(dtypes),
@@ -89,6 +94,7 @@ def binary(
     result: np.dtype | None = None,
     flops: float = 1,
     precedence: int = 9,
+    xla: Rule | None = None,
 ) -> Op:
     """An op y = f(a, b) on two inputs of one dtype."""
     return Op(
@@ -97,6 +103,8 @@ def binary(
         numpy=numpy,
         derivative=derivative,
         lowering=same_name(name),
+        batch=Leading(),
+        xla=xla or xla_rules.same_in_jax(name),
         formula=formula,
         sample=sample,
         dtypes=tuple(dtypes),
@@ -236,11 +244,14 @@ UNARY = (
     unary("asinh",    quiet(np.arcsinh),     lambda y, x: 1 / sqrt(x * x + 1),  SMALL,    flops=22),
     unary("acosh",    quiet(np.arccosh),     lambda y, x: 1 / sqrt(x * x - 1),  ABOVE_1,  flops=22),
     unary("atanh",    quiet(np.arctanh),     lambda y, x: 1 / (1 - x * x),      UNIT,     flops=22),
-    unary("sigmoid",  quiet(numpy_sigmoid),  lambda y, x: y * (1 - y),          SMALL,    flops=14),
-    unary("softplus", quiet(numpy_softplus), lambda y, x: sigmoid(x),           SMALL,    flops=28),
-    unary("erf",      numpy_erf,             erf_slope,                         SMALL,    flops=20),
+    unary("sigmoid",  quiet(numpy_sigmoid),  lambda y, x: y * (1 - y),          SMALL,    flops=14,
+          xla=xla_rules.sigmoid),
+    unary("softplus", quiet(numpy_softplus), lambda y, x: sigmoid(x),           SMALL,    flops=28,
+          xla=xla_rules.softplus),
+    unary("erf",      numpy_erf,             erf_slope,                         SMALL,    flops=20,
+          xla=xla_rules.erf),
     unary("relu",     numpy_relu,            relu_slope,                        SMALL,
-          dtypes=NUMBERS),
+          dtypes=NUMBERS, xla=xla_rules.relu),
     unary("floor",    np.floor,              None,                              SMALL),
     unary("ceil",     np.ceil,               None,                              SMALL),
     unary("round",    np.round,              None,                              SMALL),
@@ -274,9 +285,9 @@ BINARY = (
     binary("atan2",         quiet(np.arctan2),      ANGLE,      "atan2({0}, {1})", PAIR,
            dtypes=FLOATS, flops=24),
     binary("remainder",     quiet(np.remainder),    REST,       "{0} % {1}",      RATIO,
-           precedence=5, flops=8),
+           precedence=5, flops=8, xla=xla_rules.remainder),
     binary("floor_divide",  quiet(np.floor_divide), STEPS,      "{0} // {1}",     RATIO,
-           precedence=5, flops=8),
+           precedence=5, flops=8, xla=xla_rules.floor_divide),
     binary("equal",         np.equal,               LOGICAL,    "{0} == {1}",     FEW,
            dtypes=ALL, result=bool_, precedence=3),
     binary("not_equal",     np.not_equal,           LOGICAL,    "{0} != {1}",     FEW,
@@ -311,6 +322,8 @@ def predicate(name: str, numpy: Callable[..., Any], formula: str) -> Op:
         numpy=numpy,
         derivative=LOGICAL,
         lowering=same_name(name),
+        batch=Leading(),
+        xla=xla_rules.same_in_jax(name),
         formula=formula,
         sample=SMALL,
         dtypes=FLOATS,
@@ -332,7 +345,7 @@ def cast_type(x: Type, *, dtype: np.dtype) -> Type:
 def numpy_cast(x: np.ndarray, *, dtype: np.dtype) -> np.ndarray:
     """NumPy's cast; floats beyond an integer's range give an unspecified integer."""
     with np.errstate(all="ignore"):
-        return x.astype(dtype)
+        return convert(x, dtype)
 
 
 def back_cast(g: Node, node: Node) -> Node | None:
@@ -351,6 +364,8 @@ OTHERS = (
         numpy=np.logical_not,
         derivative=LOGICAL,
         lowering=same_name("logical_not"),
+        batch=Leading(),
+        xla=xla_rules.same_in_jax("logical_not"),
         formula="not {0}",
         sample=booleans(),
         dtypes=(bool_,),
@@ -362,6 +377,8 @@ OTHERS = (
         numpy=np.invert,
         derivative=WHOLE,
         lowering=same_name("invert"),
+        batch=Leading(),
+        xla=xla_rules.same_in_jax("invert"),
         formula="~{0}",
         sample=integers(0, 99),
         dtypes=INTEGERS,
@@ -379,6 +396,8 @@ OTHERS = (
             )
         ),
         lowering=same_name("where"),
+        batch=Leading(),
+        xla=xla_rules.same_in_jax("where"),
         formula="where({0}, {1}, {2})",
         sample=lambda rng: [
             Case((rng.integers(0, 2, (3, 5)).astype(bool), *case.inputs)) for case in PAIR(rng)
@@ -392,6 +411,8 @@ OTHERS = (
         numpy=numpy_cast,
         derivative=Linear((back_cast,)),
         lowering=same_name("cast"),
+        batch=Leading(),
+        xla=xla_rules.cast,
         formula="{dtype}({0})",
         sample=lambda rng: [
             Case(case.inputs, {"dtype": dtype}) for dtype in ALL for case in uniform(0, 9)(rng)
@@ -405,6 +426,8 @@ OTHERS = (
         numpy=lambda x: x,
         derivative=Linear((lambda g, node: g,)),
         lowering=same_name("copy"),
+        batch=Leading(),
+        xla=xla_rules.the_value,
         formula="{0}",
         sample=SMALL,
         dtypes=ALL,
@@ -416,6 +439,8 @@ OTHERS = (
         numpy=lambda x: x,
         derivative=NoDerivative("it is there to stop the gradient"),
         lowering=same_name("copy"),
+        batch=Leading(),
+        xla=xla_rules.the_value,
         formula="stop_gradient({0})",
         sample=SMALL,
         dtypes=ALL,

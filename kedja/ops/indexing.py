@@ -7,6 +7,7 @@ touch memory outside. The front turns negative indices into these. Next: `random
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,9 @@ import numpy as np
 from kedja.ground.dtypes import ALL, INTEGERS, NUMBERS
 from kedja.ground.errors import DataError, ShapeError
 from kedja.ir.graph import Node, apply
-from kedja.ir.op import Case, Kernel, Linear, Op, Reindex, Rule, Type, register
+from kedja.ir.op import BatchRule, Case, Kernel, Linear, Op, Reindex, Rule, Type, register
+from kedja.ops import xla_rules
+from kedja.ops.batching import in_front, moved
 from kedja.ops.reduce import kept_shape
 from kedja.ops.types import require_dtype
 
@@ -171,6 +174,50 @@ def back_scatter(take: str) -> Rule:
     return lambda g, node: apply(take, g, node.inputs[1], axis=node.attrs["axis"])
 
 
+def batch_take(
+    b: Any, node: Node, inputs: Sequence[Node], batched: Sequence[bool], size: int
+) -> Node:
+    """Where both are batched, the examples' own lines are taken along the axis."""
+    (x, index), axis = inputs, node.attrs["axis"]
+    if not batched[1]:
+        return apply("take", x, index, axis=axis + 1)
+    if not batched[0]:
+        y = apply("take", x, index, axis=axis)  # the batch axis stands where the index begins
+        rest = (place for place in range(len(y.shape)) if place != axis)
+        return apply("transpose", y, axes=(axis, *rest)) if axis else y
+    lines, place = in_lines(x, axis + 1), lines_index(index, x.shape, axis + 1)
+    y = apply("take_along_axis", lines, place, axis=2)
+    return apply("reshape", y, shape=(size, *node.shape))
+
+
+def batch_scatter_add(
+    b: Any, node: Node, inputs: Sequence[Node], batched: Sequence[bool], size: int
+) -> Node:
+    """As for take: where the index is batched, into each example's own lines."""
+    axis = node.attrs["axis"]
+    x, index, updates = in_front(b, inputs, batched, size)
+    if not batched[1]:
+        return apply("scatter_add", x, inputs[1], updates, axis=axis + 1)
+    place = lines_index(index, x.shape, axis + 1)
+    mine = apply("reshape", updates, shape=place.shape)
+    y = apply("scatter_add_along_axis", in_lines(x, axis + 1), place, mine, axis=2)
+    return apply("reshape", y, shape=x.shape)
+
+
+def in_lines(x: Node, axis: int) -> Node:
+    """(S … n …) -> (S, before, n, after), where n is the extent of the axis."""
+    before, after = math.prod(x.shape[1:axis]), math.prod(x.shape[axis + 1 :])
+    return apply("reshape", x, shape=(x.shape[0], before, x.shape[axis], after))
+
+
+def lines_index(index: Node, shape: Sequence[int], axis: int) -> Node:
+    """(S i …) -> (S, before, i·…, after), the same for all lines of an example."""
+    size, count = index.shape[0], math.prod(index.shape[1:])
+    before, after = math.prod(shape[1:axis]), math.prod(shape[axis + 1 :])
+    column = apply("reshape", index, shape=(size, 1, count, 1))
+    return apply("broadcast", column, shape=(size, before, count, after))
+
+
 TAKE_GATE = "scatters: the gradient is added where the element came from"
 SCATTER_GATE = "add distributes: the base gets the gradient, each update the gradient at its place"
 
@@ -182,6 +229,8 @@ register(
             numpy=numpy_take,
             derivative=Linear((back_take("scatter_add"), None)),
             lowering=Reindex(take_index),
+            batch=BatchRule(batch_take),
+            xla=xla_rules.take,
             formula="take({0}, {1}, axis={axis})",
             sample=sample_take,
             dtypes=ALL,
@@ -193,7 +242,9 @@ register(
             type=scatter_add_type,
             numpy=numpy_scatter_add,
             derivative=Linear((lambda g, node: g, None, back_scatter("take"))),
-            lowering=Kernel("scatter_add"),
+            lowering=Kernel("scatter", lambda e, a, b: e.add(a, b)),
+            batch=BatchRule(batch_scatter_add),
+            xla=xla_rules.scatter_add,
             formula="scatter_add({0}, {1}, {2}, axis={axis})",
             sample=lambda rng: with_updates(sample_take(rng), rng, along=False),
             dtypes=NUMBERS,
@@ -205,6 +256,8 @@ register(
             numpy=numpy_along,
             derivative=Linear((back_take("scatter_add_along_axis"), None)),
             lowering=Reindex(along_index),
+            batch=moved("axis"),
+            xla=xla_rules.take_along,
             formula="take_along_axis({0}, {1}, axis={axis})",
             sample=sample_along,
             dtypes=ALL,
@@ -216,7 +269,9 @@ register(
             type=scatter_along_type,
             numpy=numpy_scatter_along,
             derivative=Linear((lambda g, node: g, None, back_scatter("take_along_axis"))),
-            lowering=Kernel("scatter_add"),
+            lowering=Kernel("scatter", lambda e, a, b: e.add(a, b)),
+            batch=moved("axis"),
+            xla=xla_rules.scatter_along,
             formula="scatter_add_along_axis({0}, {1}, {2}, axis={axis})",
             sample=lambda rng: with_updates(sample_along(rng), rng, along=True),
             dtypes=NUMBERS,

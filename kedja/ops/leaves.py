@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ground.dtypes import ALL, NUMBERS, float32, int64, is_integer
+from kedja.ground.dtypes import ALL, NUMBERS, convert, float32, int64, is_integer
 from kedja.ground.errors import DtypeError
-from kedja.ir.op import Leaf, NoDerivative, Op, Rule, Shape, Type, register
+from kedja.ir.op import Leaf, NoDerivative, NotBatched, Op, Rule, Shape, Type, register
 from kedja.ops.samples import nothing
 from kedja.ops.types import require_dtype
 
@@ -48,7 +48,22 @@ def unbound(*, name: str, **attrs: Any) -> np.ndarray:
     raise KeyError(f"the input {name!r} is not bound")
 
 
-def leaf(name: str, type: Rule, numpy: Rule, formula: str, attrs: dict[str, Any]) -> Op:
+def numpy_full(*, value: Any, shape: Shape, dtype: np.dtype) -> np.ndarray:
+    """One element, repeated without copies."""
+    return np.broadcast_to(convert(np.asarray(value), dtype), shape)
+
+
+def xla_full(x: Any, *, value: Any, shape: Shape, dtype: np.dtype) -> Any:
+    """A literal of one element, repeated."""
+    return x.np.broadcast_to(convert(np.asarray(value), dtype), shape)
+
+
+def xla_iota(x: Any, *, shape: Shape, axis: int, dtype: np.dtype) -> Any:
+    """XLA's own."""
+    return x.lax.broadcasted_iota(dtype, shape, axis)
+
+
+def leaf(name: str, type: Rule, numpy: Rule, xla: Rule, formula: str, attrs: dict[str, Any]) -> Op:
     """One entry of the table below; `attrs` are those of its sample."""
     return Op(
         name,
@@ -56,6 +71,8 @@ def leaf(name: str, type: Rule, numpy: Rule, formula: str, attrs: dict[str, Any]
         numpy=numpy,
         derivative=GIVEN,
         lowering=Leaf(),
+        batch=NotBatched(),
+        xla=xla,
         formula=formula,
         sample=nothing(attrs),
         dtypes=ALL,
@@ -69,6 +86,7 @@ register(
             "input",
             lambda *, name, shape, dtype: Type(tuple(shape), dtype),
             unbound,
+            lambda x, **attrs: unbound(**attrs),
             "{name}",
             {"name": "x", "shape": (2, 3), "dtype": float32},
         ),
@@ -76,13 +94,15 @@ register(
             "constant",
             lambda *, value, name="": Type(value.shape, value.dtype),
             lambda *, value, name="": value,
+            lambda x, *, value, name="": x.np.asarray(value),
             "{value}",
             {"value": np.arange(6, dtype=np.float32).reshape(2, 3)},
         ),
         leaf(
             "full",
             full_type,
-            lambda *, value, shape, dtype: np.broadcast_to(np.asarray(value, dtype), shape),
+            numpy_full,
+            xla_full,
             "{value}",
             {"value": 1.5, "shape": (2, 3), "dtype": float32},
         ),
@@ -90,6 +110,7 @@ register(
             "iota",
             iota_type,
             numpy_iota,
+            xla_iota,
             "iota({shape}, axis={axis})",
             {"shape": (2, 3), "axis": 1, "dtype": int64},
         ),

@@ -16,9 +16,12 @@ import numpy as np
 from kedja.ground.dtypes import ALL
 from kedja.ground.errors import DtypeError, ShapeError
 from kedja.ir.graph import Node, apply
-from kedja.ir.op import Case, Linear, Op, Reindex, Shape, Type, register
+from kedja.ir.op import BatchRule, Case, Linear, Op, Reindex, Shape, Shifted, Type, register
+from kedja.ops import xla_rules
+from kedja.ops.batching import behind, moved
 from kedja.ops.reduce import kept_shape
 from kedja.ops.samples import each
+from kedja.ops.xla_rules import same_in_jax
 
 Ints = tuple[int, ...]
 
@@ -261,6 +264,30 @@ def sample_concatenate(rng: np.random.Generator) -> Sequence[Case]:
     return [Case(inner, {"axis": 1}), Case(outer, {"axis": 0})]
 
 
+def with_first(**first: int | None) -> Shifted:
+    """Attributes with an entry for each axis get one for the new axis; None is its extent."""
+
+    def attrs(node: Node, size: int) -> dict[str, Any]:
+        entries = {name: size if entry is None else entry for name, entry in first.items()}
+        return {
+            **node.attrs,
+            **{name: (entry, *node.attrs[name]) for name, entry in entries.items()},
+        }
+
+    return Shifted(attrs)
+
+
+def batch_broadcast(
+    b: Any, node: Node, inputs: Sequence[Node], batched: Sequence[bool], size: int
+) -> Node:
+    """New axes come behind the batch's own, where the unbatched input has extents of 1."""
+    (x,), shape = inputs, node.attrs["shape"]
+    missing = len(shape) - (len(x.shape) - 1)
+    if missing:
+        x = apply("reshape", x, shape=(size, *(1,) * missing, *x.shape[1:]))
+    return apply("broadcast", x, shape=(size, *shape))
+
+
 def movement(name: str, **facets: Any) -> Op:
     """One entry of the table below: any dtype, no arithmetic."""
     return Op(name, dtypes=ALL, flops=0, **facets)
@@ -284,6 +311,8 @@ register(
             numpy=lambda x, *, shape: x.reshape(shape),
             derivative=Linear((lambda g, n: apply("reshape", g, shape=n.inputs[0].shape),)),
             lowering=Reindex(reshape_index),
+            batch=with_first(shape=None),
+            xla=same_in_jax("reshape"),
             formula="reshape({0}, {shape})",
             sample=each(
                 ((3, 4), (2, 3, 4), (6, 4), (1, 1)),
@@ -297,6 +326,8 @@ register(
             numpy=lambda x, *, axes: np.transpose(x, axes),
             derivative=Linear((back_transpose,)),
             lowering=Reindex(transpose_index),
+            batch=Shifted(lambda node, size: {"axes": (0, *behind(node.attrs["axes"]))}),
+            xla=lambda x, value, *, axes: x.np.transpose(value, axes),
             formula="transpose({0}, {axes})",
             sample=each(((3, 5), (2, 3, 4)), ({"axes": (1, 0)}, {"axes": (2, 0, 1)})),
             gate="moves the gradient back to its place",
@@ -307,6 +338,8 @@ register(
             numpy=lambda x, *, shape: np.broadcast_to(x, shape),
             derivative=Linear((back_broadcast,)),
             lowering=Reindex(broadcast_index),
+            batch=BatchRule(batch_broadcast),
+            xla=same_in_jax("broadcast_to"),
             formula="broadcast({0}, {shape})",
             sample=each(
                 ((5,), (3, 1), ()), ({"shape": (3, 5)}, {"shape": (2, 3, 4)}, {"shape": (2, 2)})
@@ -319,6 +352,8 @@ register(
             numpy=numpy_slice,
             derivative=Linear((back_slice,)),
             lowering=Reindex(slice_index),
+            batch=with_first(starts=0, stops=None, steps=1),
+            xla=xla_rules.cut,
             formula="slice({0}, {starts}, {stops}, {steps})",
             sample=each(((5, 6),) * 3, SLICE_CASES),
             gate="moves the gradient back to its place, zeros elsewhere",
@@ -329,6 +364,8 @@ register(
             numpy=lambda x, *, axes: np.flip(x, axes),
             derivative=Linear((lambda g, node: apply("flip", g, axes=node.attrs["axes"]),)),
             lowering=Reindex(flip_index),
+            batch=moved("axes"),
+            xla=lambda x, value, *, axes: x.np.flip(value, axes),
             formula="flip({0}, {axes})",
             sample=each(((3, 5), (3, 5)), ({"axes": (1,)}, {"axes": (0, 1)})),
             gate="moves the gradient back to its place",
@@ -339,6 +376,8 @@ register(
             numpy=numpy_pad,
             derivative=Linear((back_pad,), tangent=pad_tangent),
             lowering=Reindex(pad_index),
+            batch=with_first(low=0, high=0, interior=0),
+            xla=xla_rules.pad,
             formula="pad({0}, {low}, {high})",
             sample=each(((3, 5), (2, 3)), PAD_CASES),
             gate="moves the gradient back to its place",
@@ -349,6 +388,8 @@ register(
             numpy=lambda *xs, axis: np.concatenate(xs, axis),
             derivative=Linear(back_concatenate),
             lowering=Reindex(concatenate_index),
+            batch=moved("axis"),
+            xla=lambda x, *values, axis: x.np.concatenate(values, axis),
             formula="concatenate({*}, axis={axis})",
             sample=sample_concatenate,
             gate="each input gets its own part of the gradient",

@@ -14,26 +14,33 @@ from typing import Any
 import numpy as np
 
 from kedja.ground.dtypes import uint32
-from kedja.ir.op import Case, NoDerivative, Op, Pointwise, Type, register
+from kedja.ir.op import Case, Leading, NoDerivative, Op, Pointwise, Type, register
 from kedja.ops.types import elementwise
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA  # the key schedule's constant (the paper's, for 32-bit words)
 
 
-class _NumpyWords:
-    """The three operations of the cipher on NumPy's wrapping uint32."""
+class Words:
+    """The operations of the cipher on wrapping uint32, by NumPy's or jax.numpy's functions."""
+
+    def __init__(self, namespace: Any) -> None:
+        self._np = namespace
 
     def add(self, a: Any, b: Any) -> Any:
-        return np.add(a, b, dtype=np.uint32)
+        """a + b modulo 2³²."""
+        return self._np.add(a, b)
 
     def bitwise_xor(self, a: Any, b: Any) -> Any:
-        return np.bitwise_xor(a, b)
+        """The bits in which both differ."""
+        return self._np.bitwise_xor(a, b)
 
     def rotate_left(self, a: Any, bits: int) -> Any:
-        return (a << np.uint32(bits)) | (a >> np.uint32(32 - bits))
+        """The bits moved up, those that fall off put in below."""
+        return (a << self.constant(bits)) | (a >> self.constant(32 - bits))
 
     def constant(self, value: int) -> Any:
+        """One word."""
         return np.uint32(value)
 
 
@@ -55,7 +62,7 @@ def numpy_threefry(*words: np.ndarray, word: int) -> np.ndarray:
     """One output word for each element of two key words and two counter words."""
     k0, k1, c0, c1 = words
     with np.errstate(over="ignore"):
-        return np.asarray(threefry(_NumpyWords(), (k0, k1), (c0, c1))[word], dtype=np.uint32)
+        return np.asarray(threefry(Words(np), (k0, k1), (c0, c1))[word], dtype=np.uint32)
 
 
 def threefry_type(k0: Type, k1: Type, c0: Type, c1: Type, *, word: int) -> Type:
@@ -73,6 +80,8 @@ register(
             lowering=Pointwise(
                 lambda e, k0, k1, c0, c1, *, word: threefry(e, (k0, k1), (c0, c1))[word]
             ),
+            batch=Leading(),
+            xla=lambda x, k0, k1, c0, c1, *, word: threefry(Words(x.np), (k0, k1), (c0, c1))[word],
             formula="threefry({0}, {1}, {2}, {3})[{word}]",
             sample=lambda rng: [
                 Case(

@@ -14,7 +14,20 @@ import numpy as np
 from kedja.ground.dtypes import NUMBERS, bool_, highest, lowest
 from kedja.ground.errors import ShapeError
 from kedja.ir.graph import Node, apply
-from kedja.ir.op import Case, Derivative, Fold, Forward, Linear, NoDerivative, Op, Type, register
+from kedja.ir.op import (
+    Case,
+    Derivative,
+    Fold,
+    Forward,
+    Linear,
+    NoDerivative,
+    Op,
+    Rule,
+    Type,
+    register,
+)
+from kedja.ops import xla_rules
+from kedja.ops.batching import moved
 from kedja.ops.samples import Sampler
 from kedja.ops.types import TypeRule, require_dtype
 
@@ -90,6 +103,7 @@ def reduction(
     *,
     empty: bool = True,
     gate: str = "",
+    xla: Rule | None = None,
 ) -> Op:
     """One entry of the table below."""
     return Op(
@@ -98,6 +112,8 @@ def reduction(
         numpy=with_axes(numpy),
         derivative=derivative,
         lowering=fold,
+        batch=moved("axes"),
+        xla=xla or xla_rules.over_axes(name),
         formula=name + "({0}, axes={axes})",
         sample=several(bool if bool_ in dtypes else float),
         dtypes=tuple(dtypes),
@@ -118,7 +134,12 @@ ROUTES = (
 register(
     (
         reduction(
-            "sum", np.sum, Linear((back_sum,)), ADD, gate="sum distributes the gradient to all"
+            "sum",
+            np.sum,
+            Linear((back_sum,)),
+            ADD,
+            gate="sum distributes the gradient to all",
+            xla=xla_rules.total,
         ),
         reduction("max", np.max, Forward(forward_extremum), MAX, empty=False, gate=f"max {ROUTES}"),
         reduction("min", np.min, Forward(forward_extremum), MIN, empty=False, gate=f"min {ROUTES}"),

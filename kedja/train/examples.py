@@ -13,13 +13,10 @@ import numpy as np
 
 from kedja.data.batches import split_order
 from kedja.front.tensor import Tensor, from_value
-from kedja.ground.dtypes import ALL, DType
+from kedja.ground.dtypes import ALL, DType, convert, is_float
 from kedja.ground.errors import DataError, DtypeError, ShapeError, UsageError
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-# Whole numbers of dtypes that kedja lacks, and the ones that hold all their values.
-_WIDER = {"int8": "int32", "int16": "int32", "uint16": "int32"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +65,9 @@ def _array(given: Any, dtype: DType, what: str) -> Array:
     array = given.numpy() if isinstance(given, Tensor) else np.asarray(given)
     if not array.ndim:
         raise ShapeError(f"{what} is a single number", fix="give an array with one row per example")
-    if array.dtype.kind == "f":
-        return np.ascontiguousarray(array, dtype)
-    name = _WIDER.get(array.dtype.name, array.dtype.name)
+    if is_float(array.dtype):
+        return np.ascontiguousarray(convert(array, dtype))
+    name = array.dtype.name
     if name not in {each.name for each in ALL}:
         raise DtypeError(
             f"{what} has dtype {array.dtype}",

@@ -48,7 +48,7 @@ def assert_same(a, b):
 
 @given(st.dictionaries(st.text(max_size=3), VALUES))
 def test_join_undoes_split(given_fields):
-    names, children, static = fields.split(given_fields.items(), nn.Module)
+    names, children, static, _ = fields.split(given_fields.items(), nn.Module)
     assert len(names) == len(children)
     hash(static)
     assert_same(fields.join(static, children), given_fields)

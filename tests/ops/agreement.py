@@ -73,6 +73,8 @@ BOUNDS: dict[str, Bound] = {
     "matmul":        Bound(40, of_terms("matmul"), "as sum, and products are not rounded (FMA)"),
     "scatter_add":   Bound(8, of_terms("scatter_add"), "as sum"),
     "scatter_add_along_axis": Bound(8, of_terms("scatter_add_along_axis"), "as sum"),
+    "scatter_multiply": Bound(8, of_result, "factors are met in the order of the updates"),
+    "scatter_multiply_along_axis": Bound(8, of_result, "as scatter_multiply"),
     "logsumexp":     Bound(40, of_inputs, "a sum of exponentials, then a logarithm"),
     "softmax":       Bound(40, of_result_or_one, "x - max is rounded before it is raised"),
     "log_softmax":   Bound(40, of_inputs, "as logsumexp"),

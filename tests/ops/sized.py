@@ -318,8 +318,14 @@ SIZED: dict[str, Callable[[Rng], Cases]] = {
     "matmul": products,
     "take": taken,
     "take_along_axis": along,
-    "scatter_add": updated(taken, "take"),
-    "scatter_add_along_axis": updated(along, "take_along_axis"),
+    **{
+        f"scatter_{mode}": updated(taken, "take")
+        for mode in ("add", "set", "max", "min", "multiply")
+    },
+    **{
+        f"scatter_{mode}_along_axis": updated(along, "take_along_axis")
+        for mode in ("add", "set", "max", "min", "multiply")
+    },
     "logsumexp": over(*FOLDED),
     "softmax": over(*FOLDED),
     "log_softmax": over(*FOLDED),

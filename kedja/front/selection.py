@@ -1,0 +1,55 @@
+"""Elements chosen by places: take, take_along_axis, scatter_add, one_hot.
+
+Not here: `t[key]` (`index.py`), `t.at[key]` (`at.py`), sorting. Next: `products.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kedja.front import index
+from kedja.front import tensor as front
+from kedja.front.arithmetic import call
+from kedja.ground.dtypes import as_dtype, float32
+from kedja.ground.errors import UsageError
+from kedja.ir.graph import locating
+from kedja.ops.types import extents, normal_axis
+
+if TYPE_CHECKING:
+    from kedja.front.tensor import Tensor
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """Elements of an axis by their places; the axis may be left out where there is only one."""
+    x = front.as_tensor(x)
+    with locating():
+        if axis is None and x.ndim != 1:
+            raise UsageError(
+                f"take from {x.ndim} axes without `axis`", fix="say along which axis: axis=0"
+            )
+    return index.take(x, indices, 0 if axis is None else axis)
+
+
+def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
+    """y[i, j] = x[i, indices[i, j]] (for axis 1)."""
+    x, place = front.as_tensor(x), front.as_tensor(indices)
+    with locating():
+        axis = normal_axis("take_along_axis", axis, x.ndim)
+        return call("take_along_axis", x, index.from_front(place, x.shape[axis]), axis=axis)
+
+
+def scatter_add(x: Any, indices: Any, updates: Any, axis: int = 0) -> Tensor:
+    """x with `updates` added at the places of an axis, repeated places adding up."""
+    x, place = front.as_tensor(x), front.as_tensor(indices)
+    with locating():
+        axis = normal_axis("scatter_add", axis, x.ndim)
+        place = index.from_front(place, x.shape[axis])
+        return call("scatter_add", x, place, front.as_tensor(updates, x), axis=axis)
+
+
+def one_hot(indices: Any, count: int, dtype: Any = float32) -> Tensor:
+    """1 at the class along a new last axis of `count` classes, 0 elsewhere."""
+    place = front.as_tensor(indices)
+    with locating():
+        (extent,) = extents(count)
+        return call("one_hot", place, count=extent, dtype=as_dtype(dtype))
