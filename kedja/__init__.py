@@ -21,37 +21,73 @@ _MODULES = {
     "tree": "kedja.front.tree",
 }
 _NAMES = {
-    "kedja.ground.dtypes": "bool_ uint8 uint32 int32 int64 float32 float64",
+    "kedja.ground.dtypes": """
+        bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64
+        float16 bfloat16 float32 float64""",
     "kedja.ground.flags": "flags scope",
     "kedja.front.tensor": "Tensor",
     "kedja.front.transforms": "grad value_and_grad jvp vjp",
+    "kedja.front.batching": "vmap",
+    "kedja.front.matrices": "jacobian jacfwd jacrev hessian hvp",
     "kedja.front.jit": "jit",
     "kedja.front.control": "scan while_loop fori_loop cond checkpoint",
     "kedja.front.custom": "custom_vjp custom_jvp",
     "kedja.front.loop": "Loop",
     "kedja.front.explain": "derive explain show",
     "kedja.train": "fit Trainer",
-    "kedja.front.arithmetic": "where",
-    "kedja.front.functions": """
-        tensor asarray full zeros ones zeros_like ones_like arange linspace eye
-        negative abs sign sqrt exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh
-        tanh asinh acosh atanh sigmoid softplus erf relu floor ceil round trunc isnan isinf
-        isfinite logical_not silu gelu square clip
-        add subtract multiply divide maximum minimum atan2 remainder floor_divide equal not_equal
-        less less_equal greater greater_equal bitwise_and bitwise_or bitwise_xor left_shift
-        right_shift pow matmul stop_gradient
-        sum mean max min any all var std logsumexp softmax log_softmax argmax argmin
-        reshape permute_dims matrix_transpose broadcast_to flip expand_dims squeeze pad concat
-        stack take take_along_axis scatter_add one_hot cross_entropy_each astype""",
+    "kedja.front.arithmetic": "where matmul",
+    "kedja.front.creation": """
+        tensor asarray from_dlpack full zeros ones empty full_like zeros_like ones_like empty_like
+        arange linspace eye tril triu meshgrid""",
+    "kedja.front.elementwise": """
+        negative positive abs sign sqrt square reciprocal exp expm1 log log1p log2 log10
+        sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh
+        sigmoid softplus erf relu silu floor ceil round trunc isnan isinf isfinite signbit
+        logical_not logical_and logical_or logical_xor
+        bitwise_invert bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift
+        left_shift right_shift
+        add subtract multiply divide pow maximum minimum atan2 hypot logaddexp copysign nextafter
+        remainder floor_divide equal not_equal less less_equal greater greater_equal
+        clip astype stop_gradient""",
+    "kedja.front.reductions": """
+        sum prod mean max min any all var std argmax argmin diff""",
+    "kedja.front.movement": """
+        reshape flatten permute_dims matrix_transpose moveaxis swapaxes expand_dims squeeze
+        broadcast_to broadcast_arrays broadcast_shapes repeat tile flip roll pad concat stack
+        unstack split""",
+    "kedja.front.selection": "take take_along_axis scatter_add one_hot",
+    "kedja.front.products": "vecdot tensordot",
+    "kedja.front.neural": "gelu softmax log_softmax logsumexp cross_entropy_each",
+    "kedja.front.kinds": "result_type can_cast isdtype finfo iinfo",
+    "kedja.front.namespace": """
+        e pi inf nan newaxis __array_api_version__ __array_namespace_info__""",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+_OTHER_NAMES = {  # the same by the names of NumPy and PyTorch
+    "bool": "bool_",
+    "cat": "concat",
+    "concatenate": "concat",
+    "permute": "permute_dims",
+    "unsqueeze": "expand_dims",
+    "bitwise_not": "bitwise_invert",
+    "invert": "bitwise_invert",
+    "power": "pow",
+}
+_LEFT_OUT = {
+    **dict.fromkeys(("complex64", "complex128", "real", "imag", "conj"), "has no complex numbers"),
+    "fft": "has no Fourier transforms, since it has no complex numbers",
+}
 
-__all__ = ["__version__", *sorted([*_MODULES, *_HOME])]
+__all__ = ["__version__", *sorted([*_MODULES, *_HOME, *_OTHER_NAMES])]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _LEFT_OUT:
+        raise AttributeError(f"kedja.{name}: kedja {_LEFT_OUT[name]}; see docs/architecture.md")
     if name in _MODULES:
         value = importlib.import_module(_MODULES[name])
+    elif name in _OTHER_NAMES:
+        value = __getattr__(_OTHER_NAMES[name])
     elif name in _HOME:
         value = getattr(importlib.import_module(_HOME[name]), name)
     else:

@@ -288,7 +288,7 @@ def assembly(record: Op) -> str:
     types = [_compiled_type(each.type, wide) for each in node.inputs]
     inputs = [variable(f"x{i}", each) for i, each in enumerate(types)]
     output = make(record, inputs, node.attrs)
-    return str(evaluate.compiler().assembly_of([output], inputs))
+    return str(evaluate.compiler("cpu").assembly_of([output], inputs))
 
 
 def _compiled_type(given: Type, wide: bool) -> Type:

@@ -39,12 +39,22 @@ def _open(outputs: Sequence[Node], known: dict[Node, Node]) -> list[Node]:
         if name == "part" and inputs[0] in several:
             place: int = node.attrs["place"]
             return several[inputs[0]][place]
+        if name == "part" and inputs[0].op.name == "scan" and not inputs[0].attrs["length"]:
+            return _of_no_steps(inputs[0], node)
         if encloses(node):
             (found,) = _open([expanded(node, inputs)], {each: each for each in inputs})
             return found
         return rebuild(node, inputs)
 
     return transform(outputs, visit, known)
+
+
+def _of_no_steps(scan: Node, part: Node) -> Node:
+    """The carry as it was given, and stacks without elements."""
+    place: int = part.attrs["place"]
+    if place < scan.attrs["carries"]:
+        return scan.inputs[place]
+    return apply("full", value=0, shape=part.shape, dtype=part.dtype)
 
 
 def _body(node: Node) -> list[Node]:

@@ -142,7 +142,7 @@ def _batch_step(batch: Sequence[int], steps: Sequence[int]) -> int:
 
 
 def kernels_of(fusion: Fusion) -> list[KernelUnit]:
-    """All kernels, each after those whose values it reads."""
+    """All kernels, products and scatters first."""
     made: list[KernelUnit] = []
     fused: dict[Node, ProductKernel] = {}
     for product in fusion.products():
@@ -160,7 +160,7 @@ def kernels_of(fusion: Fusion) -> list[KernelUnit]:
         elif not is_product(node):
             loops.append(node)
     made.extend(LoopKernel(nest_of(group, fusion.in_memory)) for group in _groups(fusion, loops))
-    return in_order(made)
+    return made
 
 
 def _start_of_scatter(fusion: Fusion, node: Node) -> Nest:
@@ -324,29 +324,6 @@ def _ancestors(fusion: Fusion) -> dict[Node, set[Node]]:
                 found.add(each)
         above[node] = found
     return above
-
-
-def in_order(kernels: Sequence[KernelUnit]) -> list[KernelUnit]:
-    """The kernels with every value written before it is read; stable otherwise."""
-    writers: dict[Node, list[KernelUnit]] = {}
-    for kernel in kernels:
-        for node in kernel.writes:
-            writers.setdefault(node, []).append(kernel)
-    done: dict[int, KernelUnit] = {}
-    stack = [(kernel, False) for kernel in reversed(kernels)]
-    while stack:
-        kernel, ready = stack.pop()
-        if id(kernel) in done:
-            continue
-        if ready:
-            done[id(kernel)] = kernel
-            continue
-        stack.append((kernel, True))
-        needed = [w for node in kernel.reads for w in reversed(writers.get(node, ()))]
-        if isinstance(kernel, ScatterKernel):
-            needed.append(writers[kernel.root][0])
-        stack.extend((each, False) for each in needed if each is not kernel)
-    return list(done.values())
 
 
 def copy_of(node: Node) -> Node:

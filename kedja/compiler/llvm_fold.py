@@ -6,6 +6,7 @@ bits with any number of threads. Not here: which loops exist (`loops.py`). Next:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from llvmlite import ir
@@ -17,7 +18,17 @@ from kedja.compiler.llvm_values import Values, Vector, lanes_below
 from kedja.compiler.loops import Expr, Fold, Load, walk
 from kedja.ir.op import Fold as FoldFacet
 
+POINTS, LONGEST = 27, 7  # of a reduction that is written out instead of looped over, in each axis
+WRITTEN = 256  # expressions that this may make
 UNROLLED = 4  # accumulators of a long reduction, to hide the latency of an addition
+
+
+def is_short(expr: Fold, over: Sequence[Variable]) -> bool:
+    """Whether a reduction is written out: windows of 2 × 2 and 3 × 3, short sums."""
+    extents = [each.extent for each in over]
+    points = math.prod(extents)
+    few = points <= POINTS and max(extents) <= LONGEST
+    return few and points * sum(1 for _ in walk([expr.body])) <= WRITTEN
 
 
 def unit_steps(root: Expr, variable: Variable) -> int:
@@ -77,12 +88,26 @@ class Folds(Values):
         if variable.extent == 1:
             return self._nested(expr, rest, totals)
         self.hoist([expr.body])
+        if is_short(expr, over):
+            return self._unrolled(expr, over, totals)
         with for_carry(self.b, 0, variable.extent, totals, name=variable.name) as loop:
             self.at[variable] = loop.index
             with self.scope():
                 loop.carry(*self._nested(expr, rest, loop.values))
             del self.at[variable]
         return loop.results
+
+    def _unrolled(
+        self, expr: Fold, over: Sequence[Variable], totals: list[ir.Value]
+    ) -> list[ir.Value]:
+        """The same without a loop, in the same order."""
+        variable, *rest = over
+        for place in range(variable.extent):
+            self.at[variable] = i64(place)
+            with self.scope():
+                totals = self._nested(expr, rest, totals)
+            del self.at[variable]
+        return totals
 
     # --- lanes along the last variable
 

@@ -42,6 +42,9 @@ def lanes_of(nest: Nest, target: Target) -> int:
     return max(1, target.vector_bits // (8 * max(4, *wide)))
 
 
+LONG = 16  # a shorter reduction does not fill a vector
+
+
 def vector_variable(nest: Nest) -> Variable | None:
     """The variable whose steps become lanes: the innermost, unless a reduction is better served."""
     if not nest.variables or nest.variables[-1].extent == 1:
@@ -49,7 +52,8 @@ def vector_variable(nest: Nest) -> Variable | None:
     last = nest.variables[-1]
     roots = [store.value for store in nest.stores]
     folds = [e for e in walk(roots) if isinstance(e, Fold) and last in e.variables]
-    along = sum(unit_steps(fold.body, fold.over[-1]) for fold in folds)
+    long = [fold for fold in folds if fold.over[-1].extent >= min(last.extent, LONG)]
+    along = sum(unit_steps(fold.body, fold.over[-1]) for fold in long)
     across = sum(unit_steps(fold.body, last) for fold in folds)
     return None if along > across else last
 

@@ -279,6 +279,32 @@ class Scalars:
         """Whether x is neither NaN nor infinite."""
         return self._compare("<", self.abs(x), self.constant(float("inf"), x))
 
+    def signbit(self, x: ir.Value) -> ir.Value:
+        """Whether the sign of a float is minus, that of a zero or a NaN too."""
+        bits = self.b.bitcast(x, self._bits_of(x))
+        return self.b.icmp_signed("<", bits, constant(bits.type, 0))
+
+    def nextafter(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        """The float beside a on the way to b: one more or one less as a whole number."""
+        kind = self._bits_of(a)
+        bits = self.b.bitcast(a, kind)
+        zero = self.constant(0, a)
+        away = self.b.xor(self._compare("<", a, b), self._compare("<", a, zero))
+        one = constant(kind, 1)
+        moved = self.b.select(away, self.b.add(bits, one), self.b.sub(bits, one))
+        tiny = self.b.select(self._compare("<", b, zero), self._least(kind, 1), one)
+        moved = self.b.select(self._compare("==", a, zero), tiny, moved)
+        result = self.b.select(self._compare("==", a, b), b, self.b.bitcast(moved, a.type))
+        unknown = self.b.or_(self.isnan(a), self.isnan(b))
+        return self.b.select(unknown, self.add(a, b), result)
+
+    def _bits_of(self, x: ir.Value) -> ir.Type:
+        return widened(ir.IntType(self.dtype.itemsize * 8), x.type)
+
+    def _least(self, kind: ir.Type, more: int) -> ir.Constant:
+        """The smallest whole number, which is the bits of −0, and so many more."""
+        return constant(kind, more - (1 << (self.dtype.itemsize * 8 - 1)))
+
     def where(self, condition: ir.Value, yes: ir.Value, no: ir.Value) -> ir.Value:
         """yes where the condition holds, else no."""
         return self.b.select(condition, yes, no)

@@ -18,9 +18,9 @@ from kedja.compiler.kernels import (
     ProductKernel,
     ScatterKernel,
     copy_of,
-    in_order,
 )
 from kedja.compiler.loops import SPACE, Apply, Expr, Load, Lowering, Nest, Store, walk
+from kedja.compiler.order import in_order, thrifty
 from kedja.ir.graph import Node
 
 TASK = 24_000  # flops and loads that one task should have: some microseconds
@@ -43,6 +43,7 @@ def schedule(
 
     Values in `apart` (the watched loss) are never stored in place before the step's end.
     """
+    kernels = in_order(kernels)
     direct = _direct(kernels, carry, apart)
     in_place: dict[Node, Node] = dict(direct)
     late: list[KernelUnit] = []
@@ -52,8 +53,8 @@ def schedule(
             late.append(copy)
             in_place[copy.writes[0]] = home
     commits = {id(k) for k in kernels if any(node in direct for node in k.writes)}
-    early = [k for k in in_order(kernels) if id(k) not in commits]
-    last = [k for k in in_order(kernels) if id(k) in commits and not _is_nothing(k, direct)]
+    early = thrifty([k for k in kernels if id(k) not in commits])
+    last = [k for k in kernels if id(k) in commits and not _is_nothing(k, direct)]
     return Schedule((*early, *last, *late), len(early), in_place)
 
 

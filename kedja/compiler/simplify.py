@@ -221,6 +221,6 @@ def rules() -> list[Rule]:
         Rule("(A @ B).T -> B.T @ A.T", ("transpose",), transposed_product),
         Rule("scatter of one place -> where", ("scatter_add_along_axis",), single_scatter),
         Rule("transpose of extents 1 -> reshape", ("transpose",), ones_moved),
-        Rule("fold over extents 1 -> reshape", ("sum", "max", "min", "any", "all"), single),
+        Rule("fold over extents 1 -> reshape", ("sum", "prod", "max", "min", "any", "all"), single),
         Rule("sum of a scalar -> scalar", ("sum",), sum_of_full),
     ]

@@ -15,16 +15,20 @@ import numpy as np
 from kedja.front import tensor as front
 from kedja.ground.dtypes import (
     FLOATS,
+    UNSIGNED,
     DType,
     bool_,
     float32,
     int64,
     is_float,
+    is_half,
     is_integer,
     of_scalar,
     promote,
+    uint8,
+    uint64,
 )
-from kedja.ground.errors import ShapeError, UsageError
+from kedja.ground.errors import DtypeError, ShapeError, UsageError
 from kedja.ir.graph import Node, apply, full, locating
 from kedja.ir.op import lookup
 from kedja.ops.reduce import kept_shape
@@ -34,8 +38,15 @@ if TYPE_CHECKING:
     from kedja.front.tensor import Tensor
 
 PLAIN = (bool, int, float)
-FLOAT_ONLY = {"divide", "pow", "atan2"}
-NUMBER_ONLY = {"subtract", "floor_divide", "remainder"}
+FLOAT_ONLY = {"divide", "atan2", "hypot", "logaddexp", "copysign", "nextafter"}
+ORDER = {"less", "less_equal", "greater", "greater_equal"}
+ROUNDINGS = {"floor", "ceil", "round", "trunc"}
+OF_BOOLS = {  # as in NumPy, PyTorch and JAX
+    "add": "bitwise_or",
+    "multiply": "bitwise_and",
+    "maximum": "bitwise_or",
+    "minimum": "bitwise_and",
+}
 
 
 def call(name: str, *tensors: Tensor, **attrs: Any) -> Tensor:
@@ -62,10 +73,11 @@ def broadcast(x: Tensor, shape: Sequence[int]) -> Tensor:
 def unary(name: str, x: Any) -> Tensor:
     """An elementwise op of one input; integers become float32 where the op is for floats."""
     x = front.as_tensor(x)
-    op_takes = lookup(name).dtypes
-    if op_takes == FLOATS and not is_float(x.dtype):
-        x = cast(x, float32)
-    return call(name, x)
+    if is_float(x.dtype):
+        return call(name, x)
+    if name in ROUNDINGS and is_integer(x.dtype):
+        return x
+    return call(name, cast(x, float32) if lookup(name).dtypes == FLOATS else x)
 
 
 def together(name: str, *given: Any) -> list[Tensor]:
@@ -86,28 +98,47 @@ def together(name: str, *given: Any) -> list[Tensor]:
 
 
 def _for_op(name: str, dtype: DType) -> DType:
-    if name in FLOAT_ONLY and not is_float(dtype):
+    if is_float(dtype):
+        return dtype
+    if name in FLOAT_ONLY:
         return float32
-    if name in NUMBER_ONLY and dtype == bool_:
-        return int64
-    return dtype
+    if dtype == bool_ and name == "subtract":
+        raise DtypeError("a difference of bools", fix="a ^ b, or cast them to numbers with astype")
+    return uint8 if dtype == bool_ and name in ORDER else dtype
 
 
 def binary(name: str, a: Any, b: Any) -> Tensor:
     """An elementwise op of two inputs, which are brought together."""
     with locating():
-        return call(name, *together(name, a, b))
+        first, second = together(name, a, b)
+        if first.dtype == bool_:
+            name = OF_BOOLS.get(name, name)
+        return call(name, first, second)
 
 
 def power(a: Any, b: Any) -> Tensor:
-    """a**b; small whole exponents of any dtype become products."""
-    if isinstance(b, int) and not isinstance(b, bool) and 0 < b <= 4:
-        base = front.as_tensor(a)
-        result = base
-        for _ in range(b - 1):
-            result = binary("multiply", result, base)
-        return result
-    return binary("pow", a, b)
+    """a**b; small whole exponents become products. Integers to a negative power give 0, ±1."""
+    with locating():
+        if isinstance(b, int) and not isinstance(b, bool):
+            base = _base(front.as_tensor(a))
+            if b < 0 and is_integer(base.dtype):
+                raise DtypeError(f"{base.dtype.name} ** {b}", fix="cast the base to a float")
+            if 0 < b <= (2 if is_half(base.dtype) else 4):  # halves are to be rounded once
+                return _product_of(base, b)
+        first, second = together("pow", a, b)
+        first, second = _base(first), _base(second)
+        return call("integer_pow" if is_integer(first.dtype) else "pow", first, second)
+
+
+def _base(x: Tensor) -> Tensor:
+    return cast(x, int64) if x.dtype == bool_ else x
+
+
+def _product_of(x: Tensor, count: int) -> Tensor:
+    result = x
+    for _ in range(count - 1):
+        result = call("multiply", result, x)
+    return result
 
 
 def where(condition: Any, yes: Any, no: Any) -> Tensor:
@@ -136,9 +167,11 @@ def reduce(name: str, x: Any, axis: Any, keepdims: bool) -> Tensor:
 def _reduce(name: str, x: Tensor, axis: Any, keepdims: bool) -> Tensor:
     with locating():
         axes = normal_axes(name, axis, x.ndim)
-    if name == "sum" and (x.dtype == bool_ or (is_integer(x.dtype) and x.dtype.itemsize < 8)):
-        x = cast(x, int64)
-    if name in ("any", "all"):
+    if name in ("sum", "prod") and not is_float(x.dtype):
+        x = cast(x, uint64 if x.dtype in UNSIGNED else int64)
+    if x.dtype == bool_:
+        name = {"max": "any", "min": "all"}.get(name, name)
+    elif name in ("any", "all"):
         x = cast(x, bool_)
     if not axes:
         return x
@@ -147,8 +180,13 @@ def _reduce(name: str, x: Tensor, axis: Any, keepdims: bool) -> Tensor:
 
 
 def mean(x: Any, axis: Any, keepdims: bool) -> Tensor:
-    """Σx/n over some axes or all; NaN where there are no elements."""
+    """Σx/n over some axes or all; NaN where there are no elements.
+
+    Half dtypes are summed and divided in float32: their sum could overflow where the mean does not.
+    """
     x = front.as_tensor(x)
+    if is_half(x.dtype):
+        return cast(mean(cast(x, float32), axis, keepdims), x.dtype)
     if not is_float(x.dtype):
         x = cast(x, float32)
     with locating():

@@ -265,7 +265,9 @@ def axes_of(prefix: Any, structure: tree.Structure, what: str) -> Iterator[int |
         axis = None if prefix is None else operator.index(prefix)
         yield from [axis] * structure.leaves
         return
-    if not structure.children or type(prefix) is not structure.kind:
+    if not structure.leaves:
+        return
+    if type(prefix) is not structure.kind:
         raise UsageError(
             f"{what} has {_article(type(prefix))} where the value has {_article(structure.kind)}",
             fix="a whole number or None, or a container like the value with these at its places",
@@ -311,5 +313,5 @@ def _children(container: Any) -> dict[str, Any]:
 
 def _follow(start: Any, keys: Sequence[str]) -> Any:
     for key in keys:
-        start = _children(start)[key] if isinstance(start, (dict, list, tuple)) else start[key]
+        start = _children(start)[key]
     return start

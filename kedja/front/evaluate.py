@@ -1,7 +1,7 @@
 """When what runs: values of nodes outside `jit`, and `loss.backward()`.
 
 A graph that is looked at runs in the interpreter at once; with the flag `tier="compile"` it is
-compiled first. Next: `jit.py`.
+compiled first. What compiles is our own compiler for CPUs, or XLA (the flag `backend`). Next: `jit.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from kedja.ir.graph import Node, constant, topological
 
 if TYPE_CHECKING:
     from kedja.front.tensor import Tensor
+
+COMPILERS = {"cpu": "kedja.compiler.pipeline", "xla": "kedja.xla.program"}
 
 _traced: WeakKeyDictionary[Node, bool] = WeakKeyDictionary()
 
@@ -49,9 +51,12 @@ def values(nodes: Sequence[Node]) -> list[np.ndarray]:
     return reference.run(nodes)
 
 
-def compiler() -> Any:
-    """The CPU compiler, loaded when it is first needed (importing kedja stays cheap)."""
-    return importlib.import_module("kedja.compiler.pipeline")
+def compiler(backend: str | None = None) -> Any:
+    """The compiler of a backend, by default the flag's; loaded when it is first needed.
+
+    So importing kedja stays cheap. Both offer `compile` and `compile_and_run`.
+    """
+    return importlib.import_module(COMPILERS[backend or flags().backend])
 
 
 def backward(loss: Tensor, gradient: Any, retain: bool) -> None:

@@ -7,17 +7,19 @@ Not here: what the compiler does with it (`kedja/compiler/pipeline.py`). Next: `
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import update_wrapper
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kedja.front import ambient, evaluate, tree
+from kedja.front import ambient, donation, evaluate, tree
+from kedja.front.signature import Roles, changes
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.ground.dtypes import as_dtype
 from kedja.ground.errors import TracingError, UsageError
-from kedja.ground.flags import flags
+from kedja.ground.flags import BACKENDS, flags, require
 from kedja.ground.report import TIMINGS, report
 from kedja.interpret import reference
 from kedja.ir.graph import Node, topological, variable
@@ -74,41 +76,75 @@ def _argument(leaf: Any) -> Tensor:
     return as_tensor(leaf)
 
 
+@dataclass(frozen=True)
+class Program:
+    """One traced and compiled version of a function; `run` is None where it is interpreted."""
+
+    traced: Traced
+    run: Any
+    carry: Mapping[int, int]  # output -> the donated input in whose memory it is written
+
+
+class Call(NamedTuple):
+    """The arguments of one call, taken apart."""
+
+    structure: tree.Structure
+    leaves: list[Any]
+    places: list[int]  # of the leaves that are inputs of the program
+    tensors: list[Tensor]
+
+    @property
+    def static(self) -> tuple[Any, ...]:
+        """The leaves that are part of the program."""
+        places = set(self.places)
+        return tuple(leaf for place, leaf in enumerate(self.leaves) if place not in places)
+
+    def filled(self, fresh: Sequence[Tensor]) -> Any:
+        """The arguments with other tensors in the places of the inputs."""
+        leaves = list(self.leaves)
+        for place, each in zip(self.places, fresh, strict=True):
+            leaves[place] = each
+        return tree.unflatten(self.structure, leaves)
+
+
 class Compiled:
     """What `jit` returns: callable as the function itself."""
 
-    def __init__(self, f: Callable[..., Any]) -> None:
+    def __init__(self, f: Callable[..., Any], roles: Roles, backend: str | None = None) -> None:
         self._f = f
-        self._programs: dict[Any, tuple[Traced, Any]] = {}
+        self._roles = roles
+        self._backend = backend
+        self._programs: dict[Any, Program] = {}
+        self._last: list[tuple[str, str]] | None = None  # what the last trace was for
         self.compile_seconds = 0.0
         update_wrapper(self, f, updated=())  # f may be compiled itself, with attributes like ours
 
+    @property
+    def programs(self) -> list[Program]:
+        """The versions that were compiled so far, the last one last."""
+        return list(self._programs.values())
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, structure = tree.flatten((args, kwargs))
-        dynamic = [place for place, leaf in enumerate(leaves) if isinstance(leaf, ARRAYS)]
-        tensors = [_argument(leaves[place]) for place in dynamic]
-        if any(each.tracks or not each.is_known for each in tensors):
+        call = self._taken_apart(args, kwargs)
+        if any(each.tracks or not each.is_known for each in call.tensors):
             return self._f(*args, **kwargs)  # inside another trace: part of its graph
-        key = self._key(structure, leaves, dynamic, tensors)
+        key = self._key(call)
         if key not in self._programs:
-            self._programs[key] = self._build(structure, leaves, dynamic, tensors)
-        traced, program = self._programs[key]
-        if traced.open:
+            self._programs[key] = self._build(call)
+        program = self._programs[key]
+        if program.traced.open:
             del self._programs[key]
             return self._f(*args, **kwargs)
-        values = [each.numpy() for each in tensors]
-        found = self._run(traced, program, values)
-        return tree.unflatten(traced.structure, [from_value(value) for value in found])
+        found = self._run(program, call.tensors)
+        return tree.unflatten(program.traced.structure, [from_value(value) for value in found])
 
-    def _key(
-        self,
-        structure: tree.Structure,
-        leaves: Sequence[Any],
-        dynamic: Sequence[int],
-        tensors: Sequence[Tensor],
-    ) -> Any:
-        places = set(dynamic)
-        static = tuple(leaf for place, leaf in enumerate(leaves) if place not in places)
+    def _taken_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        leaves, structure = tree.flatten(self._roles.wrapped(args, kwargs))
+        places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, ARRAYS)]
+        return Call(structure, leaves, places, [_argument(leaves[place]) for place in places])
+
+    def _key(self, call: Call) -> Any:
+        static = call.static
         try:
             hash(static)
         except TypeError:
@@ -117,55 +153,98 @@ class Compiled:
                 f"an argument of type {type(wrong).__name__} in a compiled function",
                 fix="pass arrays, containers of arrays, or hashable values",
             ) from None
-        types = tuple((each.shape, each.dtype) for each in tensors)
-        return structure, static, types, flags().tier, ambient.current_mode()
+        types = tuple((each.shape, each.dtype) for each in call.tensors)
+        now = flags()
+        tier = now.tier, self._backend or now.backend
+        return call.structure, static, types, tier, ambient.current_mode()
 
-    def _build(
-        self,
-        structure: tree.Structure,
-        leaves: Sequence[Any],
-        dynamic: Sequence[int],
-        tensors: Sequence[Tensor],
-    ) -> tuple[Traced, Any]:
+    def _build(self, call: Call) -> Program:
         start = time.perf_counter()
 
         def rebuild(fresh: Sequence[Tensor]) -> Any:
-            filled = list(leaves)
-            for place, each in zip(dynamic, fresh, strict=True):
-                filled[place] = each
-            return tree.unflatten(structure, filled)
+            return self._roles.unwrapped(*call.filled(fresh))
 
-        traced = trace(self._f, [each.node.type for each in tensors], rebuild)
-        program = None
+        traced = trace(self._f, [each.node.type for each in call.tensors], rebuild)
+        carry: dict[int, int] = {}
+        run = None
         if flags().tier != "interpret" and not traced.open:
-            program = evaluate.compiler().compile(traced.outputs, traced.inputs)
+            carry = self._carry(call, traced)
+            compiler = evaluate.compiler(self._backend)
+            run = compiler.compile(traced.outputs, traced.inputs, carry=carry)
         seconds = time.perf_counter() - start
         self.compile_seconds += seconds
+        self._tell(call, seconds)
+        return Program(traced, run, carry)
+
+    def _carry(self, call: Call, traced: Traced) -> dict[int, int]:
+        """Which results are written over which donated arguments."""
+        if not self._roles.donated:
+            return {}
+        given = self._roles.donated_leaves(*tree.unflatten(call.structure, call.leaves))
+        mask = [given[place] for place in call.places]
+        types = [node.type for node in traced.outputs]
+        return donation.pairs([node.type for node in traced.inputs], mask, types)
+
+    def _tell(self, call: Call, seconds: float) -> None:
+        """Say why the function was traced (`KEDJA_DEBUG=1`)."""
+        now = self._roles.described(*tree.unflatten(call.structure, call.leaves))
+        why = "first call" if self._last is None else changes(self._last, now)
+        self._last = now
         name = getattr(self._f, "__qualname__", type(self._f).__name__)  # modules have none
-        report(TIMINGS, lambda: f"jit {name}: {self._why(tensors)}, {seconds:.3f} s")
-        return traced, program
+        types = ", ".join(str(each.node.type) for each in call.tensors)
+        report(TIMINGS, lambda: f"jit {name}: {why} ({types}), {seconds:.3f} s")
 
-    def _why(self, tensors: Sequence[Tensor]) -> str:
-        """Why the function is traced, and for arguments of which kinds."""
-        why = "arguments of another kind" if self._programs else "first call"
-        return f"{why} ({', '.join(str(each.node.type) for each in tensors)})"
+    def _run(self, program: Program, tensors: list[Tensor]) -> list[np.ndarray]:
+        if program.run is None:
+            values = [each.numpy() for each in tensors]
+            bound = dict(zip(program.traced.inputs, values, strict=True))
+            return [value.copy() for value in reference.run(program.traced.outputs, bound)]
+        if not program.carry:
+            found: list[np.ndarray] = program.run(*(each.numpy() for each in tensors))
+            return found
+        return self._run_in_place(program, tensors)
 
-    def _run(self, traced: Traced, program: Any, values: list[np.ndarray]) -> list[np.ndarray]:
-        if program is None:
-            bound = dict(zip(traced.inputs, values, strict=True))
-            return [value.copy() for value in reference.run(traced.outputs, bound)]
-        found: list[np.ndarray] = program(*values)
-        return found
+    def _run_in_place(self, program: Program, tensors: list[Tensor]) -> list[np.ndarray]:
+        """As above, where some results are written over donated arguments."""
+        donated = set(program.carry.values())
+        values = [
+            donation.taken(each) if place in donated else each.numpy()
+            for place, each in enumerate(tensors)
+        ]
+        others = iter(program.run(*values))
+        return [
+            values[program.carry[place]] if place in program.carry else next(others)
+            for place in range(len(program.traced.outputs))
+        ]
 
 
-def jit(f: Callable[..., Any]) -> Compiled:
-    """Compile a function of tensors; usable as a decorator.
+Names = str | int | Sequence[str | int]
+
+
+def jit(
+    f: Callable[..., Any] | None = None,
+    *,
+    static: Names = (),
+    donate: Names = (),
+    backend: str | None = None,
+) -> Any:
+    """Compile a function of tensors; usable as a decorator, with or without options.
 
     Arrays and numbers among the arguments (in any nesting of containers and modules) are inputs
     of the compiled program; other arguments must be hashable and lead to a program of their own
-    for each value, as do arrays of other shapes and dtypes. A Python number is an input too: a
-    float32 or int64 scalar inside. A function that closes over tensors that require a gradient is
-    not compiled: it runs as it is.
+    for each value, as do arrays of other shapes and dtypes (`KEDJA_DEBUG=1` tells which argument
+    made it compile again). A Python number is an input too: a float32 or int64 scalar inside. A
+    function that closes over tensors that require a gradient is not compiled: it runs as it is.
+
+    `static` names arguments (or gives their places) that are no inputs but part of the program,
+    as the number of steps of a loop or a shape; they must be hashable.
+
+    `donate` names arguments that are given up: results of the same types are written in their
+    memory, and they cannot be looked at afterwards. (`fit` does so by itself.)
+
+    `backend` is "cpu" for our own compiler or "xla" for JAX's, which runs the program on the device
+    that JAX prefers (a GPU or TPU, where it sees one); by default the flag `backend` decides. XLA
+    needs the extra `xla`: MissingExtra says how to install it.
 
     >>> import kedja as kj
     >>> @kj.jit
@@ -173,5 +252,14 @@ def jit(f: Callable[..., Any]) -> Compiled:
     ...     return kj.sum(x * x)
     >>> f(kj.tensor([1.0, 2.0])).item()
     5.0
+    >>> @kj.jit(static="times", donate="x")
+    ... def g(x, times):
+    ...     return x * 2**times
+    >>> g(kj.tensor([1.0, 2.0]), times=3).tolist()
+    [8.0, 16.0]
     """
-    return Compiled(f)
+    if backend is not None:
+        require("backend", backend, BACKENDS)
+    if f is None:
+        return lambda function: jit(function, static=static, donate=donate, backend=backend)
+    return Compiled(f, Roles.of(f, static, donate), backend)

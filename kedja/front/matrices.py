@@ -14,13 +14,13 @@ from typing import Any, Literal
 from kedja.autodiff import forward, reverse
 from kedja.autodiff.batch import batch
 from kedja.front import tree
-from kedja.front.batching import moved
+from kedja.front.batching import ARRAYS, moved
 from kedja.front.tensor import Tensor, as_tensor, from_node
 from kedja.front.transforms import Argument, copied, following, grad, jvp, settled
 from kedja.ground.dtypes import int64, is_float
 from kedja.ground.errors import GradientError, UsageError
 from kedja.ground.suggest import did_you_mean
-from kedja.ir.graph import Node, apply, full, locating, variable, zeros_like
+from kedja.ir.graph import Node, apply, full, locating, variable
 
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
@@ -83,7 +83,7 @@ def jacfwd(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Funct
     """`jacobian` in forward mode: for functions with fewer inputs than outputs. JAX's name.
 
     >>> import kedja as kj
-    >>> kj.jacfwd(lambda t: kj.stack([kj.cos(t), kj.sin(t)]))(0.0).tolist()
+    >>> kj.jacfwd(lambda t: kj.stack([t * t, kj.sin(t)]))(0.0).tolist()
     [0.0, 1.0]
     """
     return jacobian(f, argnums, mode="forward", has_aux=has_aux)
@@ -125,7 +125,7 @@ Block = list[Node]  # for one output: its derivative by each input, of shape (*o
 
 
 def _float_node(leaf: Any) -> Node:
-    tensor = as_tensor(leaf) if isinstance(leaf, (Tensor, float)) else None
+    tensor = as_tensor(leaf) if isinstance(leaf, ARRAYS) else None
     if tensor is None or not is_float(tensor.dtype):
         kind = type(leaf).__name__ if tensor is None else str(tensor.node.type)
         raise GradientError(

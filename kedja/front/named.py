@@ -81,7 +81,7 @@ def subject(
     of a function that `at` does not give are float64 inputs without a value, scalars unless
     `shapes` says otherwise.
     """
-    if isinstance(what, Compiled) and not at and not shapes and what._programs:
+    if isinstance(what, Compiled) and not at and not shapes and what.programs:
         return _of_program(what)
     if isinstance(what, Node):
         return _of_nodes([what], at or {})
@@ -256,7 +256,7 @@ def _result(leaf: Any) -> Node:
 
 def _of_program(compiled: Compiled) -> Subject:
     """The graph of the latest trace of a compiled function."""
-    traced = list(compiled._programs.values())[-1][0]
+    traced = compiled.programs[-1].traced
     return Subject(
         traced.outputs, leaf_names(topological(traced.outputs)), {}, tuple(traced.inputs)
     )

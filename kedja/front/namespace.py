@@ -17,7 +17,7 @@ from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.ir.graph import locating
 
-VERSION = "2024.12"
+__array_api_version__ = "2024.12"
 OLDER = ("2021.12", "2022.12", "2023.12")
 
 e, pi, inf, nan, newaxis = math.e, math.pi, math.inf, math.nan, None
@@ -26,9 +26,9 @@ e, pi, inf, nan, newaxis = math.e, math.pi, math.inf, math.nan, None
 def namespace(api_version: str | None = None) -> Any:
     """The module `kedja`, if it follows that version of the standard."""
     with locating():
-        if api_version not in (None, VERSION, *OLDER):
+        if api_version not in (None, __array_api_version__, *OLDER):
             raise UsageError(
-                f"version {api_version!r} of the array API", fix=f"kedja follows {VERSION}"
+                f"version {api_version!r} of the array API", fix=f"kedja follows {__array_api_version__}"
             )
     return sys.modules["kedja"]
 
@@ -70,6 +70,6 @@ class Info:
         return found
 
 
-def info() -> Info:
+def __array_namespace_info__() -> Info:  # noqa: N807  the standard's name
     """The standard's inspection functions."""
     return Info()

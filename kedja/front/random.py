@@ -10,18 +10,29 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from kedja.front import arithmetic
 from kedja.front.functions import cos, log, sqrt
 from kedja.front.tensor import Tensor, as_tensor
-from kedja.ground.dtypes import float32, float64, uint32
-from kedja.ground.errors import UsageError
+from kedja.ground.dtypes import (
+    DType,
+    as_dtype,
+    bfloat16,
+    float16,
+    float32,
+    float64,
+    is_float,
+    uint32,
+)
+from kedja.ground.errors import DtypeError, UsageError
 from kedja.ir.graph import locating
 from kedja.ops.types import extents
 
 Shape = int | Sequence[int]
+UNIT_BITS = {float16: 11, bfloat16: 8, float32: 24}  # of fractions below 1 that are exact
 
 
 def key(seed: int) -> Tensor:
@@ -60,25 +71,46 @@ def fold_in(key: Tensor, number: int | Tensor) -> Tensor:
 
 
 def uniform(
-    key: Tensor, shape: Shape = (), low: float = 0.0, high: float = 1.0, dtype: np.dtype = float32
+    key: Tensor, shape: Shape = (), low: float = 0.0, high: float = 1.0, dtype: Any = float32
 ) -> Tensor:
-    """Uniform in [low, high): 24 random bits in float32, 53 in float64."""
-    unit = _unit(key, shape, 0, dtype)
-    return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
+    """Uniform in [low, high): 24 random bits in float32, 53 in float64.
+
+    The half dtypes are drawn in float32, from as many bits as they hold exactly (11 and 8), and
+    cast: so that nothing is rounded up to 1.
+    """
+    kind = _float_dtype(dtype)
+    unit = _unit(key, shape, 0, kind)
+    scaled = unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
+    return scaled.astype(kind)
 
 
-def _unit(key: Tensor, shape: Shape, word: int, dtype: np.dtype) -> Tensor:
+def _float_dtype(dtype: Any) -> DType:
+    with locating():
+        kind = as_dtype(dtype)
+        if not is_float(kind):
+            raise DtypeError(f"random numbers of dtype {kind.name}", fix="a float dtype, or bits")
+    return kind
+
+
+def _unit(key: Tensor, shape: Shape, word: int, dtype: DType) -> Tensor:
+    """Uniform in [0, 1), in float64 or else in float32."""
     if dtype == float64:
         high = (bits(key, shape, 0) >> 5).astype(float64) * 2.0**26
         low = (bits(fold_in(key, word), shape, 1) >> 6).astype(float64)
         return (high + low) * 2.0**-53
-    return (bits(key, shape, word) >> 8).astype(float32) * 2.0**-24
+    digits = UNIT_BITS[dtype]
+    return (bits(key, shape, word) >> 32 - digits).astype(float32) * 2.0**-digits
 
 
-def normal(key: Tensor, shape: Shape = (), dtype: np.dtype = float32) -> Tensor:
-    """Normal of mean 0 and variance 1: √(−2 log(1 − u₁))·cos(2π u₂) (Box and Muller, 1958)."""
-    first, second = _unit(key, shape, 0, dtype), _unit(fold_in(key, 1), shape, 1, dtype)
-    return sqrt(-2 * log(1 - first)) * cos((2 * math.pi) * second)
+def normal(key: Tensor, shape: Shape = (), dtype: Any = float32) -> Tensor:
+    """Normal of mean 0 and variance 1: √(−2 log(1 − u₁))·cos(2π u₂) (Box and Muller, 1958).
+
+    The half dtypes are drawn in float32 and cast.
+    """
+    kind = _float_dtype(dtype)
+    drawn = float64 if kind == float64 else float32
+    first, second = _unit(key, shape, 0, drawn), _unit(fold_in(key, 1), shape, 1, drawn)
+    return (sqrt(-2 * log(1 - first)) * cos((2 * math.pi) * second)).astype(kind)
 
 
 def bernoulli(key: Tensor, probability: float, shape: Shape = ()) -> Tensor:

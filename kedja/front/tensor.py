@@ -1,27 +1,35 @@
 """`kj.Tensor`: a node of the graph with the operators of Python, lazy and immutable.
 
-Nothing is computed until a value is looked at (`numpy()`, `item()`, `print`, `if`). Not here:
-the functions by name (`functions.py`) and what evaluation does (`evaluate.py`).
+Nothing is computed until a value is looked at (`numpy()`, `item()`, `print`, `if`). Not here: the
+operators (`operators.py`), the methods by name (`methods.py`), indices (`index.py`, `at.py`), and
+what evaluation does (`evaluate.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, SupportsIndex
+from collections.abc import Iterator
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 
-from kedja.front import arithmetic, evaluate, index
-from kedja.ground.dtypes import DType, as_dtype, is_float, of_scalar
-from kedja.ground.errors import DtypeError, GradientError, ShapeError, TracingError
+from kedja.front import arithmetic, at, dlpack, evaluate, index, methods, namespace, operators
+from kedja.front.device import CPU, require_cpu
+from kedja.ground.dtypes import DType, as_dtype, convert, is_float, is_half, is_integer, of_scalar
+from kedja.ground.errors import (
+    DtypeError,
+    GradientError,
+    ShapeError,
+    TracingError,
+    UsageError,
+)
 from kedja.ir.graph import Node, constant, full, locating
 
 marked: WeakValueDictionary[Node, Tensor] = WeakValueDictionary()  # leaves that want a gradient
 followed: set[Node] = set()  # the inputs of the transformations (grad, jvp …) that are running
 
 
-class Tensor:
+class Tensor(operators.Operators, methods.Methods):
     """An array of one dtype; see the module's text.
 
     `requires_grad` marks a leaf whose gradient `loss.backward()` adds into `.grad`. `name` is
@@ -57,12 +65,21 @@ class Tensor:
         """Keep the value and forget how it was computed."""
         self._made = None
 
+    def give_up(self) -> None:
+        """Hold neither a value nor its history any more (`kj.jit(f, donate=…)`)."""
+        self._made = self._value = None
+
     # ------------------------------------------------------------------ what it is
 
     @property
     def node(self) -> Node:
         """The node of the graph that this tensor stands for."""
         if self._made is None:
+            if self._value is None:
+                raise UsageError(
+                    "this tensor was given up to a function compiled with donate=",
+                    fix="use what that function returned, or do not donate the argument",
+                )
             self._made = constant(self._value)
         return self._made
 
@@ -159,8 +176,13 @@ class Tensor:
     def __int__(self) -> int:
         return int(self._scalar("int"))
 
+    def __complex__(self) -> complex:
+        return complex(self._scalar("complex"))
+
     def __index__(self) -> int:
-        return int(self._scalar("an index").__index__())
+        if not is_integer(self.dtype):
+            raise DtypeError(f"an index of {self.dtype.name}", fix="indices are whole numbers")
+        return int(self._scalar("an index"))
 
     def __bool__(self) -> bool:
         return bool(self._scalar("if"))
@@ -170,7 +192,7 @@ class Tensor:
             raise TracingError(
                 f"{purpose} needs a value, but {self.node.type} has none while it is traced",
                 where=str(self.node.source) if self.node.source else None,
-                fix="use kj.where instead of `if`, or take this line out of the traced function (jit, vmap …)",
+                fix="use kj.where instead of `if`, or take this line out of the jit, vmap or scan",
             )
         if self.size != 1:
             raise TracingError(
@@ -211,165 +233,81 @@ class Tensor:
         with locating():
             evaluate.backward(self, gradient, retain)
 
-    # ------------------------------------------------------------------ operators
+    # ------------------------------------------------------------------ parts
 
     def __getitem__(self, key: Any) -> Tensor:
         return index.get(self, key)
 
-    def __add__(self, other: Any) -> Tensor:
-        return arithmetic.binary("add", self, other)
+    def __setitem__(self, key: Any, value: Any) -> None:
+        with locating():
+            at.refuse()
 
-    def __radd__(self, other: Any) -> Tensor:
-        return arithmetic.binary("add", other, self)
+    @property
+    def at(self) -> at.At:
+        """New tensors with some elements changed: `t.at[key].set(v)`, `.add(v)` …"""
+        return at.At(self)
 
-    def __sub__(self, other: Any) -> Tensor:
-        return arithmetic.binary("subtract", self, other)
+    # ------------------------------------------------------------------ copies
 
-    def __rsub__(self, other: Any) -> Tensor:
-        return arithmetic.binary("subtract", other, self)
+    def __copy__(self) -> Tensor:
+        fresh = Tensor.__new__(Tensor)
+        fresh._set(self._made, self._value, self.tracks)
+        fresh._freed, fresh.grad = self._freed, self.grad
+        return fresh
 
-    def __mul__(self, other: Any) -> Tensor:
-        return arithmetic.binary("multiply", self, other)
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """A leaf of its own where this one requires a gradient; else as `copy`: graphs are
+        immutable."""
+        if not self.requires_grad:
+            return self.__copy__()
+        fresh = restored(self.numpy(), True, self.node.attrs.get("name", ""))
+        fresh.grad = None if self.grad is None else self.grad.__deepcopy__(memo)
+        memo[id(self)] = fresh
+        return fresh
 
-    def __rmul__(self, other: Any) -> Tensor:
-        return arithmetic.binary("multiply", other, self)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as a plain array: without history, without code, without `.grad`."""
+        name = self.node.attrs.get("name", "") if self.requires_grad else ""
+        return restored, (self.numpy(), self.requires_grad, name)
 
-    def __truediv__(self, other: Any) -> Tensor:
-        return arithmetic.binary("divide", self, other)
+    # ------------------------------------------------------------------ other libraries
 
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return arithmetic.binary("divide", other, self)
+    @property
+    def device(self) -> str:
+        """Where the values are: "cpu"."""
+        return CPU
 
-    def __floordiv__(self, other: Any) -> Tensor:
-        return arithmetic.binary("floor_divide", self, other)
-
-    def __rfloordiv__(self, other: Any) -> Tensor:
-        return arithmetic.binary("floor_divide", other, self)
-
-    def __mod__(self, other: Any) -> Tensor:
-        return arithmetic.binary("remainder", self, other)
-
-    def __rmod__(self, other: Any) -> Tensor:
-        return arithmetic.binary("remainder", other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return arithmetic.power(self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return arithmetic.power(other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return arithmetic.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return arithmetic.matmul(other, self)
-
-    def __neg__(self) -> Tensor:
-        return arithmetic.unary("negative", self)
-
-    def __pos__(self) -> Tensor:
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
+        """This tensor; "cpu" is the one device there is."""
+        with locating():
+            require_cpu(device)
         return self
 
-    def __abs__(self) -> Tensor:
-        return arithmetic.unary("abs", self)
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        return namespace.namespace(api_version)
 
-    def __invert__(self) -> Tensor:
-        return arithmetic.unary("logical_not" if self.dtype.kind == "b" else "invert", self)
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        return dlpack.exported(self.numpy(), stream, max_version, dl_device, copy)
 
-    def __and__(self, other: Any) -> Tensor:
-        return arithmetic.binary("bitwise_and", self, other)
-
-    def __or__(self, other: Any) -> Tensor:
-        return arithmetic.binary("bitwise_or", self, other)
-
-    def __xor__(self, other: Any) -> Tensor:
-        return arithmetic.binary("bitwise_xor", self, other)
-
-    def __lshift__(self, other: Any) -> Tensor:
-        return arithmetic.binary("left_shift", self, other)
-
-    def __rshift__(self, other: Any) -> Tensor:
-        return arithmetic.binary("right_shift", self, other)
-
-    def __lt__(self, other: Any) -> Tensor:
-        return arithmetic.binary("less", self, other)
-
-    def __le__(self, other: Any) -> Tensor:
-        return arithmetic.binary("less_equal", self, other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return arithmetic.binary("greater", self, other)
-
-    def __ge__(self, other: Any) -> Tensor:
-        return arithmetic.binary("greater_equal", self, other)
-
-    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return arithmetic.binary("equal", self, other)
-
-    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return arithmetic.binary("not_equal", self, other)
-
-    __hash__ = object.__hash__
-
-    # An update of a marked leaf starts a fresh leaf: `w -= rate * w.grad`.
-
-    def __iadd__(self, other: Any) -> Tensor:
-        return self._updated(self + other)
-
-    def __isub__(self, other: Any) -> Tensor:
-        return self._updated(self - other)
-
-    def __imul__(self, other: Any) -> Tensor:
-        return self._updated(self * other)
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self._updated(self / other)
-
-    def _updated(self, result: Tensor) -> Tensor:
-        if not self.requires_grad:
-            if result.is_known and not result.tracks:
-                result.numpy()  # `total += loss` in a loop does not grow a graph
-            return result
-        name = self.node.attrs.get("name", "")
-        return Tensor(result.numpy(), requires_grad=True, name=name)
-
-    # ------------------------------------------------------------------ methods by name
-
-    def astype(self, dtype: Any) -> Tensor:
-        """The values in another dtype."""
-        with locating():
-            return arithmetic.cast(self, as_dtype(dtype))
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in row-major order under another shape; one extent may be −1."""
-        return arithmetic.reshape(self, _variadic(shape))
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """The axes in another order; without arguments in reverse."""
-        return arithmetic.transpose(self, _variadic(axes) or None)
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Σ over some axes or all."""
-        return arithmetic.reduce("sum", self, axis, keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The mean over some axes or all."""
-        return arithmetic.mean(self, axis, keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The largest element over some axes or all."""
-        return arithmetic.reduce("max", self, axis, keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The smallest element over some axes or all."""
-        return arithmetic.reduce("min", self, axis, keepdims)
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return dlpack.CPU
 
 
-def _variadic(given: tuple[Any, ...]) -> Sequence[int]:
-    """`(2, 3)` from both `f(2, 3)` and `f((2, 3))`."""
-    if len(given) == 1 and not isinstance(given[0], SupportsIndex):
-        return tuple(given[0])
-    return given
+def restored(value: np.ndarray, requires_grad: bool, name: str) -> Tensor:
+    """A tensor from what its pickle or its deep copy holds."""
+    if not (requires_grad or name):
+        return from_value(value)
+    value.setflags(write=False)
+    tensor = Tensor.__new__(Tensor)
+    tensor._set(constant(value, name), value)
+    return tensor.requires_grad_() if requires_grad else tensor
 
 
 def from_node(node: Node, tracks: bool = False) -> Tensor:
@@ -397,16 +335,23 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray:
     if isinstance(data, Tensor):
         data = data.numpy()
     if isinstance(data, (bool, int, float)) and not isinstance(data, np.generic):
-        return np.asarray(data, as_dtype(dtype) if dtype is not None else of_scalar(data))
+        return _of_number(data, as_dtype(dtype) if dtype is not None else of_scalar(data))
     plain = not isinstance(data, (np.ndarray, np.generic))
     if plain and isinstance(data, (list, tuple)):
         data = [each.numpy() if isinstance(each, Tensor) else each for each in data]
     array = _as_numpy(data)
     if dtype is None and plain and array.dtype == np.float64:
         dtype = np.float32
-    copied = np.array(array, dtype=as_dtype(dtype or array.dtype), order="C", copy=True)
+    copied = np.asarray(convert(array, as_dtype(dtype or array.dtype)), order="C")
     copied.setflags(write=False)
     return copied
+
+
+def _of_number(number: bool | int | float, dtype: DType) -> np.ndarray:
+    try:
+        return convert(np.asarray(number), dtype) if is_half(dtype) else np.asarray(number, dtype)
+    except OverflowError:
+        raise DtypeError(f"{dtype.name} does not hold {number}", fix="a wider dtype") from None
 
 
 def _as_numpy(data: Any) -> np.ndarray:

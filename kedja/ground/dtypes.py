@@ -110,26 +110,21 @@ def highest(dtype: DType) -> float | int:
     return np.inf if is_float(dtype) else int(np.iinfo(dtype).max)
 
 
-def epsilon(dtype: DType) -> float:
-    """The spacing of a float dtype at 1; the largest error of one rounding is half of it."""
-    return float(ml_dtypes.finfo(dtype).eps)
-
-
 def convert(array: np.ndarray, dtype: DType) -> np.ndarray:
-    """An array in another dtype, as NumPy casts; float64 is rounded to bfloat16 once.
+    """An array in another dtype, as NumPy casts but silently; float64 to bfloat16 rounds once.
 
     >>> float(convert(np.asarray(1 + 2**-8 + 2**-40), bfloat16))
     1.0078125
     """
-    if array.dtype == float64 and dtype == bfloat16:
-        array = _to_odd(array)  # ml_dtypes goes through float32: two roundings
-    return np.asarray(array.astype(dtype))
+    with np.errstate(all="ignore"):
+        if array.dtype == float64 and dtype == bfloat16:
+            array = _to_odd(array)  # ml_dtypes goes through float32: two roundings
+        return np.asarray(array.astype(dtype))
 
 
 def _to_odd(wide: np.ndarray) -> np.ndarray:
     """float32 cut off, with the last bit set where bits were lost: no later rounding errs."""
-    with np.errstate(all="ignore"):
-        near = np.asarray(wide.astype(np.float32))
+    near = np.asarray(wide.astype(np.float32))
     bits = near.view(np.int32) - (np.abs(near) > np.abs(wide))
     return np.asarray(bits | (near != wide), dtype=np.int32).view(np.float32)
 

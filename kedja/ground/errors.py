@@ -41,6 +41,14 @@ class UsageError(KedjaError, ValueError):
     exit_code = 2
 
 
+class OutOfRangeError(UsageError, IndexError):
+    """An index that leaves its axis."""
+
+
+class ImmutableError(UsageError, TypeError):
+    """An attempt to write to a tensor."""
+
+
 class DataError(KedjaError, ValueError):
     """A file or an array that cannot be read as data: missing, truncated, ragged, of wrong size."""
 

@@ -6,6 +6,7 @@ Not here: options of a single call (those are arguments). Next: `dtypes.py`.
 |-------------|-------------------|-------------------------------------------------------------|
 | `debug`     | `KEDJA_DEBUG`     | 1 timings, 2 graphs, 3 passes, 4 loops, 5 LLVM and assembly |
 | `tier`      | `KEDJA_TIER`      | `auto`, or force all graphs to `interpret` or to `compile`  |
+| `backend`   | `KEDJA_BACKEND`   | what compiles: `cpu`, our own compiler, or `xla`, JAX's     |
 | `threads`   | `KEDJA_THREADS`   | worker threads of compiled programs; 0 = one per core       |
 | `cache`     | `KEDJA_CACHE`     | folder of compiled code and data sets; empty = platform's   |
 | `use_cache` | `KEDJA_USE_CACHE` | 0 compiles anew and neither reads nor writes compiled code  |
@@ -25,6 +26,7 @@ from typing import Any
 from kedja.ground.errors import UsageError
 
 TIERS = ("auto", "interpret", "compile")
+BACKENDS = ("cpu", "xla")
 TARGETS = ("host", "avx512", "avx2", "neon")
 
 
@@ -34,6 +36,7 @@ class Flags:
 
     debug: int = 0
     tier: str = "auto"
+    backend: str = "cpu"
     threads: int = 0
     cache: str = ""
     use_cache: bool = True
@@ -41,13 +44,15 @@ class Flags:
     target: str = "host"
 
     def __post_init__(self) -> None:
-        _require("tier", self.tier, TIERS)
-        _require("target", self.target, TARGETS)
+        require("tier", self.tier, TIERS)
+        require("backend", self.backend, BACKENDS)
+        require("target", self.target, TARGETS)
         if self.threads < 0:
             raise UsageError(f"threads is {self.threads}", fix="give 0 (all cores) or more")
 
 
-def _require(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def require(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise UsageError unless a setting has one of the allowed values."""
     if value not in allowed:
         raise UsageError(f"{name} is {value!r}", fix=f"one of {', '.join(allowed)}")
 

@@ -34,6 +34,7 @@ _CODES = {
     "uint16": "U16",
     "int16": "I16",
     "float16": "F16",
+    "bfloat16": "BF16",
     "uint32": "U32",
     "int32": "I32",
     "float32": "F32",
@@ -92,7 +93,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]
     except (SafetensorError, OSError, ValueError) as error:
         raise _foreign(where, start) or _damaged(where, str(error)) from error
     except (AttributeError, KeyError, TypeError) as error:
-        # The library looks a dtype up that NumPy lacks (bfloat16, 8-bit floats).
+        # The library looks a dtype up that NumPy lacks (floats of 8 bits and fewer).
         what = f"it holds an array of a dtype that NumPy lacks ({error})"
         raise CheckpointError(what, where=where, fix="convert the array to float32") from error
     announced = texts.pop(CHECKSUM, None)

@@ -17,8 +17,8 @@ import numpy as np
 
 from kedja.ground.dtypes import ALL, is_half
 from kedja.ground.errors import KedjaError, UsageError, VerificationError
-from kedja.ir.graph import Node, Source, topological
-from kedja.ir.op import TABLE, Fold, Kernel, Pointwise, Type
+from kedja.ir.graph import Graph, Node, Source, topological
+from kedja.ir.op import TABLE, Bundle, Fold, Kernel, Pointwise, Type
 
 Rule = Callable[[Node], str | None]  # what is wrong with a node; None where nothing is
 STAGES = ("graph", "lowered", "widened")
@@ -87,12 +87,13 @@ def plain_attributes(node: Node) -> str | None:
         return "its attributes can be changed"
     for name, value in node.attrs.items():
         array = isinstance(value, np.ndarray) and (node.op.name, name) == ("constant", "value")
-        if not (array or _is_plain(value)):
+        own = (node.op.name, name) == ("custom", "own")  # the user's derivative rules
+        if not (array or own or _is_plain(value)):
             return f"the attribute {name} is of type {type(value).__name__}"
     return None
 
 
-PLAIN = (bool, int, float, str, np.dtype, np.generic, type(None))
+PLAIN = (bool, int, float, str, np.dtype, np.generic, type(None), Graph)
 
 
 def _is_plain(value: Any) -> bool:
@@ -103,16 +104,23 @@ def _is_plain(value: Any) -> bool:
 
 def sound_type(node: Node) -> str | None:
     """The type is a tuple of whole extents from 0 on, and a dtype that kedja has."""
-    if not isinstance(node.type, Type) or not isinstance(node.type.shape, tuple):
-        return f"{node.type!r} is not a type"
-    if not all(isinstance(n, int) and n >= 0 for n in node.shape):
-        return f"the shape {node.shape} has extents that are not whole numbers from 0 on"
-    return None if node.dtype in ALL else f"kedja has no dtype {node.dtype}"
+    kinds = node.type.parts if isinstance(node.type, Bundle) else (node.type,)
+    return next((complaint for kind in kinds if (complaint := _unsound(kind))), None)
+
+
+def _unsound(kind: Any) -> str | None:
+    if not isinstance(kind, Type) or not isinstance(kind.shape, tuple):
+        return f"{kind!r} is not a type"
+    if not all(isinstance(n, int) and n >= 0 for n in kind.shape):
+        return f"the shape {kind.shape} has extents that are not whole numbers from 0 on"
+    return None if kind.dtype in ALL else f"kedja has no dtype {kind.dtype}"
 
 
 def taken_dtype(node: Node) -> str | None:
     """The first input is of a dtype that the op claims to take."""
-    if not node.inputs or node.inputs[0].dtype in node.op.dtypes:
+    if not node.inputs or isinstance(node.inputs[0].type, Bundle):
+        return None
+    if node.inputs[0].dtype in node.op.dtypes:
         return None
     return f"{node.op.name} does not take {node.inputs[0].dtype}"
 

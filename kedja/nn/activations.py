@@ -1,6 +1,6 @@
 """Activations as layers, and the lookup by name that the builders and the command line use.
 
-The formulas and their sources stand in `functional.py`. Next: `builders.py`.
+The formulas and their sources stand in `activation_functions.py`. Next: `builders.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 from kedja.front.tensor import Tensor
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
-from kedja.nn import functional
+from kedja.nn import activation_functions as functional
+from kedja.nn.init import constant
 from kedja.nn.module import Module
 
 
@@ -34,12 +35,55 @@ class Sigmoid(Module):
         return functional.sigmoid(x)
 
 
+class LogSigmoid(Module):
+    """y = log(1/(1 + e^(−x))); see `functional.logsigmoid`."""
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.logsigmoid(x)
+
+
+class Hardsigmoid(Module):
+    """y = x/6 + 1/2 held between 0 and 1; see `functional.hardsigmoid`."""
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.hardsigmoid(x)
+
+
 class Tanh(Module):
     """y = tanh x; see `functional.tanh`."""
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
         return functional.tanh(x)
+
+
+class Hardtanh(Module):
+    """y = x held between `min_val` and `max_val`; see `functional.hardtanh`."""
+
+    min_val: float = -1.0
+    max_val: float = 1.0
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.hardtanh(x, self.min_val, self.max_val)
+
+
+class Softsign(Module):
+    """y = x/(1 + |x|); see `functional.softsign`."""
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.softsign(x)
+
+
+class Tanhshrink(Module):
+    """y = x − tanh x; see `functional.tanhshrink`."""
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.tanhshrink(x)
 
 
 # -------------------------------------------------------------------------------- rectifiers
@@ -57,6 +101,14 @@ class ReLU(Module):
         return functional.relu(x)
 
 
+class ReLU6(Module):
+    """y = min(max(x, 0), 6); see `functional.relu6`."""
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.relu6(x)
+
+
 class LeakyReLU(Module):
     """y = x where x > 0, else negative_slope·x; see `functional.leaky_relu`."""
 
@@ -65,6 +117,38 @@ class LeakyReLU(Module):
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
         return functional.leaky_relu(x, self.negative_slope)
+
+
+class PReLU(Module):
+    """y = x where x > 0, else w·x with a learned slope; see `functional.prelu`.
+
+    Shapes: x (N, C, …) → the same; `weight` (1,), or (C,) with `num_parameters=C`, all `init` at
+    the start.
+    """
+
+    weight: Tensor
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
+        self.weight = constant(None, (num_parameters,), init)
+
+    def __call__(self, x: Any) -> Tensor:
+        """(N, C, …) → the same."""
+        return functional.prelu(x, self.weight)
+
+    def extra_repr(self) -> str:
+        """How many slopes."""
+        return f"num_parameters={self.weight.shape[0]}"
+
+
+class RReLU(Module):
+    """y = x where x ≥ 0, else a·x, a random in training; see `functional.rrelu`."""
+
+    lower: float = 1 / 8
+    upper: float = 1 / 3
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.rrelu(x, self.lower, self.upper)
 
 
 class ELU(Module):
@@ -77,12 +161,53 @@ class ELU(Module):
         return functional.elu(x, self.alpha)
 
 
+class CELU(Module):
+    """y = x where x > 0, else alpha·(e^(x/alpha) − 1); see `functional.celu`."""
+
+    alpha: float = 1.0
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.celu(x, self.alpha)
+
+
 class SELU(Module):
     """The scaled ELU that keeps mean 0 and variance 1; see `functional.selu`."""
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
         return functional.selu(x)
+
+
+class Threshold(Module):
+    """y = x where x > threshold, else `value`; see `functional.threshold`."""
+
+    threshold: float
+    value: float
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.threshold(x, self.threshold, self.value)
+
+
+class Hardshrink(Module):
+    """y = x where |x| > lambd, else 0; see `functional.hardshrink`."""
+
+    lambd: float = 0.5
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.hardshrink(x, self.lambd)
+
+
+class Softshrink(Module):
+    """y = x moved by lambd towards 0; see `functional.softshrink`."""
+
+    lambd: float = 0.5
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.softshrink(x, self.lambd)
 
 
 # ------------------------------------------------------------------------------------ smooth
@@ -106,37 +231,82 @@ class SiLU(Module):
         return functional.silu(x)
 
 
-class Softplus(Module):
-    """y = log(1 + e^(beta·x))/beta; see `functional.softplus`."""
-
-    beta: float = 1.0
+class Hardswish(Module):
+    """y = x·min(max(x + 3, 0), 6)/6; see `functional.hardswish`."""
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
-        return functional.softplus(x, self.beta)
+        return functional.hardswish(x)
+
+
+class Mish(Module):
+    """y = x·tanh(log(1 + e^x)); see `functional.mish`."""
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.mish(x)
+
+
+class Softplus(Module):
+    """y = log(1 + e^(beta·x))/beta, or x if large; see `functional.softplus`."""
+
+    beta: float = 1.0
+    threshold: float = 20.0
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.softplus(x, self.beta, self.threshold)
 
 
 # ------------------------------------------------------------------------------ along an axis
 
 
 class Softmax(Module):
-    """y_i = e^(x_i)/Σ_j e^(x_j) along the axis; see `functional.softmax`."""
+    """y_i = e^(x_i)/Σ_j e^(x_j) along the axis `dim`; see `functional.softmax`."""
 
-    axis: int = -1
+    dim: int = -1
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
-        return functional.softmax(x, self.axis)
+        return functional.softmax(x, self.dim)
+
+
+class Softmax2d(Module):
+    """Softmax over the channels: (N, C, H, W) or (C, H, W) → the same."""
+
+    def __call__(self, x: Any) -> Tensor:
+        """Softmax along the third axis from the end."""
+        return functional.softmax(x, -3)
 
 
 class LogSoftmax(Module):
     """The logarithm of softmax; see `functional.log_softmax`."""
 
-    axis: int = -1
+    dim: int = -1
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
-        return functional.log_softmax(x, self.axis)
+        return functional.log_softmax(x, self.dim)
+
+
+class Softmin(Module):
+    """Softmax of −x; see `functional.softmin`."""
+
+    dim: int = -1
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return functional.softmin(x, self.dim)
+
+
+class GLU(Module):
+    """y = a·sigmoid(b), a and b the halves of x along `dim`; see `functional.glu`."""
+
+    dim: int = -1
+
+    def __call__(self, x: Any) -> Tensor:
+        """(… 2·H …) → (… H …)."""
+        return functional.glu(x, self.dim)
 
 
 # ------------------------------------------------------------------------------------ by name
@@ -144,16 +314,30 @@ class LogSoftmax(Module):
 ACTIVATIONS: dict[str, Callable[..., Module]] = {
     "identity": Identity,
     "sigmoid": Sigmoid,
+    "logsigmoid": LogSigmoid,
+    "hardsigmoid": Hardsigmoid,
     "tanh": Tanh,
+    "hardtanh": Hardtanh,
+    "softsign": Softsign,
+    "tanhshrink": Tanhshrink,
     "relu": ReLU,
+    "relu6": ReLU6,
     "leaky_relu": LeakyReLU,
+    "prelu": PReLU,
+    "rrelu": RReLU,
     "elu": ELU,
+    "celu": CELU,
     "selu": SELU,
+    "hardshrink": Hardshrink,
+    "softshrink": Softshrink,
     "gelu": GELU,
     "silu": SiLU,
+    "hardswish": Hardswish,
+    "mish": Mish,
     "softplus": Softplus,
     "softmax": Softmax,
     "log_softmax": LogSoftmax,
+    "softmin": Softmin,
 }
 
 

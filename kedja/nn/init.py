@@ -174,15 +174,19 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return _GAINS[nonlinearity]
 
 
-_RELU_LIKE = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
-_LINEAR = ("identity", "softmax", "log_softmax")
+_RELU_LIKE = (
+    *("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "celu"),
+    *("gelu", "silu", "hardswish", "mish", "softplus", "logsigmoid"),
+)
+_LINEAR = ("identity", "softmax", "log_softmax", "softmin", "hardshrink", "softshrink")
+_TANH_LIKE = ("tanh", "hardtanh", "softsign", "tanhshrink")
 _TANH = calculate_gain("tanh")
 
 _BY_ACTIVATION: dict[str, Any] = {
     **dict.fromkeys(_RELU_LIKE, partial(kaiming_uniform, nonlinearity="relu")),
     **dict.fromkeys(_LINEAR, xavier_uniform),
-    "tanh": partial(xavier_uniform, gain=_TANH),
-    "sigmoid": partial(xavier_uniform, gain=2 * _TANH),
+    **dict.fromkeys(_TANH_LIKE, partial(xavier_uniform, gain=_TANH)),
+    **dict.fromkeys(("sigmoid", "hardsigmoid"), partial(xavier_uniform, gain=2 * _TANH)),
     "selu": lecun_normal,
 }
 

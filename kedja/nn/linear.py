@@ -16,7 +16,9 @@ from kedja.front.arithmetic import reshape
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import int64
 from kedja.ground.errors import ShapeError, UsageError
-from kedja.nn import functional, init
+from kedja.nn import init
+from kedja.nn.activation_functions import maxout
+from kedja.nn.checks import require_positive
 from kedja.nn.module import Module, layer_error
 
 # ---------------------------------------------------------------------------------- Linear
@@ -49,7 +51,7 @@ class Linear(Module):
         key: Tensor | None = None,
         init: init.Initializer | None = None,
     ) -> None:
-        _require_positive(type(self).__name__, in_features=in_features, out_features=out_features)
+        require_positive(type(self).__name__, in_features=in_features, out_features=out_features)
         self.weight, self.bias = _drawn(in_features, out_features, bias, key, init)
 
     @property
@@ -65,7 +67,7 @@ class Linear(Module):
     def __call__(self, x: Any) -> Tensor:
         """x (…, C) → (…, H)."""
         x = as_tensor(x)
-        _require_features(self, x, self.in_features)
+        require_features(self, x, self.in_features)
         product: Tensor = x @ self.weight.T  # (…, H)
         return product if self.bias is None else product + self.bias
 
@@ -88,13 +90,7 @@ def _drawn(
     return weight, init.uniform(for_bias, (rows,), -bound, bound) if bias else None
 
 
-def _require_positive(name: str, **extents: int) -> None:
-    for what, extent in extents.items():
-        if isinstance(extent, bool) or not isinstance(extent, int) or extent < 1:
-            raise UsageError(f"{name} with {what}={extent!r}", fix=f"{what} is 1 or more")
-
-
-def _require_features(layer: Module, x: Tensor, count: int) -> None:
+def require_features(layer: Module, x: Tensor, count: int) -> None:
     if x.shape and x.shape[-1] == count:
         return
     expected = f"expects inputs with {count} features in the last axis"
@@ -143,7 +139,7 @@ class Maxout(Module):
         init: init.Initializer | None = None,
     ) -> None:
         extents = {"in_features": in_features, "out_features": out_features, "pieces": pieces}
-        _require_positive(type(self).__name__, **extents)
+        require_positive(type(self).__name__, **extents)
         self.weight, self.bias = _drawn(in_features, out_features * pieces, bias, key, init)
         self.pieces = pieces
 
@@ -160,10 +156,10 @@ class Maxout(Module):
     def __call__(self, x: Any) -> Tensor:
         """x (…, C) → (…, H)."""
         x = as_tensor(x)
-        _require_features(self, x, self.in_features)
+        require_features(self, x, self.in_features)
         product: Tensor = x @ self.weight.T  # (…, H·K)
         sums = product if self.bias is None else product + self.bias
-        return functional.maxout(sums, self.pieces)  # (…, H)
+        return maxout(sums, self.pieces)  # (…, H)
 
     def extra_repr(self) -> str:
         """The extents."""
@@ -200,7 +196,7 @@ class Perceptron(Module):
     bias: Tensor
 
     def __init__(self, in_features: int) -> None:
-        _require_positive(type(self).__name__, in_features=in_features)
+        require_positive(type(self).__name__, in_features=in_features)
         self.weight = init.zeros(None, (in_features,))
         self.bias = init.zeros(None, ())
 
@@ -212,7 +208,7 @@ class Perceptron(Module):
     def __call__(self, x: Any) -> Tensor:
         """x (…, C) → 0 or 1 for each example."""
         x = as_tensor(x).astype(self.weight.dtype)
-        _require_features(self, x, self.in_features)
+        require_features(self, x, self.in_features)
         sums: Tensor = x @ self.weight + self.bias
         return (sums > 0).astype(int64)
 
@@ -223,7 +219,7 @@ class Perceptron(Module):
         separates the classes. x (B, C); y (B,), of 0 and 1. Raises ShapeError, UsageError.
         """
         inputs, answers = as_tensor(x), as_tensor(y)
-        _require_features(self, inputs, self.in_features)
+        require_features(self, inputs, self.in_features)
         _require_answers(inputs, answers)
         examples = inputs.numpy().astype(np.float64)  # (B, C)
         w, b = self.weight.numpy().astype(np.float64), float(self.bias.numpy())
@@ -266,7 +262,7 @@ def _epoch(
 
 
 class Flatten(Module):
-    """The axes from `start_axis` to `end_axis` (both included) become one.
+    """The axes from `start_dim` to `end_dim` (both included) become one.
 
     Shapes: x (B, …) → y (B, product of the others), unless other axes are given.
     Raises ShapeError where x has no such axes.
@@ -275,17 +271,17 @@ class Flatten(Module):
     (64, 784)
     """
 
-    start_axis: int = 1
-    end_axis: int = -1
+    start_dim: int = 1
+    end_dim: int = -1
 
     def __call__(self, x: Any) -> Tensor:
         """x (B, …) → (B, C)."""
         x = as_tensor(x)
-        first, last = self.start_axis % max(x.ndim, 1), self.end_axis % max(x.ndim, 1)
-        if not first <= last < x.ndim or self.start_axis >= x.ndim:
+        first, last = self.start_dim % max(x.ndim, 1), self.end_dim % max(x.ndim, 1)
+        if not first <= last < x.ndim or self.start_dim >= x.ndim:
             raise layer_error(
                 self,
-                f"flattens axes {self.start_axis} to {self.end_axis}, got shape {list(x.shape)}",
+                f"flattens axes {self.start_dim} to {self.end_dim}, got shape {list(x.shape)}",
                 "the first axis counts the examples: give a batch, as in x[None]",
             )
         merged = math.prod(x.shape[first : last + 1])

@@ -16,7 +16,7 @@ from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import is_integer
 from kedja.ground.errors import DataError, DtypeError, ShapeError, UsageError
 from kedja.ir.graph import locating
-from kedja.nn.functional import floating
+from kedja.nn.activation_functions import floating
 
 REDUCTIONS = ("mean", "sum", "none")
 

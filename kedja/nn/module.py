@@ -170,8 +170,8 @@ class Module:
 
         >>> from kedja import nn
         >>> layer = nn.Linear(2, 2)
-        >>> nn.Sequential(layer, layer).num_parameters, nn.Sequential(layer, layer.copy()).num_parameters
-        (6, 12)
+        >>> [nn.Sequential(layer, each).num_parameters for each in (layer, layer.copy())]
+        [6, 12]
         """
         fresh: Self = tree.map(_fresh, self)
         return fresh

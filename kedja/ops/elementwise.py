@@ -238,12 +238,15 @@ UNARY = (
     unary("asin",     quiet(np.arcsin),      lambda y, x: 1 / sqrt(1 - x * x),  UNIT,     flops=16),
     unary("acos",     quiet(np.arccos),      lambda y, x: -1 / sqrt(1 - x * x), UNIT,     flops=16),
     unary("atan",     quiet(np.arctan),      lambda y, x: 1 / (1 + x * x),      SMALL,    flops=16),
-    unary("sinh",     quiet(np.sinh),        lambda y, x: cosh(x),              SMALL,    flops=18),
-    unary("cosh",     quiet(np.cosh),        lambda y, x: sinh(x),              SMALL,    flops=18),
+    unary("sinh",     quiet(np.sinh),        lambda y, x: cosh(x),              SMALL,    flops=18,
+          xla=xla_rules.sinh),
+    unary("cosh",     quiet(np.cosh),        lambda y, x: sinh(x),              SMALL,    flops=18,
+          xla=xla_rules.cosh),
     unary("tanh",     quiet(np.tanh),        lambda y, x: 1 - y * y,            SMALL,    flops=14),
     unary("asinh",    quiet(np.arcsinh),     lambda y, x: 1 / sqrt(x * x + 1),  SMALL,    flops=22),
     unary("acosh",    quiet(np.arccosh),     lambda y, x: 1 / sqrt(x * x - 1),  ABOVE_1,  flops=22),
-    unary("atanh",    quiet(np.arctanh),     lambda y, x: 1 / (1 - x * x),      UNIT,     flops=22),
+    unary("atanh",    quiet(np.arctanh),     lambda y, x: 1 / (1 - x * x),      UNIT,     flops=22,
+          xla=xla_rules.atanh),
     unary("sigmoid",  quiet(numpy_sigmoid),  lambda y, x: y * (1 - y),          SMALL,    flops=14,
           xla=xla_rules.sigmoid),
     unary("softplus", quiet(numpy_softplus), lambda y, x: sigmoid(x),           SMALL,    flops=28,
@@ -344,8 +347,7 @@ def cast_type(x: Type, *, dtype: np.dtype) -> Type:
 
 def numpy_cast(x: np.ndarray, *, dtype: np.dtype) -> np.ndarray:
     """NumPy's cast; floats beyond an integer's range give an unspecified integer."""
-    with np.errstate(all="ignore"):
-        return convert(x, dtype)
+    return convert(x, dtype)
 
 
 def back_cast(g: Node, node: Node) -> Node | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kedja.ground.errors import DataError, ShapeError
-from kedja.ir.graph import Node, apply, parts, zeros_like
+from kedja.ir.graph import Node, apply
 from kedja.ir.op import Bundle, Case, Forward, Leading, Op, Type, register
 from kedja.ops.contract import swapped
 from kedja.ops.matrices import (
@@ -31,12 +31,14 @@ from kedja.ops.matrices import (
     symmetric,
     triangle,
     well_conditioned,
+    which,
 )
 from kedja.ops.types import require_dtype
 
 # --------------------------------------------------------------------------------- Cholesky
 
 numpy_cholesky = by_lapack(
+    "cholesky",
     np.linalg.cholesky,
     "is not positive definite",
     "check that it is symmetric, or add a small multiple of the identity",
@@ -102,10 +104,9 @@ def numpy_triangular_solve(
 def _require_diagonal(a: np.ndarray, unit_diagonal: bool) -> None:
     zero = np.diagonal(a, axis1=-2, axis2=-1) == 0
     if zero.any() and not unit_diagonal:
-        *batch, row = (int(place) for place in np.argwhere(zero)[0])
-        which = f"matrix {batch} of the batch" if batch else "the matrix"
+        *batch, row = np.argwhere(zero)[0]
         raise DataError(
-            f"{which} is singular: element {row} of the diagonal of the triangle is 0",
+            f"triangular_solve: {which(batch)} is singular, element {row} of its diagonal is 0",
             fix="check the matrix, or add a small multiple of the identity",
         )
 
@@ -170,8 +171,8 @@ def sample_triangular(rng: np.random.Generator) -> Sequence[Case]:
 # ---------------------------------------------------------------------------- solve, inverse
 
 SINGULAR = ("is singular", "use kj.linalg.lstsq or kj.linalg.pinv for the least-squares solution")
-numpy_solve = by_lapack(np.linalg.solve, *SINGULAR)
-numpy_inv = by_lapack(np.linalg.inv, *SINGULAR)
+numpy_solve = by_lapack("solve", np.linalg.solve, *SINGULAR)
+numpy_inv = by_lapack("inv", np.linalg.inv, *SINGULAR)
 
 
 def forward_solve(node: Node, tangents: Tangents) -> Node:

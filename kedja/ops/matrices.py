@@ -163,13 +163,13 @@ def finite(name: str, x: np.ndarray) -> np.ndarray:
     wrong = ~np.isfinite(x).all(axis=(-2, -1))
     if wrong.any():
         raise DataError(
-            f"{name}: {_which(np.argwhere(wrong)[0])} holds NaN or infinity",
+            f"{name}: {which(np.argwhere(wrong)[0])} holds NaN or infinity",
             fix="look where they come from: the factorisation of the others is defined",
         )
     return x
 
 
-def by_lapack(function: Callable[..., Any], what: str, fix: str) -> Callable[..., Any]:
+def by_lapack(name: str, function: Callable[..., Any], what: str, fix: str) -> Callable[..., Any]:
     """The function, whose LinAlgError becomes a DataError that names the matrix.
 
     `what` says of which matrices the function fails: "is singular".
@@ -180,7 +180,8 @@ def by_lapack(function: Callable[..., Any], what: str, fix: str) -> Callable[...
             with np.errstate(all="ignore"):
                 return function(*arrays)
         except np.linalg.LinAlgError:
-            raise DataError(f"{_first_failure(function, arrays)} {what}", fix=fix) from None
+            failed = _first_failure(function, arrays)
+            raise DataError(f"{name}: {failed} {what}", fix=fix) from None
 
     return call
 
@@ -192,11 +193,12 @@ def _first_failure(function: Callable[..., Any], arrays: Sequence[np.ndarray]) -
             with np.errstate(all="ignore"):
                 function(*(each[batch] for each in arrays))
         except np.linalg.LinAlgError:
-            return _which(batch)
+            return which(batch)
     return "a matrix of the batch"
 
 
-def _which(batch: Sequence[int]) -> str:
+def which(batch: Sequence[int]) -> str:
+    """A matrix by its place among the leading axes."""
     numbers = [int(number) for number in batch]
     return f"matrix {numbers} of the batch" if numbers else "the matrix"
 

@@ -40,9 +40,38 @@ def reshape_type(x: Type, *, shape: Shape) -> Type:
 
 
 def reshape_index(space: Any, node: Node, out: Sequence[Any]) -> list[Any]:
-    """Same place in row-major order."""
-    flat = space.linearise(out, node.shape)
-    return [(0, space.delinearise(flat, node.inputs[0].shape), ())]
+    """Same place in row-major order, block by block: an axis that stays keeps its index."""
+    old, new = node.inputs[0].shape, node.shape
+    place = [space.constant(0)] * len(old)
+    for mine, theirs in blocks(old, new):
+        index = [out[axis] for axis in theirs]
+        if len(mine) != 1 or len(theirs) != 1:
+            flat = space.linearise(index, [new[axis] for axis in theirs])
+            index = space.delinearise(flat, [old[axis] for axis in mine])
+        for axis, mapped in zip(mine, index, strict=True):
+            place[axis] = mapped
+    return [(0, tuple(place), ())]
+
+
+def blocks(old: Shape, new: Shape) -> list[tuple[Ints, Ints]]:
+    """The shortest runs of axes that hold the same elements in both shapes; extents 1 left out.
+
+    >>> blocks((6, 1, 4, 5), (2, 3, 4, 5))
+    [((0,), (0, 1)), ((2,), (2,)), ((3,), (3,))]
+    """
+    mine, theirs = (tuple(a for a, n in enumerate(shape) if n != 1) for shape in (old, new))
+    if 0 in old:
+        return [(mine, theirs)]
+    found = []
+    while mine:
+        a = b = 1
+        while (left := math.prod(old[axis] for axis in mine[:a])) != (
+            right := math.prod(new[axis] for axis in theirs[:b])
+        ):
+            a, b = (a + 1, b) if left < right else (a, b + 1)
+        found.append((mine[:a], theirs[:b]))
+        mine, theirs = mine[a:], theirs[b:]
+    return found
 
 
 # -------------------------------------------------------------------------------- transpose

@@ -6,6 +6,7 @@ Next: `movement.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 
 from kedja.ground.dtypes import NUMBERS, bool_, highest, lowest
 from kedja.ground.errors import ShapeError
-from kedja.ir.graph import Node, apply
+from kedja.ir.graph import Node, apply, full
 from kedja.ir.op import (
+    ByExpansion,
     Case,
     Derivative,
     Fold,
@@ -71,6 +73,31 @@ def forward_extremum(node: Node, tangents: Sequence[Node | None]) -> Node:
     return apply("sum", tangent * hit, axes=axes) / count
 
 
+def expand_prod(x: Node, *, axes: Axes) -> Node:
+    """Halves multiplied again and again: right to every order where factors are 0."""
+    kept = tuple(axis for axis in range(len(x.shape)) if axis not in axes)
+    shape = tuple(x.shape[axis] for axis in kept)
+    count = math.prod(x.shape[axis] for axis in axes)
+    if count == 0:
+        return full(1, shape, x.dtype)
+    lines = apply("transpose", x, axes=(*kept, *axes))
+    lines = apply("reshape", lines, shape=(*shape, count))  # (… n)
+    while lines.shape[-1] > 1:
+        half = lines.shape[-1] // 2
+        pairs = [part_of(lines, 0, half) * part_of(lines, half, 2 * half)]
+        if lines.shape[-1] > 2 * half:
+            pairs.append(part_of(lines, 2 * half, lines.shape[-1]))
+        lines = apply("concatenate", *pairs, axis=len(shape)) if len(pairs) > 1 else pairs[0]
+    return apply("reshape", lines, shape=shape)
+
+
+def part_of(x: Node, start: int, stop: int) -> Node:
+    """A range of the last axis."""
+    rank = len(x.shape)
+    starts, stops = (*(0,) * (rank - 1), start), (*x.shape[:-1], stop)
+    return apply("slice", x, starts=starts, stops=stops, steps=(1,) * rank)
+
+
 def with_axes(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
     """NumPy's reduction under the name `axes`, in the input's dtype."""
 
@@ -104,6 +131,7 @@ def reduction(
     empty: bool = True,
     gate: str = "",
     xla: Rule | None = None,
+    expand: Rule | None = None,
 ) -> Op:
     """One entry of the table below."""
     return Op(
@@ -118,11 +146,13 @@ def reduction(
         sample=several(bool if bool_ in dtypes else float),
         dtypes=tuple(dtypes),
         gate=gate,
+        expand=expand,
     )
 
 
 LOGICAL = NoDerivative("its values are true or false")
 ADD = Fold(lambda dtype: 0, lambda e, a, b: e.add(a, b))
+TIMES = Fold(lambda dtype: 1, lambda e, a, b: e.multiply(a, b))
 MAX = Fold(lowest, lambda e, a, b: e.maximum(a, b))
 MIN = Fold(highest, lambda e, a, b: e.minimum(a, b))
 ANY = Fold(lambda dtype: False, lambda e, a, b: e.bitwise_or(a, b))
@@ -140,6 +170,15 @@ register(
             ADD,
             gate="sum distributes the gradient to all",
             xla=xla_rules.total,
+        ),
+        reduction(
+            "prod",
+            np.prod,
+            ByExpansion(),
+            TIMES,
+            gate="multiply swaps: each factor gets the gradient times the product of the others",
+            xla=xla_rules.product,
+            expand=expand_prod,
         ),
         reduction("max", np.max, Forward(forward_extremum), MAX, empty=False, gate=f"max {ROUTES}"),
         reduction("min", np.min, Forward(forward_extremum), MIN, empty=False, gate=f"min {ROUTES}"),

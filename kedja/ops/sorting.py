@@ -52,7 +52,7 @@ def numpy_sort(x: np.ndarray, *, axis: int, descending: bool) -> np.ndarray:
 
 
 def expand_sort(x: Node, *, axis: int, descending: bool) -> Node:
-    """The elements at the places that argsort gives, so that gradients go back to where they were."""
+    """The elements at the places that argsort gives: gradients go back to where they were."""
     order = apply("argsort", x, axis=axis, descending=descending)
     return apply("take_along_axis", x, order, axis=axis)
 
@@ -104,7 +104,7 @@ def xla_searchsorted(x: Any, line: Any, values: Any, *, side: str) -> Any:
 
 
 def sample_searchsorted(rng: np.random.Generator) -> Sequence[Case]:
-    """One line and several, positive so that unsigned lines are sorted too, with values that tie."""
+    """One line and several, with values that tie; positive, so that unsigned lines are sorted."""
     cases = []
     for shape, count in (((7,), 5), ((2, 4), 3)):
         line = np.sort(rng.uniform(0.1, 9, shape), axis=-1)

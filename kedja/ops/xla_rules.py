@@ -50,6 +50,28 @@ def erf(x: Any, value: Any) -> Any:
     return x.lax.erf(value)
 
 
+def sinh(x: Any, value: Any) -> Any:
+    """(e^x − e^(−x))/2: from e^(x/2), which overflows where the result does; by e^x − 1 near 0."""
+    size = x.np.abs(value)
+    root = x.np.exp(0.5 * size)
+    far = 0.5 * root * root - 0.5 / (root * root)
+    less = x.np.expm1(size)
+    near = 0.5 * (less + less / (less + 1))
+    return x.np.copysign(x.np.where(size < 1, near, far), value)
+
+
+def cosh(x: Any, value: Any) -> Any:
+    """(e^x + e^(−x))/2, as sinh; XLA's own loses eight bits where e^x overflows."""
+    root = x.np.exp(0.5 * x.np.abs(value))
+    return 0.5 * root * root + 0.5 / (root * root)
+
+
+def atanh(x: Any, value: Any) -> Any:
+    """log((1+x)/(1−x))/2 by log1p, which keeps the digits of a small x."""
+    size = x.np.abs(value)
+    return x.np.copysign(0.5 * x.np.log1p(2 * size / (1 - size)), value)
+
+
 def cast(x: Any, value: Any, *, dtype: np.dtype) -> Any:
     """A change of dtype."""
     return value.astype(dtype)
@@ -102,6 +124,11 @@ def over_axes(name: str) -> Rule:
 def total(x: Any, value: Any, *, axes: Ints) -> Any:
     """The sum in the input's own dtype, which wraps for integers."""
     return x.np.sum(value, axis=axes, dtype=value.dtype)
+
+
+def product(x: Any, value: Any, *, axes: Ints) -> Any:
+    """The product in the input's own dtype, which wraps for integers."""
+    return x.np.prod(value, axis=axes, dtype=value.dtype)
 
 
 # --------------------------------------------------------------------------------- movement

@@ -8,17 +8,34 @@ from typing import Any
 
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
-from kedja.optim.adam import Adam, AdamW
+from kedja.optim.adafactor import Adafactor
+from kedja.optim.adagrad import Adadelta, Adagrad, Rprop
+from kedja.optim.adam import Adam, Adamax, AdamW
 from kedja.optim.base import Optimizer
+from kedja.optim.lbfgs import LBFGS
+from kedja.optim.lion import Lion
+from kedja.optim.muon import Muon
+from kedja.optim.nadam import NAdam, RAdam
 from kedja.optim.rmsprop import RMSprop
-from kedja.optim.sgd import SGD, GradientDescent
+from kedja.optim.sgd import ASGD, SGD, GradientDescent
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "gradient_descent": GradientDescent,
     "sgd": SGD,
+    "asgd": ASGD,
     "adam": Adam,
     "adamw": AdamW,
+    "adamax": Adamax,
+    "nadam": NAdam,
+    "radam": RAdam,
     "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+    "adadelta": Adadelta,
+    "rprop": Rprop,
+    "adafactor": Adafactor,
+    "lion": Lion,
+    "muon": Muon,
+    "lbfgs": LBFGS,
 }
 
 
@@ -27,8 +44,8 @@ def optimizer(name: str, **options: Any) -> Optimizer:
 
     Raises UsageError for a name or an option that is not there, and for a missing `lr`.
 
-    >>> optimizer("adam", lr=0.01)
-    Adam(lr=0.01, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)
+    >>> optimizer("lion", lr=0.01)
+    Lion(lr=0.01, betas=(0.9, 0.99), weight_decay=0.0, maximize=False)
     """
     spelled = {each.replace("_", ""): each for each in OPTIMIZERS}
     plain = name.lower().replace("_", "").replace("-", "")

@@ -1,4 +1,4 @@
-"""RMSprop: steps divided by the running size of the gradient. Next: `names.py`.
+"""RMSprop: steps divided by the running size of the gradient. Next: `adagrad.py`.
 
 Letters: p parameter, g gradient, v running mean of its square, a that of itself, b velocity,
 η rate, α decay, μ momentum, λ weight decay.
@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from kedja.front import functions
 from kedja.front.tensor import Tensor
 from kedja.optim.base import (
-    Optimizer,
+    UNBOUNDED,
+    Leafwise,
     Rate,
     Slots,
     averaged,
@@ -21,11 +22,9 @@ from kedja.optim.base import (
     scalar,
 )
 
-UNBOUNDED = float("inf")
-
 
 @dataclass(frozen=True)
-class RMSprop(Optimizer):
+class RMSprop(Leafwise):
     """As in PyTorch:
 
         g ← g + λ p
@@ -34,7 +33,7 @@ class RMSprop(Optimizer):
         b ← μ b + g/(√(v − a²) + ε)
         p ← p − η b
 
-    Raises UsageError for options out of range.
+    With `maximize` g ← −g first. Raises UsageError for options out of range.
     Sources: T. Tieleman, G. Hinton: Lecture 6.5, RMSprop (2012); centered: A. Graves: Generating
     sequences with recurrent neural networks (2013).
 
@@ -51,6 +50,7 @@ class RMSprop(Optimizer):
     momentum: float = 0.0
     centered: bool = False
     weight_decay: float = 0.0
+    maximize: bool = False
 
     slots: ClassVar[tuple[str, ...]] = ("square", "mean", "velocity")
 

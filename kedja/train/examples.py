@@ -65,7 +65,7 @@ def _array(given: Any, dtype: DType, what: str) -> Array:
     array = given.numpy() if isinstance(given, Tensor) else np.asarray(given)
     if not array.ndim:
         raise ShapeError(f"{what} is a single number", fix="give an array with one row per example")
-    if is_float(array.dtype):
+    if is_float(array.dtype) or array.dtype.kind == "f":  # NumPy's long double too
         return np.ascontiguousarray(convert(array, dtype))
     name = array.dtype.name
     if name not in {each.name for each in ALL}:

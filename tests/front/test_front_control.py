@@ -1,7 +1,7 @@
 """scan, while_loop, fori_loop, cond, checkpoint and own derivatives, eager and compiled.
 
 Values and gradients to second order are compared with loops written out in Python, which need none
-of these ops, and with JAX where it is installed (`test_front_control_jax.py`).
+of these ops, and with JAX where it is installed (`test_front_vmap.py` has more of it).
 """
 
 from __future__ import annotations
@@ -259,8 +259,8 @@ def arena(f, *args):
     """The bytes of the one block of memory in which a compiled function works."""
     compiled = kj.jit(f)
     compiled(*args)
-    ((_, program),) = compiled._programs.values()
-    return program.program.plan.arena_bytes
+    (program,) = compiled.programs
+    return program.run.program.plan.arena_bytes
 
 
 def test_checkpoints_save_memory():

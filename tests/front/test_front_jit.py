@@ -107,7 +107,7 @@ def test_why_a_function_was_traced_again_is_shown(tier, capsys):
     assert "float32[3]" in first
     assert "traced" not in again
     assert "jit" not in again
-    assert "another kind" in other
+    assert "was float32[3], is float32[4]" in other
     assert "float32[4]" in other
 
 

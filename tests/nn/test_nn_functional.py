@@ -90,16 +90,16 @@ def test_slopes_at_zero_are_pytorchs(function):
 
 
 def test_softmax_gives_probabilities():
-    y = functional.softmax(np.random.default_rng(0).standard_normal((5, 7)), axis=0).numpy()
+    y = functional.softmax(np.random.default_rng(0).standard_normal((5, 7)), dim=0).numpy()
     np.testing.assert_allclose(y.sum(0), np.ones(7), rtol=1e-12)
     assert (y > 0).all()
 
 
 def test_maxout_along_another_axis():
     x = np.random.default_rng(0).standard_normal((6, 4))
-    np.testing.assert_array_equal(functional.maxout(x, 3, axis=0), x.reshape(2, 3, 4).max(1))
+    np.testing.assert_array_equal(functional.maxout(x, 3, dim=0), x.reshape(2, 3, 4).max(1))
     with pytest.raises(ShapeError, match=r"maxout of 4 pieces over axis 0 of shape \[6, 4\]"):
-        functional.maxout(x, 4, axis=0)
+        functional.maxout(x, 4, dim=0)
 
 
 def test_gelu_refuses_another_formula():
@@ -115,8 +115,9 @@ X32 = np.linspace(-3, 3, 12).astype(np.float32).reshape(2, 6)
 @pytest.mark.parametrize("name", nn.ACTIVATIONS)
 def test_each_layer_computes_its_function(name):
     layer = nn.activation(name)
-    np.testing.assert_array_equal(layer(X32), getattr(functional, name)(X32))
-    assert layer.num_parameters == 0
+    slopes = [leaf for _, leaf in layer.parameters()]
+    np.testing.assert_array_equal(layer(X32), getattr(functional, name)(X32, *slopes))
+    assert len(slopes) == (name == "prelu")
 
 
 @pytest.mark.parametrize("spelling", ["leaky_relu", "leaky-relu", "LeakyReLU", "LEAKY_RELU"])

@@ -4,7 +4,8 @@ Integers, truth, comparisons, movement and IEEE 754's own operations agree exact
 infinities stand at the same places. Beside that, a bound is
     ulps·ε·scale + flushed
 with ε the spacing of the dtype at 1, `scale` the size of the numbers that were rounded on the way,
-and `flushed` what is lost where compiled programs take denormal numbers for zero.
+and `flushed` what is lost where compiled programs take denormal numbers for zero. Half dtypes are
+computed in float32, within its bound, and then rounded once: to the same number or its neighbour.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kedja.ground.dtypes import is_float, is_half
+from kedja.ground.limits import float_limits
 from kedja.ir.op import TABLE, Case, Op
+from tests.fixtures import float32
 from tests.ops import walk
 
 Scale = Callable[[Case, np.ndarray], np.ndarray]
@@ -46,6 +50,11 @@ def of_inputs(case: Case, expected: np.ndarray) -> np.ndarray:
     return np.max(x, where=np.isfinite(x), initial=1.0) + np.abs(expected)
 
 
+def of_largest(case: Case, expected: np.ndarray) -> np.ndarray:
+    """The largest element of the result, but at least 1."""
+    return np.asarray(np.max(np.abs(expected), initial=1.0))
+
+
 def of_terms(name: str) -> Scale:
     """The same op on the absolute values: the sum of the terms' sizes."""
 
@@ -70,6 +79,9 @@ BOUNDS: dict[str, Bound] = {
     "silu":          Bound(8, of_result, "a sigmoid and a product", True),
     "gelu":          Bound(16, of_inputs, "1 + erf cancels for negative x, times x", True),
     "sum":           Bound(40, of_terms("sum"), "terms are added in another order"),
+    "prod":          Bound(60, of_result, "factors are multiplied in another order"),
+    "hypot":         Bound(4, of_result, "a quotient, a root and a product"),
+    "logaddexp":     Bound(8, of_inputs, "an exponential, a logarithm and a sum"),
     "matmul":        Bound(40, of_terms("matmul"), "as sum, and products are not rounded (FMA)"),
     "scatter_add":   Bound(8, of_terms("scatter_add"), "as sum"),
     "scatter_add_along_axis": Bound(8, of_terms("scatter_add_along_axis"), "as sum"),
@@ -79,6 +91,13 @@ BOUNDS: dict[str, Bound] = {
     "softmax":       Bound(40, of_result_or_one, "x - max is rounded before it is raised"),
     "log_softmax":   Bound(40, of_inputs, "as logsumexp"),
     "cross_entropy": Bound(40, of_inputs, "as logsumexp"),
+    **dict.fromkeys(
+        ("cholesky", "triangular_solve", "solve", "inv", "det", "cofactor", "slogdet", "qr",
+         "eigvalsh", "svdvals", "pinv"),
+        Bound(200, of_largest, "sums of another order, times the condition of the matrix"),
+    ),
+    "eigh":          Bound(2000, of_largest, "as above, over the gap between two eigenvalues"),
+    "svd":           Bound(2000, of_largest, "as eigh"),
 }
 # fmt: on
 SIGNED_ZEROS = {  # IEEE 754 and C give these the sign of a result that is zero
@@ -93,23 +112,38 @@ def require(op: Op, case: Case, expected: np.ndarray, found: np.ndarray, where: 
     """Raise AssertionError, with the worst element, unless both results agree."""
     call = walk.describe(op, case) + where
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape), call
-    if expected.dtype.kind != "f":
+    if not is_float(expected.dtype):
         np.testing.assert_array_equal(found, expected, err_msg=call)
         return
+    bound, rounding = BOUNDS.get(op.name, EXACT), 0.0
+    if is_half(expected.dtype):
+        rounding = _rounding(expected) if bound.ulps else 0.0
+        case, expected, found = _widened(case), expected.astype(float32), found.astype(float32)
     finite = np.isfinite(expected)
     np.testing.assert_array_equal(found[~finite], expected[~finite], err_msg=call)
-    bound = BOUNDS.get(op.name, EXACT)
     with np.errstate(all="ignore"):
         scale = np.broadcast_to(bound.scale(case, expected), expected.shape)
         limit = bound.ulps * np.finfo(expected.dtype).eps * scale + FLUSHED[expected.dtype]
         if bound.times_input:
             limit = limit + FLUSHED[expected.dtype] * np.abs(np.nan_to_num(case.inputs[0]))
-        apart = np.abs(found - expected)
+        limit, apart = limit + rounding, np.abs(found - expected)
     wrong = finite & ~(apart <= limit)
     if op.name in SIGNED_ZEROS:
         wrong |= (expected == 0) & (found == 0) & (np.signbit(expected) != np.signbit(found))
     if wrong.any():
         raise AssertionError(f"{call}\n{_worst(case, expected, found, apart, limit, wrong)}")
+
+
+def _rounding(halves: np.ndarray) -> np.ndarray:
+    """How far the next half is from each number."""
+    facts = float_limits(halves.dtype)
+    return facts.eps * np.maximum(np.abs(halves.astype(float32)), facts.smallest_normal)
+
+
+def _widened(case: Case) -> Case:
+    """The half inputs in float32, as they are computed."""
+    inputs = (x.astype(float32) if is_half(x.dtype) else x for x in case.inputs)
+    return Case(tuple(inputs), case.attrs)
 
 
 def _worst(

@@ -15,8 +15,9 @@ import numpy as np
 from kedja.autodiff.batch import batch
 from kedja.autodiff.forward import jvp
 from kedja.autodiff.reverse import vjp
-from kedja.ground.dtypes import epsilon, is_float
+from kedja.ground.dtypes import is_float
 from kedja.ground.errors import GradientError
+from kedja.ground.limits import float_limits
 from kedja.interpret.reference import run
 from kedja.ir.graph import Node, constant, make, parts, variable
 from kedja.ir.op import Bundle, Case, NoDerivative, Op, Type
@@ -105,7 +106,7 @@ def _same(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], text: str
         if is_float(kind):
             mine, theirs = mine.astype(np.float64), theirs.astype(np.float64)
             finite = np.abs(theirs[np.isfinite(theirs)])
-            limit = ULPS * epsilon(kind) * np.max(finite, initial=1.0)
+            limit = ULPS * float_limits(kind).eps * np.max(finite, initial=1.0)
             np.testing.assert_allclose(mine, theirs, rtol=0, atol=limit, err_msg=text)
         else:
             np.testing.assert_array_equal(mine, theirs, err_msg=text)

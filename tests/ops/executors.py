@@ -1,4 +1,4 @@
-"""The executors that must agree with the NumPy interpreter: the CPU compiler; later XLA.
+"""The executors that must agree with the NumPy interpreter: the CPU compiler, and XLA.
 
 An executor takes outputs, inputs and their arrays, and returns the outputs' arrays.
 Next: `test_executors.py`.
@@ -17,6 +17,7 @@ import pytest
 
 from kedja.ground.flags import scope
 from kedja.ir.graph import Node
+from kedja.xla import program
 from tests.fixtures import COMPILER
 
 Arrays = Sequence[np.ndarray]
@@ -26,6 +27,7 @@ Executor = Callable[[Sequence[Node], Sequence[Node], Arrays], list[np.ndarray]]
 def executors() -> list:
     """Every executor as a parameter of a test, skipped where it cannot run here."""
     here = find_spec(COMPILER) is not None
+    jax = find_spec("jax") is not None
     intel = here and platform.machine() in ("x86_64", "AMD64")
     return [
         pytest.param(compiled, id="compiler", marks=_only_if(here, "needs the compiler")),
@@ -34,6 +36,7 @@ def executors() -> list:
             id="avx2",
             marks=[pytest.mark.slow, _only_if(intel, "needs a processor with AVX2")],
         ),
+        pytest.param(by_xla, id="xla", marks=_only_if(jax, "needs jax")),
     ]
 
 
@@ -48,3 +51,8 @@ def compiled(
     with scope(target=target):
         program = import_module(COMPILER).compile(list(outputs), list(inputs))
         return list(program(*arrays))
+
+
+def by_xla(outputs: Sequence[Node], inputs: Sequence[Node], arrays: Arrays) -> list[np.ndarray]:
+    """One program of XLA's, on JAX's default device."""
+    return list(program.compile(list(outputs), list(inputs))(*arrays))

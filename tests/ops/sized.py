@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ground.dtypes import ALL, is_float
+from kedja.ground.dtypes import ALL, convert, is_float
+from kedja.ground.limits import float_limits
 from kedja.ir.op import TABLE, Case, Op, Pointwise
 from tests.fixtures import float32, float64
 from tests.ops import walk
+from tests.ops.matrices import MATRICES, takes_specials
 
 EXTENTS = (1, 2, 7, 17, 33, 100)
 SHAPES = (*((n,) for n in EXTENTS), (), (0,), (3, 0), (1, 7), (7, 33), (17, 1), (2, 1, 17))
@@ -40,7 +42,7 @@ def calls(op: Op) -> Cases:
         for case in made if turn == 0 else made[turn :: len(dtypes)]:
             yield walk.recast(case, walk.alike(case, 0), dtype)
     yield from walk.variants(op)
-    for dtype in {float32, float64} & set(dtypes):
+    for dtype in {float32, float64} & set(dtypes) if takes_specials(op) else ():
         yield from walk.with_specials(walk.recast(samples[0], walk.alike(samples[0], 0), dtype))
 
 
@@ -99,10 +101,10 @@ def special_values(dtype: np.dtype) -> np.ndarray:
     """NaN, infinities, zeros, limits and values that saturate."""
     if dtype.kind == "b":
         return np.array([False, True])
-    if dtype.kind == "f":
-        facts = np.finfo(dtype)
+    if is_float(dtype):
+        facts = float_limits(dtype)
         ends = (facts.max, -facts.max, facts.smallest_normal, facts.eps)
-        return np.array([*(FLOATS if dtype == float32 else WIDE), *ends], dtype)
+        return convert(np.array([*(WIDE if dtype == float64 else FLOATS), *ends]), dtype)
     info = np.iinfo(dtype)
     near = [n for n in (-33, -8, -7, -2, -1, 0, 1, 2, 3, 7, 8, 31, 32, 63, 64) if n >= info.min]
     return np.array([info.min, info.min + 1, *near, info.max - 1, info.max], dtype)
@@ -304,6 +306,7 @@ SIZED: dict[str, Callable[[Rng], Cases]] = {
     "full": filled,
     "constant": given,
     "sum": over(*FOLDED, *FOLDED_EMPTY),
+    "prod": over(*FOLDED, *FOLDED_EMPTY),
     "max": over(*FOLDED),
     "min": over(*FOLDED),
     "any": booleans,
@@ -334,6 +337,7 @@ SIZED: dict[str, Callable[[Rng], Cases]] = {
     "one_hot": classes,
     "cross_entropy": labelled,
     "random_bits": keys,
+    **MATRICES,
 }
 
 # --------------------------------------------------------------------------------- layouts

@@ -1,0 +1,125 @@
+"""The order of kernels: every value written before it is read, and freed as early as it can be.
+
+The order of the graph is kept, except that a kernel which frees more memory than it takes runs as
+soon as it can: the gradient of a layer's weights before that of the layer below, so that the
+layer's values need not be kept. Why here: kernels are known, and the plan of memory follows the
+order. Next: `schedule.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heappop, heappush
+
+from kedja.compiler.kernels import KernelUnit, ScatterKernel
+from kedja.ir.graph import Node
+
+Writers = dict[Node, list[KernelUnit]]
+
+
+def writers_of(kernels: Sequence[KernelUnit]) -> Writers:
+    """The kernels that write each value (two where updates are added into it)."""
+    writers: Writers = {}
+    for kernel in kernels:
+        for node in kernel.writes:
+            writers.setdefault(node, []).append(kernel)
+    return writers
+
+
+def needs(kernel: KernelUnit, writers: Writers) -> list[KernelUnit]:
+    """The kernels that must run before one, without itself."""
+    needed = [each for node in kernel.reads for each in writers.get(node, ())]
+    if isinstance(kernel, ScatterKernel):
+        needed.append(writers[kernel.root][0])
+    return [each for each in needed if each is not kernel]
+
+
+def in_order(kernels: Sequence[KernelUnit]) -> list[KernelUnit]:
+    """The kernels with every value written before it is read; stable otherwise."""
+    writers = writers_of(kernels)
+    done: dict[int, KernelUnit] = {}
+    stack = [(kernel, False) for kernel in reversed(kernels)]
+    while stack:
+        kernel, ready = stack.pop()
+        if id(kernel) in done:
+            continue
+        if ready:
+            done[id(kernel)] = kernel
+            continue
+        stack.append((kernel, True))
+        stack.extend((each, False) for each in reversed(needs(kernel, writers)))
+    return list(done.values())
+
+
+def thrifty(kernels: Sequence[KernelUnit]) -> list[KernelUnit]:
+    """Kernels in a valid order, reordered so that memory is freed as early as possible."""
+    return _Thrift(kernels).order()
+
+
+class _Thrift:
+    """One kernel after the other: the first that frees more than it takes, else the first."""
+
+    def __init__(self, kernels: Sequence[KernelUnit]) -> None:
+        self.kernels = kernels
+        place = {id(kernel): number for number, kernel in enumerate(kernels)}
+        writers = writers_of(kernels)
+        self.before = [{place[id(each)] for each in needs(k, writers)} for k in kernels]
+        self.after: list[list[int]] = [[] for _ in kernels]
+        for number, needed in enumerate(self.before):
+            for each in needed:
+                self.after[each].append(number)
+        self.readers: dict[Node, set[int]] = {}
+        for number, kernel in enumerate(kernels):
+            for node in kernel.reads:
+                if node in writers:
+                    self.readers.setdefault(node, set()).add(number)
+        self.ready: list[int] = []
+        self.freeing: list[int] = []
+        self.done: set[int] = set()
+
+    def order(self) -> list[KernelUnit]:
+        """All kernels."""
+        for number, needed in enumerate(self.before):
+            if not needed:
+                self._enter(number)
+        result = []
+        while len(self.done) < len(self.kernels):
+            number = self._next()
+            self.done.add(number)
+            result.append(self.kernels[number])
+            self._finish(number)
+        return result
+
+    def _next(self) -> int:
+        for heap in (self.freeing, self.ready):
+            while heap:
+                number = heappop(heap)
+                if number not in self.done:
+                    return number
+        raise AssertionError("kernels that need each other")
+
+    def _enter(self, number: int) -> None:
+        heappush(self.ready, number)
+        self._weigh(number)
+
+    def _weigh(self, number: int) -> None:
+        """Note a kernel that can run and frees more than it takes."""
+        kernel = self.kernels[number]
+        freed = sum(n.type.nbytes for n in kernel.reads if self.readers.get(n) == {number})
+        if freed > sum(node.type.nbytes for node in kernel.writes):
+            heappush(self.freeing, number)
+
+    def _finish(self, number: int) -> None:
+        for node in self.kernels[number].reads:
+            readers = self.readers.get(node)
+            if readers is None:
+                continue
+            readers.discard(number)
+            if len(readers) == 1:
+                (last,) = readers
+                if not self.before[last]:
+                    self._weigh(last)
+        for each in self.after[number]:
+            self.before[each].discard(number)
+            if not self.before[each]:
+                self._enter(each)

@@ -1,0 +1,202 @@
+"""Dropout: in training some numbers become 0, others grow, so that the mean stays.
+
+Not here: where the random keys come from (`state.py`). Next: `embedding.py`.
+Dimensions: N examples, C channels, `…` places.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from kedja.front import random
+from kedja.front.arithmetic import broadcast, cast, where
+from kedja.front.tensor import Tensor
+from kedja.nn import state
+from kedja.nn.activation_functions import SELU_ALPHA, SELU_SCALE, floating
+from kedja.nn.checks import require_probability
+from kedja.nn.module import Module, layer_error
+
+# -------------------------------------------------------------------------------- functions
+
+
+def dropout(
+    x: Any, p: float = 0.5, training: bool | None = None, *, key: Tensor | None = None
+) -> Tensor:
+    """In training y = x/(1 − p), or 0 with probability p, element by element; else y = x.
+
+    `nn.training`'s being open decides unless `training` is given; the numbers come from `key`,
+    else from the key of `nn.training`. Raises UsageError where there is none.
+    Source: N. Srivastava et al.: Dropout (2014).
+    """
+    x = floating(x)
+    return _dropped("dropout", x, x.shape, p, training, key)
+
+
+def feature_dropout(
+    x: Any, p: float = 0.5, training: bool | None = None, *, key: Tensor | None = None
+) -> Tensor:
+    """As `dropout`, whole channels at a time: x (N, C, …) → the same.
+
+    Source: J. Tompson et al.: Efficient object localization using convolutional networks (2015).
+    """
+    x = floating(x)
+    shape = x.shape[:2] + (1,) * (x.ndim - 2)
+    return _dropped("feature_dropout", x, shape, p, training, key)
+
+
+def alpha_dropout(
+    x: Any, p: float = 0.5, training: bool | None = None, *, key: Tensor | None = None
+) -> Tensor:
+    """Dropout for selu: y = a·(x, or −1.7581… with probability p) + b, of x's mean and variance.
+
+    −1.7581… is selu's value at −∞; a and b keep mean 0 and variance 1.
+    Source: G. Klambauer et al.: Self-normalizing neural networks (2017).
+    """
+    x = floating(x)
+    return _alpha_dropped("alpha_dropout", x, x.shape, p, training, key)
+
+
+def feature_alpha_dropout(
+    x: Any, p: float = 0.5, training: bool | None = None, *, key: Tensor | None = None
+) -> Tensor:
+    """As `alpha_dropout`, whole channels at a time: x (N, C, …) → the same."""
+    x = floating(x)
+    shape = x.shape[:2] + (1,) * (x.ndim - 2)
+    return _alpha_dropped("feature_alpha_dropout", x, shape, p, training, key)
+
+
+def _dropped(
+    name: str,
+    x: Tensor,
+    shape: tuple[int, ...],
+    p: float,
+    training: bool | None,
+    key: Tensor | None,
+) -> Tensor:
+    """Dropout of blocks: `shape` broadcasts to that of x."""
+    require_probability(name, p)
+    if p == 0 or not (state.is_training() if training is None else training):
+        return x
+    if p == 1:
+        return x * 0.0
+    kept = cast(_kept(key, p, shape, x), x.dtype)
+    return x * (kept * (1 / (1 - p)))
+
+
+def _alpha_dropped(
+    name: str,
+    x: Tensor,
+    shape: tuple[int, ...],
+    p: float,
+    training: bool | None,
+    key: Tensor | None,
+) -> Tensor:
+    require_probability(name, p)
+    if p == 0 or not (state.is_training() if training is None else training):
+        return x
+    if p == 1:
+        return x * 0.0
+    low = -SELU_SCALE * SELU_ALPHA
+    a = 1 / math.sqrt((1 - p) * (1 + p * low * low))
+    return a * where(_kept(key, p, shape, x), x, low) - a * low * p
+
+
+def _kept(key: Tensor | None, p: float, shape: tuple[int, ...], x: Tensor) -> Tensor:
+    """True with probability 1 − p, for each block."""
+    key = state.next_key() if key is None else key
+    return broadcast(random.uniform(key, shape) >= p, x.shape)
+
+
+# ----------------------------------------------------------------------------------- layers
+
+
+class _Dropout(Module):
+    p: float = 0.5
+
+    _ranks: ClassVar[tuple[int, ...]] = ()
+    _shapes: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        require_probability(type(self).__name__, self.p)
+
+    def _checked(self, x: Any) -> Tensor:
+        """x with a batch axis in front."""
+        x = floating(x)
+        if self._ranks and x.ndim not in self._ranks:
+            what = f"expects {self._shapes}, got shape {list(x.shape)}"
+            raise layer_error(self, what, f"shapes are {self._shapes}")
+        return x
+
+
+class Dropout(_Dropout):
+    """In training y = x/(1 − p), or 0 with probability p; else y = x. See `functional.dropout`.
+
+    Shapes: any → the same. Raises UsageError in training without a key.
+
+    >>> import kedja as kj
+    >>> from kedja import nn
+    >>> nn.Dropout(0.5)([1.0, 1.0])
+    Tensor([1., 1.], float32)
+    >>> with nn.training(kj.random.key(3)):
+    ...     nn.Dropout(0.5)([1.0, 1.0, 1.0, 1.0])
+    Tensor([2., 0., 2., 0.], float32)
+    """
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return dropout(x, self.p)
+
+
+class _ChannelDropout(_Dropout):
+    def __call__(self, x: Any) -> Tensor:
+        """(N, C, …) or (C, …) → the same."""
+        x = self._checked(x)
+        return (
+            feature_dropout(x[None], self.p)[0]
+            if x.ndim == self._ranks[0]
+            else (feature_dropout(x, self.p))
+        )
+
+
+class Dropout1d(_ChannelDropout):
+    """Dropout of whole channels: x (N, C, L) or (C, L) → the same. See `feature_dropout`.
+
+    Source: J. Tompson et al.: Efficient object localization using convolutional networks (2015).
+    """
+
+    _ranks: ClassVar[tuple[int, ...]] = (2, 3)
+    _shapes: ClassVar[str] = "(N, C, L) or (C, L)"
+
+
+class Dropout2d(_ChannelDropout):
+    """Dropout of whole channels: x (N, C, H, W) or (C, H, W) → the same."""
+
+    _ranks: ClassVar[tuple[int, ...]] = (3, 4)
+    _shapes: ClassVar[str] = "(N, C, H, W) or (C, H, W)"
+
+
+class Dropout3d(_ChannelDropout):
+    """Dropout of whole channels: x (N, C, D, H, W) or (C, D, H, W) → the same."""
+
+    _ranks: ClassVar[tuple[int, ...]] = (4, 5)
+    _shapes: ClassVar[str] = "(N, C, D, H, W) or (C, D, H, W)"
+
+
+class AlphaDropout(_Dropout):
+    """Dropout that keeps mean and variance of selu's outputs; see `functional.alpha_dropout`.
+
+    Shapes: any → the same. Source: G. Klambauer et al. (2017).
+    """
+
+    def __call__(self, x: Any) -> Tensor:
+        """Any shape → the same."""
+        return alpha_dropout(x, self.p)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """As `AlphaDropout`, whole channels at a time: x (N, C, …) → the same."""
+
+    def __call__(self, x: Any) -> Tensor:
+        """(N, C, …) → the same."""
+        return feature_alpha_dropout(x, self.p)
