@@ -57,6 +57,7 @@ _NAMES = {
         unstack split""",
     "kedja.front.selection": "take take_along_axis scatter_add one_hot",
     "kedja.front.products": "vecdot tensordot",
+    "kedja.front.einsum": "einsum",
     "kedja.front.neural": "gelu softmax log_softmax logsumexp cross_entropy_each",
     "kedja.front.kinds": "result_type can_cast isdtype finfo iinfo",
     "kedja.front.namespace": """

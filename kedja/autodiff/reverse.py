@@ -2,7 +2,7 @@
 
 add distributes, copy adds, multiply swaps and max routes: where a node has several users, their
 cotangents are added; each rule says what goes on to the inputs. The result is a graph, so that it
-can be differentiated again, simplified, compiled and printed. Next: `check.py`.
+can be differentiated again, simplified, compiled and printed. Next: `batch.py`.
 """
 
 from __future__ import annotations

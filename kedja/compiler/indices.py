@@ -10,6 +10,7 @@ Not here: the loops (`loops.py`). `Space` is what the index rules of `kedja/ops`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -210,6 +211,9 @@ class Space:
         low, high = rest.bounds()
         if low >= 0 and high < by:
             return whole
+        if (apart := _apart(e, by)) is not None:  # ⌊(g·a + b)/by⌋ with b < g is ⌊a/(by/g)⌋
+            factor, whole, _ = apart
+            return self.div(whole, by // factor)
         if not whole.terms and not whole.offset:
             return Affine(((Quotient(e, by), 1),))
         if low >= 0:
@@ -225,11 +229,27 @@ class Space:
         low, high = rest.bounds()
         if low >= 0 and high < by:
             return rest
+        if (apart := _apart(rest, by)) is not None:
+            factor, whole, below = apart
+            return self.mod(whole, by // factor) * factor + below
         return Affine(((Remainder(rest if low >= 0 else e, by), 1),))
 
     def value(self, node: Node, index: Sequence[Affine], extent: int) -> Affine:
         """An index that is read from an integer node."""
         return Affine(((Lookup(node, tuple(index), extent), 1),))
+
+
+def _apart(e: Affine, by: int) -> tuple[int, Affine, Affine] | None:
+    """e as g·a + b with 0 ≤ b < g, for the largest such g that divides `by`; None without one.
+
+    This makes equal places equal expressions, however the loops were merged.
+    """
+    for factor in sorted({math.gcd(c, by) for _, c in e.terms} - {1, by}, reverse=True):
+        whole, rest = _divided(e, factor)
+        low, high = rest.bounds()
+        if low >= 0 and high < factor:
+            return factor, whole, rest
+    return None
 
 
 def _divided(e: Affine, by: int) -> tuple[Affine, Affine]:

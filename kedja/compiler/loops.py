@@ -279,6 +279,8 @@ class Lowering:
         offset = SPACE.linearise(index, node.shape)
         if (node, offset) in self.stored:
             return self.stored[node, offset]
+        if any(each is node for each, _ in self.stored):  # memory does not have it yet
+            return self.computed(node, index, guards)
         places = [offset, *(guard.place for guard in guards)]
         return Load(node.dtype, node, offset, guards, self._lookups(places))
 

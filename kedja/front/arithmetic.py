@@ -72,12 +72,12 @@ def broadcast(x: Tensor, shape: Sequence[int]) -> Tensor:
 
 def unary(name: str, x: Any) -> Tensor:
     """An elementwise op of one input; integers become float32 where the op is for floats."""
-    x = front.as_tensor(x)
-    if is_float(x.dtype):
-        return call(name, x)
-    if name in ROUNDINGS and is_integer(x.dtype):
-        return x
-    return call(name, cast(x, float32) if lookup(name).dtypes == FLOATS else x)
+    given = front.as_tensor(x)
+    if is_float(given.dtype):
+        return call(name, given)
+    if name in ROUNDINGS and is_integer(given.dtype):
+        return given
+    return call(name, cast(given, float32) if lookup(name).dtypes == FLOATS else given)
 
 
 def together(name: str, *given: Any) -> list[Tensor]:

@@ -25,6 +25,7 @@ from kedja.ir.op import Type
 
 ARRAYS = (Tensor, np.ndarray, np.generic, bool, int, float)
 SHARED = "in_axes=None for what all examples share"
+BOUND = "pass what all examples share by position, with in_axes=None, or bind it with partial"
 
 
 def vmap(
@@ -36,10 +37,9 @@ def vmap(
 ) -> Callable[..., Any]:
     """A function that maps `f` over an axis of its arguments, all examples at once.
 
-    `in_axes` says which axis of each positional argument counts the examples: a whole number for
-    all, or a tuple with one entry for each argument; an entry is a whole number, None (all examples
-    share this argument), or a container like the argument with such entries at its places.
-    Keyword arguments are mapped over axis 0. Inside, `f` sees tensors without that axis.
+    `in_axes` says which axis of a positional argument counts the examples: a whole number, None
+    (all share it), a tuple with an entry for each argument, or containers like the arguments with
+    entries at their places. Keyword arguments are mapped over axis 0.
     `out_axes` says likewise where the axis stands in what is returned; None is for what is the same
     for all examples. `axis_size` is the number of examples, where no argument tells it.
 
@@ -69,18 +69,22 @@ def vmap(
 
     @wraps(f, updated=())
     def mapped(*args: Any, **kwargs: Any) -> Any:
+        leaves: dict[Node, Node] = {}
         with locating():
             given, structure = _taken(args, kwargs, in_axes, named)
             size = _size(given, axis_size)
-            leaves: dict[Node, Node] = {}
             inside = [_one_of(each, leaves) for each in given]
-        with ambient.tracing():
-            args, kwargs = tree.unflatten(structure, inside)
-            result = f(*args, **kwargs)
+        result = _traced(f, tree.unflatten(structure, inside))
         with locating():
             return settled(_stacked(result, out_axes, leaves, size))
 
     return mapped
+
+
+def _traced(f: Callable[..., Any], call: Any) -> Any:
+    args, kwargs = call
+    with ambient.tracing():
+        return f(*args, **kwargs)
 
 
 # -------------------------------------------------------------------------------- arguments
@@ -92,6 +96,7 @@ class _Given(NamedTuple):
     name: str
     value: Any
     axis: int | None
+    shared: str  # what to do where all examples share it
 
     def __str__(self) -> str:
         kind = as_tensor(self.value).node.type if isinstance(self.value, ARRAYS) else self.value
@@ -105,8 +110,9 @@ def _taken(
     values, structure = tree.flatten((args, kwargs))
     positional, keyword = structure.children
     axes = [*_argument_axes(in_axes, positional), *([0] * keyword.leaves)]
+    fixes = [*([SHARED] * positional.leaves), *([BOUND] * keyword.leaves)]
     names = _leaf_names(args, kwargs, named)
-    return [_Given(*each) for each in zip(names, values, axes, strict=True)], structure
+    return [_Given(*each) for each in zip(names, values, axes, fixes, strict=True)], structure
 
 
 def _argument_axes(in_axes: Any, positional: tree.Structure) -> list[int | None]:
@@ -163,7 +169,7 @@ def _size(given: Sequence[_Given], axis_size: int | None) -> int:
             other = f"axis_size is {wanted}" if axis_size is not None else _counts(mapped[0])
             raise ShapeError(
                 f"vmap over different numbers of examples: {other}, {_counts(each)}",
-                fix=f"mapped axes of one size, or {SHARED}",
+                fix=f"mapped axes of one size, or {each.shared}",
             )
     return wanted
 
@@ -177,7 +183,7 @@ def _extent(each: _Given) -> int:
     if not isinstance(each.value, ARRAYS):
         raise UsageError(
             f"vmap maps {each.name}, which is a {type(each.value).__name__}",
-            fix=f"arrays have axes to map; {SHARED}",
+            fix=f"arrays have axes to map; {each.shared}",
         )
     shape, axis = as_tensor(each.value).shape, each.axis
     assert axis is not None
@@ -186,7 +192,7 @@ def _extent(each: _Given) -> int:
         has = many if shape else "none: it is a scalar"
         raise ShapeError(
             f"vmap maps axis {axis} of {each}, which has {has}",
-            fix=f"an axis that is there, or {SHARED}",
+            fix=f"an axis that is there, or {each.shared}",
         )
     return shape[axis]
 

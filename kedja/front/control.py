@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kedja.front import tree
+from kedja.front import ambient, tree
 from kedja.front.tensor import Tensor, as_tensor, from_node
 from kedja.ground.dtypes import bool_
 from kedja.ground.errors import ShapeError, TracingError, UsageError
@@ -54,10 +54,17 @@ def outside(inputs: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
     return [node for node in found if node.op.name not in ("full", "iota")]
 
 
-def traced(f: Callable[..., Any], types: Sequence[Type], rebuild: Callable[..., Any]) -> Body:
-    """Call a function with tensors that have types but no values."""
+def traced(
+    f: Callable[..., Any],
+    types: Sequence[Type],
+    rebuild: Callable[..., Any],
+    *,
+    once: bool = False,
+) -> Body:
+    """Call a function with tensors that have types but no values; `once` says that it is no loop."""
     inputs = [new_variable(f"x{place}", each) for place, each in enumerate(types)]
-    result = f(*rebuild([from_node(node) for node in inputs]))
+    with ambient.tracing(open=once):
+        result = f(*rebuild([from_node(node) for node in inputs]))
     leaves, structure = tree.flatten(result)
     tensors = [_returned(leaf) for leaf in leaves]
     tracks = any(each.tracks for each in tensors)
@@ -290,7 +297,7 @@ def cond(
     def rebuild(tensors: list[Tensor]) -> Any:
         return tree.unflatten(structure, tensors)
 
-    yes, no = (traced(f, _types(operands), rebuild) for f in (true_fun, false_fun))
+    yes, no = (traced(f, _types(operands), rebuild, once=True) for f in (true_fun, false_fun))
     with locating():
         _require_alike(yes, no)
         constants = list(dict.fromkeys([*yes.outside, *no.outside]))
@@ -343,7 +350,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
                 filled[place] = each
             return tree.unflatten(structure, filled)
 
-        body = traced(lambda a, k: f(*a, **k), _types(given), rebuild)
+        body = traced(lambda a, k: f(*a, **k), _types(given), rebuild, once=True)
         node, tracks = _loop("checkpoint", given, body)
         return tree.unflatten(body.structure, _results(node, tracks))
 

@@ -36,9 +36,7 @@ def tensor(data: Any, dtype: Any = None, *, requires_grad: bool = False, name: s
     return front.Tensor(data, dtype, requires_grad=requires_grad, name=name)
 
 
-def asarray(
-    obj: Any, dtype: Any = None, *, device: Any = None, copy: bool | None = None
-) -> Tensor:
+def asarray(obj: Any, dtype: Any = None, *, device: Any = None, copy: bool | None = None) -> Tensor:
     """`obj` itself where it is a tensor of that dtype, else a new tensor.
 
     Arrays of other libraries are copied, so that they may change afterwards, unless `copy=False`:
@@ -238,11 +236,11 @@ def triu(x: Any, *, k: int = 0) -> Tensor:
 
 
 def _matrix(name: str, x: Any) -> Tensor:
-    x = front.as_tensor(x)
+    given = front.as_tensor(x)
     with locating():
-        if x.ndim < 2:
-            raise ShapeError(f"{name} of shape {list(x.shape)}", fix="at least two axes")
-    return x
+        if given.ndim < 2:
+            raise ShapeError(f"{name} of shape {list(given.shape)}", fix="at least two axes")
+    return given
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:

@@ -44,7 +44,7 @@ class _Custom:
         def rebuild(fresh: list[Tensor]) -> Any:
             return self._merged(given, tree.unflatten(structure, fresh))
 
-        body = traced(self._f, [each.node.type for each in tensors], rebuild)
+        body = traced(self._f, [each.node.type for each in tensors], rebuild, once=True)
         with locating():
             _require_closed(body, self.__name__)
         constants = body.outside

@@ -65,8 +65,8 @@ def _dtype_of(capsule: Any) -> _DataType:
         address = _pointer(capsule, b"dltensor_versioned")
         found: _DataType = _Versioned.from_address(address).array.dtype
         return found
-    found = _Array.from_address(_pointer(capsule, b"dltensor")).dtype
-    return found
+    plain: _DataType = _Array.from_address(_pointer(capsule, b"dltensor")).dtype
+    return plain
 
 
 # ---------------------------------------------------------------------------------------- in

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kedja.front import arithmetic
 from kedja.front import tensor as front
 from kedja.front.arithmetic import binary, call, unary
-from kedja.ground.dtypes import as_dtype, bool_, is_float, is_integer
-from kedja.ir.graph import locating
+from kedja.ground.dtypes import as_dtype, bool_, is_float
 
 if TYPE_CHECKING:
     from kedja.front.tensor import Tensor

@@ -143,7 +143,7 @@ from kedja.front.reductions import (
 from kedja.front.selection import one_hot, scatter_add, take, take_along_axis
 
 # fmt: off
-__all__ = [
+__all__ = [  # noqa: RUF022
     "abs", "acos", "acosh", "add", "all", "any", "arange", "argmax", "argmin", "asarray",
     "asin", "asinh", "astype", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert",
     "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",

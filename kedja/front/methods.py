@@ -50,7 +50,7 @@ class Methods:
     isnan = _elementwise("isnan")
     isfinite = _elementwise("isfinite")
 
-    def astype(self, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
+    def astype(self: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
         """The values in another dtype. A tensor cannot be written to: `copy` changes nothing."""
         with locating():
             require_cpu(device)

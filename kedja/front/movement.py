@@ -214,9 +214,9 @@ def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Tensor:
     >>> roll([1, 2, 3, 4], 1).tolist()
     [4, 1, 2, 3]
     """
-    x = front.as_tensor(x)
+    result = front.as_tensor(x)
     if axis is None:
-        return arithmetic.reshape(roll(flatten(x), shift, 0), x.shape)
+        return arithmetic.reshape(roll(flatten(result), shift, 0), result.shape)
     shifts = [shift] if isinstance(shift, int) else [operator.index(each) for each in shift]
     with locating():
         axes = [axis] if isinstance(axis, int) else list(axis)
@@ -227,8 +227,8 @@ def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Tensor:
                 f"roll of {len(axes)} axes by {len(shifts)} shifts", fix="one for each axis"
             )
         for each, by in zip(axes, shifts, strict=True):
-            x = _rolled(x, by, normal_axis("roll", each, x.ndim))
-    return x
+            result = _rolled(result, by, normal_axis("roll", each, result.ndim))
+    return result
 
 
 def _rolled(x: Tensor, by: int, axis: int) -> Tensor:

@@ -28,7 +28,8 @@ def namespace(api_version: str | None = None) -> Any:
     with locating():
         if api_version not in (None, __array_api_version__, *OLDER):
             raise UsageError(
-                f"version {api_version!r} of the array API", fix=f"kedja follows {__array_api_version__}"
+                f"version {api_version!r} of the array API",
+                fix=f"kedja follows {__array_api_version__}",
             )
     return sys.modules["kedja"]
 
@@ -61,7 +62,9 @@ class Info:
     def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
         """The standard's dtypes of some kinds (all by default) by name."""
         require_cpu(device)
-        kinds = ("bool", "numeric") if kind is None else kind if isinstance(kind, tuple) else (kind,)
+        kinds = (
+            ("bool", "numeric") if kind is None else kind if isinstance(kind, tuple) else (kind,)
+        )
         found: dict[str, DType] = {}
         for each in kinds:
             if each not in KINDS:

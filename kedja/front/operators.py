@@ -25,18 +25,15 @@ PLAIN = (bool, int, float, complex, np.ndarray, np.generic, list, tuple)
 
 def binary(name: str, a: Any, b: Any, other: Any) -> Tensor:
     """The op on both; NotImplemented where `other` (one of them) is nothing like an array."""
-    if isinstance(other, Operators) or isinstance(other, PLAIN) or hasattr(other, "__array__"):
+    if isinstance(other, (Operators, *PLAIN)) or hasattr(other, "__array__"):
         return arithmetic.binary(name, a, b)
-    return NotImplemented  # type: ignore[return-value]
+    return NotImplemented  # type: ignore[no-any-return]
 
 
 class Operators:
     """What makes `Tensor` answer to operators."""
 
     __slots__ = ()
-
-    dtype: Any
-    shape: tuple[int, ...]
 
     # ------------------------------------------------------------------ arithmetic
 
@@ -91,15 +88,15 @@ class Operators:
     def __neg__(self) -> Tensor:
         return arithmetic.unary("negative", self)
 
-    def __pos__(self: Any) -> Tensor:
-        return self
+    def __pos__(self) -> Tensor:
+        return front.as_tensor(self)
 
     def __abs__(self) -> Tensor:
         return arithmetic.unary("abs", self)
 
     # ------------------------------------------------------------------ bits
 
-    def __invert__(self) -> Tensor:
+    def __invert__(self: Any) -> Tensor:
         return arithmetic.unary("logical_not" if self.dtype == bool_ else "invert", self)
 
     def __and__(self, other: Any) -> Tensor:

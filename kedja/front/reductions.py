@@ -48,9 +48,7 @@ def _accumulated(name: str, x: Any, axis: Any, keepdims: bool, dtype: Any) -> Te
         return arithmetic.reduce(name, x, axis, keepdims)
     with locating():
         kind = as_dtype(dtype)
-    return arithmetic.cast(
-        arithmetic.reduce(name, arithmetic.cast(x, kind), axis, keepdims), kind
-    )
+    return arithmetic.cast(arithmetic.reduce(name, arithmetic.cast(x, kind), axis, keepdims), kind)
 
 
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
@@ -126,9 +124,7 @@ def _place(name: str, x: Any, axis: int | None, keepdims: bool) -> Tensor:
 # ------------------------------------------------------------------------------ differences
 
 
-def diff(
-    x: Any, axis: int = -1, n: int = 1, *, prepend: Any = None, append: Any = None
-) -> Tensor:
+def diff(x: Any, axis: int = -1, n: int = 1, *, prepend: Any = None, append: Any = None) -> Tensor:
     """x[i + 1] − x[i] along an axis, n times; `prepend` and `append` lengthen the axis first.
 
     >>> diff([1, 4, 9, 16]).tolist()

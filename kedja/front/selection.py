@@ -32,18 +32,18 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 
 def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
     """y[i, j] = x[i, indices[i, j]] (for axis 1)."""
-    x, place = front.as_tensor(x), front.as_tensor(indices)
+    x, place = front.as_tensor(x), index.as_index(indices)
     with locating():
         axis = normal_axis("take_along_axis", axis, x.ndim)
-        return call("take_along_axis", x, index.from_front(place, x.shape[axis]), axis=axis)
+        return call("take_along_axis", x, index.from_front(place, x.shape[axis], axis), axis=axis)
 
 
 def scatter_add(x: Any, indices: Any, updates: Any, axis: int = 0) -> Tensor:
     """x with `updates` added at the places of an axis, repeated places adding up."""
-    x, place = front.as_tensor(x), front.as_tensor(indices)
+    x, place = front.as_tensor(x), index.as_index(indices)
     with locating():
         axis = normal_axis("scatter_add", axis, x.ndim)
-        place = index.from_front(place, x.shape[axis])
+        place = index.from_front(place, x.shape[axis], axis)
         return call("scatter_add", x, place, front.as_tensor(updates, x), axis=axis)
 
 

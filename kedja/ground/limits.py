@@ -44,7 +44,7 @@ def float_limits(dtype: DType) -> FloatLimits:
     """
     if not is_float(dtype):
         raise DtypeError(f"finfo of {dtype.name}", fix="floats only; iinfo is for integers")
-    facts = ml_dtypes.finfo(dtype)
+    facts = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
     return FloatLimits(
         bits=dtype.itemsize * 8,
         eps=float(facts.eps),

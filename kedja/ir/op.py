@@ -125,8 +125,8 @@ class Forward:
 class Inner:
     """For ops with graphs inside; `d` has the functions `jvp` and `vjp` of the differentiator.
 
-    `forward(d, node, tangents)` is the list of the outputs' tangents, `reverse(d, node, gs, wanted)`
-    that of the inputs' cotangents, given those of the outputs (None stands for zero everywhere).
+    `forward(d, node, tangents)` is the list of the outputs' tangents; `reverse(d, node, gs,
+    wanted)` that of the inputs' cotangents, given those of the outputs (None stands for zero).
     """
 
     forward: Rule

@@ -18,7 +18,7 @@ import numpy as np
 from kedja.ground.dtypes import ALL, is_half
 from kedja.ground.errors import KedjaError, UsageError, VerificationError
 from kedja.ir.graph import Graph, Node, Source, topological
-from kedja.ir.op import TABLE, Bundle, Fold, Kernel, Pointwise, Type
+from kedja.ir.op import TABLE, Bundle, ByExpansion, Fold, Kernel, Pointwise, Type
 
 Rule = Callable[[Node], str | None]  # what is wrong with a node; None where nothing is
 STAGES = ("graph", "lowered", "widened")
@@ -143,7 +143,8 @@ def known_origin(node: Node) -> str | None:
 
 def no_composite(node: Node) -> str | None:
     """Composites have been replaced by the subgraphs that they name."""
-    return f"{node.op.name} is a composite" if node.op.expand is not None else None
+    opens = isinstance(node.op.lowering, ByExpansion)
+    return f"{node.op.name} is a composite" if opens else None
 
 
 def computes_half(node: Node) -> bool:

@@ -1,31 +1,89 @@
 """Networks: layers as callable pytrees, activations, losses, initialisers.
 
 Start at `module.py` (what a layer is) and `linear.py`; then `containers.py`, `functional.py`,
-`activations.py`, `losses.py`, `init.py`, `builders.py`. Not here: optimisers (`kedja/optim`) and
-the training loop (`kedja/train`).
+`activations.py`, `state.py` (training and inference), `losses.py`, `init.py`, `builders.py`. Not
+here: optimisers (`kedja/optim`) and the training loop (`kedja/train`).
 """
 
 from kedja.nn import functional, init
 from kedja.nn.activations import (
     ACTIVATIONS,
+    CELU,
     ELU,
     GELU,
+    GLU,
     SELU,
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
     Identity,
     LeakyReLU,
+    LogSigmoid,
     LogSoftmax,
+    Mish,
+    PReLU,
     ReLU,
+    ReLU6,
+    RReLU,
     Sigmoid,
     SiLU,
     Softmax,
+    Softmax2d,
+    Softmin,
     Softplus,
+    Softshrink,
+    Softsign,
     Tanh,
+    Tanhshrink,
+    Threshold,
     activation,
     activation_name,
 )
-from kedja.nn.builders import Description, Row, describe, mlp
-from kedja.nn.containers import Lambda, Sequential
-from kedja.nn.linear import Fitted, Flatten, Linear, Maxout, Perceptron
+from kedja.nn.attention import MultiheadAttention
+from kedja.nn.batch_norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
+from kedja.nn.builders import (
+    Description,
+    Row,
+    describe,
+    mlp,
+)
+from kedja.nn.cache import KVCache
+from kedja.nn.containers import (
+    Lambda,
+    ModuleDict,
+    ModuleList,
+    ParameterDict,
+    ParameterList,
+    Sequential,
+)
+from kedja.nn.distance import (
+    CosineSimilarity,
+    PairwiseDistance,
+)
+from kedja.nn.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+)
+from kedja.nn.embedding import Embedding, EmbeddingBag
+from kedja.nn.linear import (
+    Bilinear,
+    Fitted,
+    Linear,
+    Maxout,
+    Perceptron,
+)
 from kedja.nn.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -34,32 +92,126 @@ from kedja.nn.losses import (
     nll_loss,
     squared_error,
 )
-from kedja.nn.module import Module, layer_error
+from kedja.nn.module import (
+    Buffer,
+    Module,
+    layer_error,
+)
+from kedja.nn.norm import (
+    GroupNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
+from kedja.nn.positions import LearnedPositions, RotaryEmbedding, SinusoidalPositions
+from kedja.nn.recurrent import GRU, LSTM, RNN
+from kedja.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
+from kedja.nn.shapes import (
+    Flatten,
+    Unflatten,
+)
+from kedja.nn.state import (
+    State,
+    inference,
+    is_training,
+    latest,
+    next_key,
+    record,
+    training,
+)
+from kedja.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "ACTIVATIONS",
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
+    "AlphaDropout",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "Bilinear",
+    "Buffer",
+    "CosineSimilarity",
     "Description",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "Embedding",
+    "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Fitted",
     "Flatten",
+    "GRUCell",
+    "GroupNorm",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "KVCache",
+    "LSTMCell",
     "Lambda",
+    "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
+    "LocalResponseNorm",
+    "LogSigmoid",
     "LogSoftmax",
     "Maxout",
+    "Mish",
     "Module",
+    "ModuleDict",
+    "ModuleList",
+    "MultiheadAttention",
+    "PReLU",
+    "PairwiseDistance",
+    "ParameterDict",
+    "ParameterList",
     "Perceptron",
+    "RMSNorm",
+    "RNNCell",
+    "RReLU",
     "ReLU",
+    "ReLU6",
+    "RotaryEmbedding",
     "Row",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
     "Softplus",
+    "Softshrink",
+    "Softsign",
+    "State",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+    "Unflatten",
     "activation",
     "activation_name",
     "binary_cross_entropy",
@@ -67,10 +219,16 @@ __all__ = [
     "cross_entropy",
     "describe",
     "functional",
+    "inference",
     "init",
+    "is_training",
+    "latest",
     "layer_error",
     "mlp",
     "mse_loss",
+    "next_key",
     "nll_loss",
+    "record",
     "squared_error",
+    "training",
 ]

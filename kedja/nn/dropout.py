@@ -140,7 +140,7 @@ class Dropout(_Dropout):
     Tensor([1., 1.], float32)
     >>> with nn.training(kj.random.key(3)):
     ...     nn.Dropout(0.5)([1.0, 1.0, 1.0, 1.0])
-    Tensor([2., 0., 2., 0.], float32)
+    Tensor([0., 2., 2., 0.], float32)
     """
 
     def __call__(self, x: Any) -> Tensor:

@@ -97,7 +97,7 @@ def _entries(value: Any) -> list[tuple[Any, Any]] | None:
     """Keys and values of a container; None for everything else."""
     kind = type(value)
     if kind is dict:
-        return [(key, value[key]) for key in sorted(value, key=str)]
+        return list(value.items())  # in their own order, which layers one after the other need
     if hasattr(kind, "_fields") and isinstance(value, tuple):
         return list(zip(kind._fields, value, strict=True))
     if kind in (list, tuple):

@@ -1,6 +1,7 @@
-"""Layers that multiply by a matrix: Linear, Maxout, Rosenblatt's Perceptron; and Flatten.
+"""Layers that multiply by a matrix: Linear, Bilinear, Maxout, Rosenblatt's Perceptron.
 
-Not here: activations (`activations.py`), initialisers (`init.py`). Next: `containers.py`.
+Not here: activations (`activations.py`), initialisers (`init.py`), Flatten (`shapes.py`).
+Next: `containers.py`.
 Dimensions: C features in, H features out, K pieces.
 """
 
@@ -12,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja.front import random
-from kedja.front.arithmetic import reshape
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import int64
 from kedja.ground.errors import ShapeError, UsageError
@@ -108,6 +108,84 @@ def _features_fix(x: Tensor, count: int) -> str:
     if not x.shape:
         return "give at least one axis: x.reshape(1)"
     return f"make the layer with in_features={x.shape[-1]}, or give it other inputs"
+
+
+# -------------------------------------------------------------------------------- Bilinear
+
+
+def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Tensor:
+    """y_h = Σ_ij x1_i W_hij x2_j + b_h.
+
+    Shapes: x1 (…, I), x2 (…, J), `weight` (H, I, J), `bias` (H,) → y (…, H).
+    """
+    first, second, weight = as_tensor(x1), as_tensor(x2), as_tensor(weight)
+    rows, i, j = weight.shape
+    turned = weight.transpose(1, 0, 2).reshape(i, rows * j)  # (I, H·J)
+    half = (first @ turned).reshape(*first.shape[:-1], rows, j)  # (…, H, J)
+    product: Tensor = (half * second.reshape(*second.shape[:-1], 1, j)).sum(-1)  # (…, H)
+    return product if bias is None else product + bias
+
+
+class Bilinear(Module):
+    """y_h = x1ᵀ W_h x2 + b_h: linear in both of two inputs.
+
+    Shapes: x1 (…, I), x2 (…, J) with the same leading axes → y (…, H); `weight` (H, I, J), `bias`
+    (H,) or None. Both start uniform in ±1/√I, as in PyTorch. Raises ShapeError where the last axes
+    are not I and J, or the others differ.
+
+    >>> Bilinear(3, 4, 5)(np.ones((2, 3)), np.ones((2, 4))).shape
+    (2, 5)
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        key: Tensor | None = None,
+    ) -> None:
+        extents = {"in1_features": in1_features, "in2_features": in2_features}
+        require_positive("Bilinear", **extents, out_features=out_features)
+        for_weight, for_bias = random.split(random.next_key() if key is None else key)
+        bound = 1 / math.sqrt(in1_features)
+        shape = (out_features, in1_features, in2_features)
+        self.weight = init.uniform(for_weight, shape, -bound, bound)
+        self.bias = init.uniform(for_bias, shape[:1], -bound, bound) if bias else None
+
+    @property
+    def in1_features(self) -> int:
+        """I, the extent of the first input's last axis."""
+        return self.weight.shape[1]
+
+    @property
+    def in2_features(self) -> int:
+        """J, the extent of the second input's last axis."""
+        return self.weight.shape[2]
+
+    @property
+    def out_features(self) -> int:
+        """H, the extent of the output's last axis."""
+        return self.weight.shape[0]
+
+    def __call__(self, x1: Any, x2: Any) -> Tensor:
+        """x1 (…, I), x2 (…, J) → (…, H)."""
+        x1, x2 = as_tensor(x1), as_tensor(x2)
+        require_features(self, x1, self.in1_features)
+        require_features(self, x2, self.in2_features)
+        if x1.shape[:-1] != x2.shape[:-1]:
+            what = f"expects inputs of equal length, got {list(x1.shape)} and {list(x2.shape)}"
+            raise layer_error(self, what, "all axes but the last are the same in both")
+        return bilinear(x1, x2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """The extents, as PyTorch prints them."""
+        size = f"in1_features={self.in1_features}, in2_features={self.in2_features}"
+        return f"{size}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
 # ---------------------------------------------------------------------------------- Maxout
@@ -256,33 +334,3 @@ def _epoch(
             w, b = w + rate * error * x, b + rate * error
             mistakes += 1
     return w, b, mistakes
-
-
-# --------------------------------------------------------------------------------- Flatten
-
-
-class Flatten(Module):
-    """The axes from `start_dim` to `end_dim` (both included) become one.
-
-    Shapes: x (B, …) → y (B, product of the others), unless other axes are given.
-    Raises ShapeError where x has no such axes.
-
-    >>> Flatten()(np.zeros((64, 28, 28))).shape
-    (64, 784)
-    """
-
-    start_dim: int = 1
-    end_dim: int = -1
-
-    def __call__(self, x: Any) -> Tensor:
-        """x (B, …) → (B, C)."""
-        x = as_tensor(x)
-        first, last = self.start_dim % max(x.ndim, 1), self.end_dim % max(x.ndim, 1)
-        if not first <= last < x.ndim or self.start_dim >= x.ndim:
-            raise layer_error(
-                self,
-                f"flattens axes {self.start_dim} to {self.end_dim}, got shape {list(x.shape)}",
-                "the first axis counts the examples: give a batch, as in x[None]",
-            )
-        merged = math.prod(x.shape[first : last + 1])
-        return reshape(x, (*x.shape[:first], merged, *x.shape[last + 1 :]))

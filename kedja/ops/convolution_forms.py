@@ -1,7 +1,8 @@
 """The forms that a convolution takes: products of matrices, or sums over windows.
 
     gathered    the windows beside each other as columns, times the weight as a matrix
-    scattered   the weight times each place of the input, added back together: spread inputs
+    scattered   the weight times each place of the input, added back together: spread inputs,
+                and fewer channels out than in
     folded      a plain sum of products: one output channel for each group
 The compiler lowers the graphs; the NumPy meaning takes the same ways, so that infinities meet the
 same zeros. Not here: the op itself (`convolution.py`). Next: `cumulative.py`.
@@ -26,9 +27,22 @@ Pairs = tuple[tuple[int, int], ...]
 FEW = 64  # with fewer places than this, all images make one product instead of one each
 
 
-def is_scattered(strides: Ints, input_dilation: Ints) -> bool:
-    """Whether the input is spread, and every place of the output is wanted."""
-    return max(input_dilation) > 1 and max(strides) == 1
+def is_scattered(
+    x: Shape, w: Shape, strides: Ints, padding: Pairs, input_dilation: Ints, dilation: Ints
+) -> bool:
+    """Whether each element gives to the places around it, instead of each place taking.
+
+    Where the input is spread, taking would multiply by zeros. Otherwise both do the same work
+    unless most places are left out, and the smaller copy wins: K for each place of the input and
+    channel out, or of the output and channel in.
+    """
+    if max(strides) > 1 or max(input_dilation) > 1:
+        return max(strides) == 1
+    edges = [span(k, gap) - 1 for k, gap in zip(w[2:], dilation, strict=True)]
+    pairs = zip(x[2:], padding, edges, strict=True)
+    out = math.prod(n + a + b - edge for n, (a, b), edge in pairs)
+    size = math.prod(x[2:])
+    return max(w[2:]) > 1 and w[1] > 1 and 4 * size <= 5 * out and w[0] * size < x[1] * out
 
 
 # ------------------------------------------------------------------------------------ NumPy
@@ -46,7 +60,7 @@ def numpy_convolution(
 ) -> np.ndarray:
     """The meaning of convolution."""
     with np.errstate(all="ignore"):
-        if is_scattered(strides, input_dilation):
+        if is_scattered(x.shape, w.shape, strides, padding, input_dilation, dilation):
             return _numpy_scattered(x, w, padding, input_dilation, dilation, groups)
         fitted = _numpy_fitted(x, padding, input_dilation)
         seen = numpy_windows(fitted, kernel=w.shape[2:], strides=strides, dilation=dilation)
@@ -72,7 +86,7 @@ def _numpy_gathered(seen: np.ndarray, w: np.ndarray, groups: int) -> np.ndarray:
     apart = seen.reshape(n, groups, w.shape[1], *seen.shape[2:])  # (N G C/G P K)
     order = (1, 2, *range(3 + count, 3 + 2 * count), 0, *range(3, 3 + count))
     columns = apart.transpose(order).reshape(groups, depth, n * math.prod(p))
-    product = np.matmul(w.reshape(groups, -1, depth), columns)  # (G O/G N·P)
+    product = np.matmul(w.reshape(groups, w.shape[0] // groups, depth), columns)  # (G O/G N·P)
     outs = product.reshape(w.shape[0], n, *p)
     return np.ascontiguousarray(np.moveaxis(outs, 1, 0))
 
@@ -86,10 +100,11 @@ def _numpy_scattered(
     groups: int,
 ) -> np.ndarray:
     n, kernel, extents = x.shape[0], w.shape[2:], x.shape[2:]
-    turned = np.flip(w, tuple(range(2, w.ndim))).reshape(groups, -1, w.shape[1], *kernel)
-    rows = np.moveaxis(turned, 2, -1).reshape(groups, -1, w.shape[1])  # (G O/G·K C/G)
-    images = x.reshape(n, groups, w.shape[1], math.prod(extents)).transpose(1, 2, 0, 3)
-    product = np.matmul(rows, images.reshape(groups, w.shape[1], -1))  # (G O/G·K N·S)
+    outs, size = w.shape[0] // groups, math.prod(extents)
+    turned = np.flip(w, tuple(range(2, w.ndim))).reshape(groups, outs, w.shape[1], *kernel)
+    rows = np.moveaxis(turned, 2, -1).reshape(groups, outs * math.prod(kernel), w.shape[1])
+    images = x.reshape(n, groups, w.shape[1], size).transpose(1, 2, 0, 3)
+    product = np.matmul(rows, images.reshape(groups, w.shape[1], n * size))  # (G O/G·K N·S)
     apart = product.reshape(w.shape[0], *kernel, n, *extents)
     count = len(kernel)
     order = (count + 1, 0, *range(count + 2, 2 * count + 2), *range(1, count + 1))
@@ -126,7 +141,7 @@ def expand_convolution(
     groups: int,
 ) -> Node:
     """The form that suits the shapes."""
-    if is_scattered(strides, input_dilation):
+    if is_scattered(x.shape, w.shape, strides, padding, input_dilation, dilation):
         return _scattered(x, w, padding, input_dilation, dilation, groups)
     seen = _seen(fitted(x, padding, input_dilation), w.shape[2:], strides, dilation)
     return _folded(seen, w, groups) if w.shape[0] == groups else _gathered(seen, w, groups)
@@ -216,21 +231,33 @@ def _scattered(x: Node, w: Node, padding: Pairs, spread: Ints, dilation: Ints, g
 
 def _terms(x: Node, w: Node, groups: int) -> Node:
     """What each element of the input gives to each place around it: (N O S K)."""
-    count, n, extents = len(w.shape) - 2, x.shape[0], x.shape[2:]
+    count, n, extents, kernel = len(w.shape) - 2, x.shape[0], x.shape[2:], w.shape[2:]
     size, depth = math.prod(extents), w.shape[1]
     turned = apply("flip", w, axes=tuple(range(2, len(w.shape))))
+    if depth == 1:
+        return _outer(x, turned, groups)
     rows = apply("transpose", turned, axes=(0, *range(2, 2 + count), 1))
     rows = apply("reshape", rows, shape=(groups, rows.type.size // (groups * depth), depth))
-    kernel, inner, outer = w.shape[2:], range(1, 1 + count), range(2 + count, 2 + 2 * count)
+    inner, outer = range(1, 1 + count), range(2 + count, 2 + 2 * count)
     if groups == 1 and size >= FEW:
         images = apply("reshape", x, shape=(n, depth, size))
         rows = apply("broadcast", rows, shape=(n, *rows.shape[1:]))
-        terms = apply(
-            "reshape", apply("matmul", rows, images), shape=(n, w.shape[0], *kernel, *extents)
-        )
+        terms = apply("matmul", rows, images)
+        terms = apply("reshape", terms, shape=(n, w.shape[0], *kernel, *extents))
         return apply("transpose", terms, axes=(0, 1, *outer, *range(2, 2 + count)))
     images = apply("reshape", x, shape=(n, groups, depth, size))
     images = apply("transpose", images, axes=(1, 2, 0, 3))
     images = apply("reshape", images, shape=(groups, depth, n * size))
     terms = apply("reshape", _product(rows, images), shape=(w.shape[0], *kernel, n, *extents))
     return apply("transpose", terms, axes=(1 + count, 0, *outer, *inner))
+
+
+def _outer(x: Node, w: Node, groups: int) -> Node:
+    """With one channel in each group every term is one product, which needs no memory."""
+    n, extents, kernel = x.shape[0], x.shape[2:], w.shape[2:]
+    shape = (n, groups, w.shape[0] // groups, *extents, *kernel)
+    column = apply("reshape", x, shape=(n, groups, 1, *extents, *(1,) * len(kernel)))
+    row = apply("reshape", w, shape=(1, *shape[1:3], *(1,) * len(extents), *kernel))
+    wide = [apply("broadcast", each, shape=shape) for each in (column, row)]
+    terms = apply("multiply", *wide)
+    return apply("reshape", terms, shape=(n, w.shape[0], *extents, *kernel))

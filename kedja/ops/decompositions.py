@@ -116,9 +116,10 @@ def completed(basis: Node, moved: Node) -> Node:
 
 def sample_qr(rng: np.random.Generator) -> Sequence[Case]:
     """Tall, wide and square matrices, batches, both modes."""
-    shapes = (((5, 3), "reduced"), ((3, 4), "reduced"), ((2, 3, 3), "reduced"))
-    shapes += (((4, 2), "complete"), ((2, 4), "complete"))
-    return [Case((well_conditioned(rng, shape),), {"mode": mode}) for shape, mode in shapes]
+    shapes = ((5, 3), (3, 4), (2, 3, 3), (4, 2), (2, 4))
+    modes = ("reduced", "reduced", "reduced", "complete", "complete")
+    pairs = zip(shapes, modes, strict=True)
+    return [Case((well_conditioned(rng, shape),), {"mode": mode}) for shape, mode in pairs]
 
 
 # ------------------------------------------------------------------- symmetric eigenvalues

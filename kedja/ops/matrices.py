@@ -155,7 +155,7 @@ def _cut(x: Node, axis: int, start: int, stop: int) -> Node:
 
 def half_sum(x: np.ndarray) -> np.ndarray:
     """(A + Aᵀ)/2."""
-    return (x + np.swapaxes(x, -1, -2)) / 2
+    return np.asarray((x + np.swapaxes(x, -1, -2)) / 2)
 
 
 def finite(name: str, x: np.ndarray) -> np.ndarray:

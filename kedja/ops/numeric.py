@@ -169,9 +169,7 @@ def of_two(
 
 COPYSIGN = Partials((copysign_slope, None))
 HYPOT = Partials((lambda y, a, b: hypot_slope(y, a), lambda y, a, b: hypot_slope(y, b)))
-LOGADDEXP = Partials(
-    (lambda y, a, b: logaddexp_share(a, b), lambda y, a, b: logaddexp_share(b, a))
-)
+LOGADDEXP = Partials((lambda y, a, b: logaddexp_share(a, b), lambda y, a, b: logaddexp_share(b, a)))
 STEPPED = NoDerivative("it counts floats, one after the other")
 
 # fmt: off

@@ -180,68 +180,71 @@ class Backward(NamedTuple):
 
 def reverse_scan(d: Any, node: Node, gs: Some, wanted: Sequence[bool]) -> list[Node | None]:
     """A scan the other way round: cotangents of the carry come back, constants' are added up."""
-    attrs, body = node.attrs, node.attrs["body"]
-    n, m, length = attrs["carries"], attrs["sequences"], attrs["length"]
     wanted = [w and f for w, f in zip(wanted, floats(node.inputs), strict=True)]
-    roles = split(body.inputs, n, m)
-    moving = floats(roles.carry)
-    want = split(wanted, n, m)
-    given = [g is not None for g in gs[n:]]
+    way = _way_back(d, node, gs, wanted)
+    again = parts(way.node)
+    cut, sums = way.carried, way.summed
+    carry_back = spread(again[:cut], floats(node.inputs[: node.attrs["carries"]]))
+    want = split(wanted, node.attrs["carries"], node.attrs["sequences"])
+    constants_back = spread(again[cut : cut + sums], want.constants)
+    return [*carry_back, *spread(again[cut + sums :], want.xs), *constants_back]
+
+
+class WayBack(NamedTuple):
+    """The scan back, and how many of its carries are cotangents and sums of cotangents."""
+
+    node: Node
+    carried: int
+    summed: int
+
+
+def _way_back(d: Any, node: Node, gs: Some, wanted: Sequence[bool]) -> WayBack:
+    attrs, body = node.attrs, node.attrs["body"]
+    n, m = attrs["carries"], attrs["sequences"]
+    roles, want = split(body.inputs, n, m), split(wanted, n, m)
+    moving, given = floats(roles.carry), [g is not None for g in gs[n:]]
     outs = [*kept(body.outputs[:n], moving), *kept(body.outputs[n:], given)]
     cots = fresh(outs, "g")
-    targets = [
-        *kept(roles.carry, moving),
-        *kept(roles.xs, want.xs),
-        *kept(roles.constants, want.constants),
-    ]
+    constants = kept(roles.constants, want.constants)
+    targets = [*kept(roles.carry, moving), *kept(roles.xs, want.xs), *constants]
     found = d.vjp(outs, cots, targets) if outs else [None] * len(targets)
-    back = Backward(*_saved(or_zeros(found, targets), body, n, m))
+    back = Backward(or_zeros(found, targets), _saved(found, body, n + m))
+    cut, stop = sum(moving), len(targets) - len(constants)
+    sums = fresh(constants, "sum")
+    totals = [a + b for a, b in zip(sums, back.cotangents[stop:], strict=True)]
     saved = _extended(node, [each for each in back.saved if each not in body.inputs[n:]])
-    sums = fresh(kept(roles.constants, want.constants), "sum")
-    cut = sum(moving)
-    after = back.cotangents[:cut]
-    stop = len(targets) - len(sums)
-    totals = [total + each for total, each in zip(sums, back.cotangents[stop:], strict=True)]
     through = [each for each in back.saved if each in roles.xs]
-    constants = roles.constants
-    slices = [*saved.keys(), *through, *cots[cut:]]
     step = closed(
-        [*cots[:cut], *sums, *slices, *constants], [*after, *totals, *back.cotangents[cut:stop]]
+        [*cots[:cut], *sums, *saved, *through, *cots[cut:], *roles.constants],
+        [*back.cotangents[:cut], *totals, *back.cotangents[cut:stop]],
     )
     where = dict(zip(body.inputs, node.inputs, strict=True))
-    start = [
-        *kept(or_zeros(gs[:n], node.inputs[:n]), moving),
-        *zeros(each.type for each in sums),
-    ]
-    sequences = [*saved.values(), *(where[each] for each in through), *kept(gs[n:], given)]
+    start = [*kept(or_zeros(gs[:n], node.inputs[:n]), moving), *zeros(x.type for x in sums)]
+    xs = [*saved.values(), *(where[each] for each in through), *kept(gs[n:], given)]
     again = apply(
         "scan",
         *start,
-        *sequences,
+        *xs,
         *node.inputs[n + m :],
         body=step,
         carries=len(start),
-        sequences=len(sequences),
-        length=length,
+        sequences=len(xs),
+        length=attrs["length"],
         reverse=not attrs["reverse"],
     )
-    all_parts = parts(again)
-    carry_back = spread(all_parts[:cut], moving)
-    constants_back = spread(all_parts[cut : len(start)], want.constants)
-    xs_back = spread(all_parts[len(start) :], want.xs)
-    return [*carry_back, *xs_back, *constants_back]
+    return WayBack(again, cut, len(sums))
 
 
-def _saved(cotangents: list[Node], body: Graph, n: int, m: int) -> tuple[list[Node], list[Node]]:
+def _saved(cotangents: Some, body: Graph, changing_inputs: int) -> list[Node]:
     """The values of the step there that the step back needs, and that change from step to step.
 
     What is only moved, given, or the same in every step is computed where it is needed.
     """
-    changing = dependent(body.outputs, body.inputs[: n + m])
+    changing = dependent(body.outputs, body.inputs[:changing_inputs])
     there = set(topological(body.outputs)) | set(body.inputs)
     saved: dict[Node, None] = {}
     seen: set[Node] = set()
-    todo = list(cotangents)
+    todo = [node for node in cotangents if node is not None]
     while todo:
         node = todo.pop()
         if node in seen:
@@ -251,7 +254,7 @@ def _saved(cotangents: list[Node], body: Graph, n: int, m: int) -> tuple[list[No
             saved[node] = None
         else:
             todo.extend(node.inputs)
-    return cotangents, [node for node in topological([*body.outputs, *saved]) if node in saved]
+    return [node for node in topological([*body.outputs, *saved]) if node in saved]
 
 
 def _is_free(node: Node) -> bool:

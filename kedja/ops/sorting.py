@@ -36,7 +36,7 @@ def numpy_argsort(x: np.ndarray, *, axis: int, descending: bool) -> np.ndarray:
     if not descending:
         return np.argsort(x, axis=axis, kind="stable")
     turned = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
-    return x.shape[axis] - 1 - np.flip(turned, axis)
+    return np.asarray(x.shape[axis] - 1 - np.flip(turned, axis))
 
 
 def sort_type(x: Type, *, axis: int, descending: bool) -> Type:
@@ -105,7 +105,7 @@ def xla_searchsorted(x: Any, line: Any, values: Any, *, side: str) -> Any:
 
 def sample_searchsorted(rng: np.random.Generator) -> Sequence[Case]:
     """One line and several, with values that tie; positive, so that unsigned lines are sorted."""
-    cases = []
+    cases: list[Case] = []
     for shape, count in (((7,), 5), ((2, 4), 3)):
         line = np.sort(rng.uniform(0.1, 9, shape), axis=-1)
         values = rng.uniform(0.1, 9, (*shape[:-1], count))

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kedja.front import functions
-from kedja.front.tensor import Tensor, as_tensor
+from kedja.front.arithmetic import where
+from kedja.front.tensor import Tensor
 from kedja.ground.dtypes import bfloat16, float64
 from kedja.ground.errors import UsageError
 from kedja.optim.base import (
@@ -25,6 +26,7 @@ from kedja.optim.base import (
     require_range,
     require_rate,
     scalar,
+    wide,
 )
 
 
@@ -85,7 +87,7 @@ class Adafactor(Leafwise):
         count = (step + 1).astype(float64)
         rate = self.rate(step)
         share = functions.exp(self.beta2_decay * functions.log(count))
-        least = functions.minimum(as_tensor(rate, count), 1 / functions.sqrt(count))
+        least = functions.minimum(wide(rate), 1 / functions.sqrt(count))
         return rate, share, least
 
     def rule(self, p: Tensor, g: Tensor, slots: Slots, now: Any) -> tuple[Tensor, Slots]:
@@ -115,7 +117,9 @@ class Adafactor(Leafwise):
 
 
 def _nearer(average: Tensor, x: Tensor, share: Tensor) -> Tensor:
-    return average + share * (x - average)
+    """average + share·(x − average), exactly x where the share is 1."""
+    apart = x - average
+    return where(share < 0.5, average + share * apart, x - (1 - share) * apart)
 
 
 def rms(x: Tensor) -> Tensor:

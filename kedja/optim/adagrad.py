@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from kedja.front import functions
 from kedja.front.arithmetic import where
-from kedja.front.tensor import Tensor, as_tensor
+from kedja.front.tensor import Tensor
 from kedja.ground.dtypes import float64, int64
 from kedja.ground.errors import UsageError
 from kedja.optim.base import (
@@ -23,6 +23,7 @@ from kedja.optim.base import (
     require_range,
     require_rate,
     scalar,
+    wide,
 )
 
 
@@ -142,13 +143,13 @@ class Rprop(Leafwise):
         """No gradient before; the rate as step size."""
         if slot == "before":
             return functions.zeros_like(p)
-        rate = as_tensor(self.rate(Tensor(0, int64))).astype(p.dtype)
-        return functions.zeros_like(p) + rate
+        return functions.zeros_like(p) + wide(self.rate(Tensor(0, int64))).astype(p.dtype)
 
     def rule(self, p: Tensor, g: Tensor, slots: Slots, now: Any) -> tuple[Tensor, Slots]:
         """See the class."""
         agreed = g * slots["before"]
-        factor = where(agreed > 0, self.etas[1], where(agreed < 0, self.etas[0], 1.0))
-        size = functions.clip(slots["size"] * factor.astype(p.dtype), *self.step_sizes)
+        grown, shrunk = (slots["size"] * eta for eta in (self.etas[1], self.etas[0]))
+        size = where(agreed > 0, grown, where(agreed < 0, shrunk, slots["size"]))
+        size = functions.clip(size, *self.step_sizes)
         g = where(agreed < 0, 0.0, g)
         return p - functions.sign(g) * size, {"before": g, "size": size}

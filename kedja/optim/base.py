@@ -256,6 +256,12 @@ def scalar(value: Any, p: Tensor) -> Any:
     return as_tensor(value).astype(p.dtype)
 
 
+def wide(value: Any) -> Tensor:
+    """A rate as a float64 scalar."""
+    plain = isinstance(value, int | float)
+    return Tensor(value, float64) if plain else as_tensor(value).astype(float64)
+
+
 def remaining(decay: Any, step: Tensor) -> Tensor:
     """1 − decay^(step + 1) in float64, exact also where decay is close to 1.
 
@@ -270,7 +276,9 @@ def remaining(decay: Any, step: Tensor) -> Tensor:
 
 
 def averaged(average: Tensor, x: Tensor, decay: Any) -> Tensor:
-    """decay·average + (1 − decay)·x."""
+    """decay·average + (1 − decay)·x, exactly x where the decay is 0."""
+    if isinstance(decay, int | float) and decay < 0.5:
+        return x - decay * (x - average)
     nearer: Tensor = average + (1 - decay) * (x - average)
     return nearer
 

@@ -83,7 +83,7 @@ class ConstantLR(Scaled):
 
     def scale(self, t: Tensor) -> Any:
         """See the class."""
-        return where(t < self.total_iters, self.factor, 1.0)
+        return where(t < self.total_iters, self.factor * functions.ones_like(t), 1.0)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from kedja.optim.base import (
     require_rate,
     scalar,
     trained,
+    wide,
 )
 
 
@@ -151,7 +152,7 @@ class ASGD(Leafwise):
 
     def moment(self, step: Tensor, state: State) -> Any:
         """η_t, 1 − Λ η_t and the divisor of the average."""
-        done, rate = step.astype(float64), as_tensor(self.rate(step)).astype(float64)
+        done, rate = step.astype(float64), wide(self.rate(step))
         eta = rate / (1 + self.lambd * rate * done) ** self.alpha
         return eta, 1 - self.lambd * eta, functions.maximum(done - self.t0, 1.0)
 

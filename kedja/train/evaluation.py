@@ -91,7 +91,7 @@ class Evaluation:
     def _loop(self, size: int, carry: Any, model: Any) -> Loop:
         def step(carry: Any, fixed: Any) -> Any:
             rows = (carry["step"] * self._batch + kj.arange(size)).astype(uint32)
-            batch = {name: kj.take(array, rows) for name, array in fixed["data"].items()}
+            batch = {name: kj.take(array, rows, axis=0) for name, array in fixed["data"].items()}
             loss, totals = self._measured(fixed["model"], batch)
             return {
                 "loss": carry["loss"] + loss.astype(float64) * size,

@@ -117,6 +117,7 @@ class Run:
             self._given,
             batch=batch,
             loss_dtype=kind,
+            seed=settings.seed,
         )
         self._program = digest(self._stepper.loops[0].traced.outputs)
 

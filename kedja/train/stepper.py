@@ -8,7 +8,7 @@ everything that a checkpoint must hold:
 
 | leaf      | what it is                                                              |
 |-----------|-------------------------------------------------------------------------|
-| model     | the parameters                                                          |
+| model     | the parameters and buffers                                              |
 | optimizer | the optimiser's state                                                   |
 | step      | how many steps were taken since the start, int64                        |
 | loss      | the last step's loss, watched: NaN or infinity in it ends the run       |
@@ -26,12 +26,13 @@ from typing import Any
 import numpy as np
 
 import kedja.front.functions as kj
-from kedja.front import tree
+from kedja.front import random, tree
 from kedja.front.loop import Loop, Progress, Ran
 from kedja.front.tensor import Tensor, from_value
 from kedja.front.transforms import value_and_grad
 from kedja.ground.dtypes import DType, int64, uint32
 from kedja.ground.errors import DataError
+from kedja.nn.state import training
 from kedja.train.examples import Array, Examples
 from kedja.train.objective import Objective
 
@@ -52,6 +53,7 @@ class Stepper:
         *,
         batch: int,
         loss_dtype: DType,
+        seed: int = 0,
     ) -> None:
         if given.count >= 2**32:
             raise DataError(f"{given.count:,} examples", fix="at most 2**32 - 1 in one run")
@@ -65,6 +67,7 @@ class Stepper:
         }
         self._objective = objective
         self._optimizer = optimizer
+        self._key = random.key(seed)
         self._losses = np.zeros(RING, loss_dtype)
         self._collected = 0
         carry = {
@@ -87,19 +90,21 @@ class Stepper:
         def step(carry: Any, fixed: Any) -> Any:
             place = kj.remainder(carry["step"], self.steps) * self.batch
             rows = kj.take(fixed["order"], (place + kj.arange(size)).astype(uint32))
-            batch = {name: kj.take(array, rows) for name, array in fixed["data"].items()}
+            batch = {name: kj.take(array, rows, axis=0) for name, array in fixed["data"].items()}
             return self._advanced(carry, batch)
 
         return Loop(step, carry, self.fixed, watch="loss")
 
     def _advanced(self, carry: Any, batch: dict[str, Tensor]) -> Any:
-        """One step on a gathered batch."""
+        """One step on a gathered batch; random layers draw from a key of this step's own."""
 
         def objective(model: Any) -> Tensor:
             return self._objective.of_batch(model, batch)[0]
 
-        loss, grads = value_and_grad(objective)(carry["model"])
-        model, state = self._optimizer.update(carry["model"], grads, carry["optimizer"])
+        with training(random.fold_in(self._key, carry["step"])) as layers:
+            loss, grads = value_and_grad(objective)(carry["model"])
+        model = layers.carried(carry["model"])  # with the buffers that layers recorded
+        model, state = self._optimizer.update(model, grads, carry["optimizer"])
         slot = kj.remainder(carry["step"], RING).astype(uint32)
         return {
             "loss": loss,

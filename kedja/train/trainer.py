@@ -28,6 +28,9 @@ Validation = tuple[Any, Any] | float | None
 class Trainer:
     """Trains a model; `fit` is the short way.
 
+    Steps run inside `nn.training`, so that batch norm and dropout do as in training; validation,
+    `evaluate` and `predict` are inference.
+
     - `loss` is a name (`cross_entropy`, `mse`, `binary_cross_entropy_with_logits` …) or a
       function `(prediction, target) → scalar`, the mean over the batch. Without targets it is
       `(model, x) → scalar`.
@@ -36,8 +39,9 @@ class Trainer:
       `(prediction, target) → scalar`, the mean over the batch.
     - `prepare` turns a raw batch into the network's input, inside the compiled step: pictures
       stay bytes in memory.
-    - `seed` gives the order of the examples in each epoch, and the validation's share. The same
-      seed gives the same bits, with any number of threads, interrupted or not.
+    - `seed` gives the order of the examples in each epoch, the validation's share, and the key of
+      each step from which dropout draws. The same seed gives the same bits, with any number of
+      threads, interrupted or not.
     - `checkpoint` is a folder. The checkpoint in it is replaced every `checkpoint_seconds`, at the
       end of epochs (at most once a second), on Ctrl-C and at the end.
     - `progress` shows the run on stderr, or is a function that is called with a `Moment` about

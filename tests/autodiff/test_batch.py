@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kedja.autodiff.batch import batch, front, graph, values
 from kedja.front import evaluate
@@ -17,12 +19,15 @@ from kedja.interpret.reference import run
 from kedja.ir.graph import Graph, Node, apply, constant, full, make, scope, topological, variable
 from kedja.ir.op import TABLE, BatchRule, Bundle, Op, Type
 from kedja.ir.verify import verify
+from tests.compiler.graph_steps import KINDS
+from tests.compiler.random_graphs import graph_of, recipes
 from tests.fixtures import float32, float64, needs_compiler, total
 
 SIZE = 4
+DTYPES = (float64, np.dtype(np.int64), np.dtype(np.bool_), np.dtype(np.uint32))
 
 
-def given(shape: tuple[int, ...], dtype: np.dtype = float64) -> tuple[Node, Node]:
+def example_and_all(shape: tuple[int, ...], dtype: np.dtype = float64) -> tuple[Node, Node]:
     """A variable of one example, and that of all."""
     return variable("x", Type(shape, dtype)), variable("xs", Type((SIZE, *shape), dtype))
 
@@ -32,7 +37,7 @@ def names(outputs: list[Node]) -> list[str]:
 
 
 def test_what_does_not_depend_on_the_leaves_stays_itself():
-    x, xs = given((3,))
+    x, xs = example_and_all((3,))
     w = variable("w", Type((3,), float64))
     fixed = apply("exp", w)
     alone, both = values([fixed, x * fixed], {x: xs}, SIZE)
@@ -44,7 +49,7 @@ def test_what_does_not_depend_on_the_leaves_stays_itself():
 
 
 def test_an_output_that_no_example_changes_is_repeated_on_demand():
-    x, xs = given((3,))
+    x, xs = example_and_all((3,))
     w = constant(np.arange(3.0))
     (found,) = batch([w], {x: xs}, SIZE)
     np.testing.assert_array_equal(run([found])[0], np.tile(np.arange(3.0), (SIZE, 1)))
@@ -54,12 +59,12 @@ def test_an_output_that_no_example_changes_is_repeated_on_demand():
 
 
 def test_a_leaf_may_itself_be_an_output():
-    x, xs = given((3,))
+    x, xs = example_and_all((3,))
     assert batch([x, x], {x: xs}, SIZE) == [xs, xs]
 
 
 def test_deep_graphs_are_walked_without_recursion():
-    x, xs = given(())
+    x, xs = example_and_all(())
     y = x
     for _ in range(20_000):
         y = y + 1.0
@@ -69,7 +74,7 @@ def test_deep_graphs_are_walked_without_recursion():
 
 
 def test_shared_nodes_are_batched_once():
-    x, xs = given(())
+    x, xs = example_and_all(())
     y = x
     for _ in range(200):
         y = y + y  # 2²⁰⁰ paths
@@ -78,7 +83,7 @@ def test_shared_nodes_are_batched_once():
 
 
 def test_lines_and_layers_are_kept():
-    x, xs = given((2, 3))
+    x, xs = example_and_all((2, 3))
     w = variable("w", Type((3, 5), float64))
     with scope("encoder"):
         y = apply("matmul", x, w)
@@ -92,26 +97,26 @@ def test_lines_and_layers_are_kept():
 
 
 def test_batched_graphs_are_legal():
-    x, xs = given((2, 3))
+    x, xs = example_and_all((2, 3))
     w = variable("w", Type((3, 5), float64))
     y = apply("softmax", apply("matmul", x, w), axes=(1,))
     verify(batch([y], {x: xs}, SIZE))
 
 
 def test_composites_keep_their_names():
-    x, xs = given((2, 3))
+    x, xs = example_and_all((2, 3))
     label = variable("label", Type((2,), np.dtype(np.int64)))
     y = apply("cross_entropy", apply("log_softmax", x, axes=(1,)), label)
     assert {"cross_entropy", "log_softmax"} <= set(names(batch([y], {x: xs}, SIZE)))
 
 
 def test_a_shared_matrix_takes_the_rows_of_all_examples_in_one_product():
-    x, xs = given((2, 3))
+    x, xs = example_and_all((2, 3))
     w = variable("w", Type((3, 5), float64))
     (found,) = batch([apply("matmul", x, w)], {x: xs}, SIZE)
     (product,) = (node for node in topological([found]) if node.op.name == "matmul")
     assert [each.shape for each in product.inputs] == [(2 * SIZE, 3), (3, 5)]
-    column, columns = given((3, 1))
+    column, columns = example_and_all((3, 1))
     turned = apply("transpose", w, axes=(1, 0))
     (found,) = batch([apply("matmul", turned, column)], {column: columns}, SIZE)
     (product,) = (node for node in topological([found]) if node.op.name == "matmul")
@@ -121,7 +126,7 @@ def test_a_shared_matrix_takes_the_rows_of_all_examples_in_one_product():
 
 def test_half_composites_round_once_when_batched():
     kind = np.dtype(np.float16)
-    x, xs = given((7,), kind)
+    x, xs = example_and_all((7,), kind)
     y = apply("gelu", x, approximate="none")
     (found,) = batch([y], {x: xs}, SIZE)
     rows = np.linspace(-3, 3, 7 * SIZE, dtype=kind).reshape(SIZE, 7)
@@ -144,7 +149,7 @@ def both_signs() -> Op:
 
 
 def test_a_rule_may_give_the_parts_one_by_one():
-    x, xs = given((3,))
+    x, xs = example_and_all((3,))
     node = make(both_signs(), [x], {})
     outputs = [apply("part", node, place=place) for place in (0, 1)]
     plus, minus = batch(outputs, {x: xs}, SIZE)
@@ -153,7 +158,7 @@ def test_a_rule_may_give_the_parts_one_by_one():
 
 
 def test_the_parts_that_a_rule_gives_are_checked():
-    x, xs = given((3,))
+    x, xs = example_and_all((3,))
     wrong = replace(both_signs(), batch=BatchRule(lambda b, node, inputs, batched, size: inputs))
     node = make(wrong, [x], {})
     with pytest.raises(VerificationError, match="both_signs batched by 4"):
@@ -215,3 +220,28 @@ def test_compiled_products_of_batches_of_batches(which):
     found = program(*(fixed[node] for node in closed))
     for mine, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-12, atol=1e-12)
+
+
+# ----------------------------------------------------------------------------- random graphs
+
+
+@settings(max_examples=80)
+@given(recipes(list(KINDS), DTYPES, longest=8), st.integers(1, 15))
+def test_random_graphs_give_what_their_examples_give(recipe, which):
+    """Some of the inputs are batched (by the bits of `which`), the others are shared."""
+    made = graph_of(recipe)
+    moving = [node for i, node in enumerate(made.inputs) if which >> i & 1]
+    bound, rng = made.bound(), np.random.default_rng(recipe.seed)
+    rows = {node: np.stack([bound[node], _shuffled(rng, bound[node])]) for node in moving}
+    wide = {node: variable("wide", Type(rows[node].shape, node.dtype)) for node in moving}
+    outputs = batch(made.outputs, wide, 2)
+    verify(outputs)
+    found = run(outputs, {**bound, **{wide[node]: rows[node] for node in moving}})
+    for number in range(2):
+        expected = run(made.outputs, {**bound, **{node: rows[node][number] for node in moving}})
+        for mine, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(mine[number], theirs, rtol=1e-9, atol=1e-9)
+
+
+def _shuffled(rng: np.random.Generator, value: np.ndarray) -> np.ndarray:
+    return rng.permuted(value.reshape(-1)).reshape(value.shape)

@@ -2,7 +2,9 @@
 
 Every step works on any operands, because they are cast, broadcast or reduced until they fit.
 Decisions are made on exact values only: a comparison of two rounded floats may come out either way
-in another executor. Next: `random_graphs.py`, which makes recipes of steps.
+in another executor. So may the rounding to a half dtype: half values that are not exact are
+outputs and no operands, for after a few such roundings nothing could be said about a result.
+Next: `random_graphs.py`, which makes recipes of steps.
 """
 
 from __future__ import annotations
@@ -14,7 +16,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kedja.ground.dtypes import ALL, FLOATS, NUMBERS, bool_, is_float, is_integer, uint32
+from kedja.ground.dtypes import (
+    ALL,
+    FLOATS,
+    NUMBERS,
+    bool_,
+    float16,
+    float32,
+    is_float,
+    is_half,
+    is_integer,
+    uint32,
+)
 from kedja.interpret.reference import node_value
 from kedja.ir.graph import Node, apply
 from kedja.ir.op import TABLE
@@ -55,6 +68,8 @@ class Graph:
     def _is_exact(self, node: Node) -> bool:
         if not all(each in self.exact for each in node.inputs):
             return False
+        if is_half(node.dtype):  # one rounding of what every executor computes alike
+            return node.op.name in KEEPS_EXACT | ROUNDED_ALIKE
         if node.op.name == "cast":
             (before,) = (self.values[each] for each in node.inputs)
             return np.array_equal(self.values[node].astype(before.dtype), before)
@@ -75,6 +90,7 @@ KEEPS_EXACT = {
     *("ceil", "round", "trunc", "maximum", "minimum", "where", "max", "min", "take", "reshape"),
     *("transpose", "broadcast", "slice", "flip", "pad", "concatenate", "take_along_axis"),
 }
+ROUNDED_ALIKE = {"cast", "add", "subtract", "multiply", "divide", "sqrt"}
 
 # ---------------------------------------------------------------- making operands fit an op
 
@@ -164,6 +180,13 @@ def pair(graph: Graph, step: Step, dtype: np.dtype | None = None) -> tuple[Node,
 
 
 def operand(graph: Graph, place: int) -> Node:
+    """A node of the pool, counted from the newest; whole numbers in place of an inexact half."""
+    node = pooled(graph, place)
+    inexact = is_half(node.dtype) and node not in graph.exact
+    return counted(graph, node) if inexact else node
+
+
+def pooled(graph: Graph, place: int) -> Node:
     """A node of the pool, counted from the newest."""
     return graph.pool[-1 - place % len(graph.pool)]
 
@@ -353,6 +376,8 @@ def product(graph: Graph, step: Step) -> Node:
         return a
     while len(a.shape) < 2:
         a, b = (graph.put("reshape", each, shape=(1, *each.shape)) for each in (a, b))
+    if a.dtype == float16 and a.shape[-1] > 64:  # its sums would overflow
+        a, b = (graph.put("cast", each, dtype=float32) for each in (a, b))
     rank = len(a.shape)
     axes = (*range(rank - 2), rank - 1, rank - 2)
     left, right = (a, b) if step.choice % 2 else (b, a)

@@ -38,7 +38,7 @@ SMALL = {"layer": layer, "softmax": softmax, "column_sums": column_sums}
 def step(carry: dict, fixed: dict) -> dict:
     """One step of gradient descent on a small network, the batch taken by a lookup."""
     place = kj.take(fixed["order"], carry["step"] * 8 + kj.arange(8))
-    x, y = kj.take(fixed["x"], place), kj.take(fixed["y"], place)
+    x, y = (kj.take(fixed[name], place, axis=0) for name in ("x", "y"))
     x = x.astype(kj.float32) * (1 / 255)
 
     def loss(weights: dict) -> kj.Tensor:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from kedja.ground.dtypes import FLOATS, bool_, is_float
+from kedja.ground.dtypes import FLOATS, UNSIGNED, bool_, is_float
 from kedja.ir.graph import Node, apply, constant, full, variable
 from kedja.ir.op import Type
-from tests.compiler.graph_steps import EXTENTS, KINDS, LARGEST, Graph, Step, operand, tamed
+from tests.compiler.graph_steps import EXTENTS, KINDS, LARGEST, Graph, Step, pooled, tamed
 from tests.fixtures import total
 
 
@@ -57,7 +57,7 @@ def graph_of(recipe: Recipe) -> Graph:
         graph.pool.append(_leaf(graph, quantised(rng, dtype, shape), kind))
     for step in recipe.steps:
         graph.pool.append(tamed(graph, KINDS[step.kind](graph, step)))
-    graph.outputs = [operand(graph, place) for place in (0, *recipe.outputs)]
+    graph.outputs = [pooled(graph, place) for place in (0, *recipe.outputs)]
     return graph
 
 
@@ -76,11 +76,10 @@ def quantised(rng: np.random.Generator, dtype: np.dtype, shape: tuple[int, ...])
     """Eighths for floats, small whole numbers for integers: sums of them tie often and exactly."""
     while math.prod(shape) > LARGEST // 4:
         shape = shape[1:]
-    if dtype.kind == "f":
-        return (rng.integers(-16, 17, shape) / 8).astype(dtype)
-    return rng.integers(0 if dtype.kind == "u" else -9, 2 if dtype == bool_ else 10, shape).astype(
-        dtype
-    )
+    if is_float(dtype):
+        return np.asarray(rng.integers(-16, 17, shape) / 8).astype(dtype)
+    least = 0 if dtype in UNSIGNED else -9
+    return np.asarray(rng.integers(least, 2 if dtype == bool_ else 10, shape)).astype(dtype)
 
 
 def loss_of(graph: Graph) -> Node:

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kedja.ground.dtypes import is_float
+from kedja.ground.dtypes import bfloat16, float16, float32, float64, is_float, is_half
+from kedja.ground.limits import float_limits
 from kedja.interpret.reference import node_value, run
 from kedja.ir.graph import Node, expanded, rebuild, topological, transform, variable
 from kedja.ir.op import ByExpansion, Forward, Linear, Multilinear, NoDerivative, Partials
 
 Arrays = Mapping[Node, np.ndarray]
-FLUSHED = {np.dtype(np.float32): 1e-37, np.dtype(np.float64): 1e-307}
+FLUSHED = {float16: 0.0, bfloat16: 1e-37, float32: 1e-37, float64: 1e-307}
 ROUNDED = {"add", "subtract", "multiply", "divide", "sqrt", "cast"}  # half an ulp each
 STEEPEST_ONE = {"abs", "relu", "maximum", "minimum"}  # slopes of at most 1 on both sides of a kink
 ULPS = 8  # of a transcendental function, in both executors together
@@ -48,9 +49,18 @@ def _error(
 ) -> np.ndarray:
     if not is_float(node.dtype):
         return np.zeros(node.shape)
-    own = np.finfo(node.dtype).eps * _rounded(node, y, xs) + FLUSHED[node.dtype]
+    own = _own(node, y, xs) + FLUSHED[node.dtype]
     passed_on = _passed_on(node, y, xs, errors)
     return passed_on if _only_moves(node) else passed_on + own
+
+
+def _own(node: Node, y: np.ndarray, xs: Sequence[np.ndarray]) -> np.ndarray:
+    """What this node rounds; half dtypes are computed in float32, then rounded once."""
+    if not is_half(node.dtype):
+        return float_limits(node.dtype).eps * _rounded(node, y, xs)
+    facts = float_limits(node.dtype)
+    last = facts.eps * np.maximum(np.abs(y.astype(np.float64)), facts.smallest_normal)
+    return float_limits(float32).eps * _rounded(node, y, xs) + last
 
 
 def _only_moves(node: Node) -> bool:
@@ -59,7 +69,7 @@ def _only_moves(node: Node) -> bool:
 
 def _rounded(node: Node, y: np.ndarray, xs: Sequence[np.ndarray]) -> np.ndarray:
     """What is rounded in this node alone, times the number of roundings."""
-    sizes = [np.abs(x).astype(np.float64) if x.dtype.kind == "f" else x for x in xs]
+    sizes = [np.abs(x.astype(np.float64)) if is_float(x.dtype) else x for x in xs]
     match node.op.name:
         case "sum":
             return _terms(xs[0], y) * np.asarray(node.op.numpy(sizes[0], **node.attrs))
@@ -86,7 +96,7 @@ def _passed_on(
             return _by_linearity(node, xs, errors)
         case Multilinear():
             left, right = (
-                np.abs(x).astype(np.float64) + e for x, e in zip(xs, errors, strict=True)
+                np.abs(x.astype(np.float64)) + e for x, e in zip(xs, errors, strict=True)
             )
             return left @ errors[1] + errors[0] @ right
         case Forward():
@@ -122,6 +132,6 @@ def _by_linearity(node: Node, xs: Sequence[np.ndarray], errors: Sequence[np.ndar
         return errors[0] + errors[1]
     if node.op.name == "cast":
         return errors[0]
-    moved = [e if x.dtype.kind == "f" else x for x, e in zip(xs, errors, strict=True)]
+    moved = [e if is_float(x.dtype) else x for x, e in zip(xs, errors, strict=True)]
     attrs = {**node.attrs, "value": 0} if node.op.name == "pad" else node.attrs
     return np.asarray(node.op.numpy(*moved, **attrs))

@@ -232,8 +232,11 @@ def test_a_vectorised_scan_is_a_scan_for_each_example(derive):
 
 def test_a_scan_of_gradients_descends():
     loss = lambda w: kj.sum((w - 3.0) ** 2)  # noqa: E731
-    f = lambda w: kj.scan(lambda w, _: (w - 0.1 * kj.grad(loss)(w), loss(w)), w, length=60)  # noqa: E731
-    w, losses = both(f, kj.zeros(2))
+
+    def step(w, _):
+        return w - 0.1 * kj.grad(loss)(w), loss(w)
+
+    w, losses = both(lambda w: kj.scan(step, w, length=60), kj.zeros(2))
     close(w, np.full(2, 3.0), rtol=1e-5)
     assert losses.shape == (60,)
 

@@ -248,22 +248,42 @@ def test_the_loss_keeps_its_value_after_backward():
 
 
 PROMOTED = """
-            bool     uint8    uint32   int32    int64    float32  float64
-    bool    bool     uint8    uint32   int32    int64    float32  float64
-    uint8   uint8    uint8    uint32   int32    int64    float32  float64
-    uint32  uint32   uint32   uint32   int64    int64    float32  float64
-    int32   int32    int32    int64    int32    int64    float32  float64
-    int64   int64    int64    int64    int64    int64    float32  float64
-    float32 float32  float32  float32  float32  float32  float32  float64
-    float64 float64  float64  float64  float64  float64  float64  float64
+           bool u8   u16  u32  u64  i8   i16  i32  i64  f16  bf16 f32  f64
+    bool   bool u8   u16  u32  u64  i8   i16  i32  i64  f16  bf16 f32  f64
+    u8     u8   u8   u16  u32  u64  i16  i16  i32  i64  f16  bf16 f32  f64
+    u16    u16  u16  u16  u32  u64  i32  i32  i32  i64  f16  bf16 f32  f64
+    u32    u32  u32  u32  u32  u64  i64  i64  i64  i64  f16  bf16 f32  f64
+    u64    u64  u64  u64  u64  u64  -    -    -    -    f16  bf16 f32  f64
+    i8     i8   i16  i32  i64  -    i8   i16  i32  i64  f16  bf16 f32  f64
+    i16    i16  i16  i32  i64  -    i16  i16  i32  i64  f16  bf16 f32  f64
+    i32    i32  i32  i32  i64  -    i32  i32  i32  i64  f16  bf16 f32  f64
+    i64    i64  i64  i64  i64  -    i64  i64  i64  i64  f16  bf16 f32  f64
+    f16    f16  f16  f16  f16  f16  f16  f16  f16  f16  f16  f32  f32  f64
+    bf16   bf16 bf16 bf16 bf16 bf16 bf16 bf16 bf16 bf16 f32  bf16 f32  f64
+    f32    f32  f32  f32  f32  f32  f32  f32  f32  f32  f32  f32  f32  f64
+    f64    f64  f64  f64  f64  f64  f64  f64  f64  f64  f64  f64  f64  f64
 """
-NAMES, *ROWS = (line.split() for line in PROMOTED.strip().splitlines())
-MEETINGS = [(row[0], name, kind) for row in ROWS for name, kind in zip(NAMES, row[1:], strict=True)]
+LONG = {
+    **{f"{kind[0]}{bits}": f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
+    **{"bool": "bool", "f16": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64"},
+    "-": "",
+}
+HEADS, *ROWS = (line.split() for line in PROMOTED.strip().splitlines())
+NAMES = [LONG[head] for head in HEADS]
+MEETINGS = [
+    (LONG[row[0]], name, LONG[kind])
+    for row in ROWS
+    for name, kind in zip(NAMES, row[1:], strict=True)
+]
 
 
 @pytest.mark.parametrize(("a", "b", "expected"), MEETINGS)
 def test_dtypes_meet(a, b, expected):
     left, right = kj.ones(2, a), kj.ones(2, b)
+    if not expected:
+        with pytest.raises(DtypeError, match="meet in no integer dtype"):
+            kj.add(left, right)
+        return
     assert kj.equal(left, right).dtype == "bool"
     assert kj.concat([left, right]).dtype == expected
     assert kj.where(left > 0, left, right).dtype == expected
@@ -274,10 +294,10 @@ def test_the_table_is_whole():
     assert len(MEETINGS) == len(ALL) ** 2
 
 
+FLOATING = ("float16", "bfloat16", "float32", "float64")
 SCALARS = [
     *((dtype, 2, dtype) for dtype in NAMES[1:]),
-    *((dtype, 2.5, "float32") for dtype in NAMES[:-1]),
-    ("float64", 2.5, "float64"),
+    *((dtype, 2.5, dtype if dtype in FLOATING else "float32") for dtype in NAMES),
     ("bool", 2, "int64"),
     *((dtype, True, dtype) for dtype in NAMES[1:]),
 ]
@@ -297,7 +317,7 @@ def test_a_scalar_beside_float64_keeps_its_digits():
 @pytest.mark.parametrize("dtype", NAMES)
 def test_integers_become_floats_where_an_op_is_for_floats(dtype):
     x = kj.ones(3, dtype)
-    expected = dtype if dtype.startswith("float") else "float32"
+    expected = dtype if dtype in FLOATING else "float32"
     assert (x / 2).dtype == expected
     assert kj.exp(x).dtype == expected
     assert kj.mean(x).dtype == expected
@@ -306,8 +326,10 @@ def test_integers_become_floats_where_an_op_is_for_floats(dtype):
 
 @pytest.mark.parametrize("dtype", NAMES)
 def test_sums_of_small_integers_are_wide(dtype):
-    expected = dtype if dtype.startswith("float") else "int64"
+    wide = "uint64" if dtype.startswith("uint") else "int64"
+    expected = dtype if dtype in FLOATING else wide
     assert kj.sum(kj.ones(3, dtype)).dtype == expected
+    assert kj.prod(kj.ones(3, dtype)).dtype == expected
 
 
 MADE = [

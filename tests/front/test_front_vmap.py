@@ -410,6 +410,7 @@ WRONG = {
     "size of a model": (lambda: kj.vmap(loss)(nn.Linear(3, 2), X, Y), ShapeError, "model.weight"),
     "axis_size": (lambda: kj.vmap(kj.sum, axis_size=4)(X), ShapeError, "axis_size is 4, 5 along"),
     "scalar": (lambda: kj.vmap(lambda a: a)(1.0), ShapeError, "axis 0 of a, float32.*a scalar"),
+    "scalar by name": (lambda: kj.vmap(lambda x, s: x)(X, s=2.0), ShapeError, "by position"),
     "axis": (lambda: kj.vmap(lambda a: a, 2)(X), ShapeError, "axis 2 of a.*which has 2 axes"),
     "negative": (lambda: kj.vmap(lambda a: a, -2)(X[0]), ShapeError, "axis -2 of a.*one axis"),
     "text": (lambda: kj.vmap(lambda x, how: x)(X, "mean"), UsageError, "how, which is a str"),

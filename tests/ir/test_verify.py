@@ -12,8 +12,18 @@ from kedja import ops  # noqa: F401  fills the table
 from kedja.autodiff.reverse import gradient
 from kedja.ground.dtypes import float32, float64, int64
 from kedja.ground.errors import UsageError, VerificationError
-from kedja.ir.graph import Node, apply, constant, full, make, scope, topological, variable
-from kedja.ir.op import TABLE, Type
+from kedja.ir.graph import (
+    Node,
+    apply,
+    constant,
+    full,
+    make,
+    parts,
+    scope,
+    topological,
+    variable,
+)
+from kedja.ir.op import TABLE, Bundle, Type
 from kedja.ir.verify import LOWERED, RULES, verify
 
 MATRIX = Type((2, 3), float32)
@@ -76,7 +86,7 @@ VIOLATIONS = {
         lambda: forged(doubled(), type=Type((2, -3), float32)),
         lambda: forged(doubled(), type=Type((2, 3.0), float32)),
         lambda: forged(doubled(), type=Type((np.int64(2), 3), float32)),
-        lambda: forged(doubled(), type=Type((2, 3), np.dtype(np.float16))),
+        lambda: forged(doubled(), type=Type((2, 3), np.dtype(np.complex64))),
     ],
     "taken dtype": [
         lambda: forged(
@@ -153,11 +163,13 @@ def test_the_samples_of_every_op_and_their_gradients_are_legal(name):
     op = TABLE[name]
     for case in op.sample(np.random.default_rng(0)):
         inputs = [variable(f"x{i}", Type(a.shape, a.dtype)) for i, a in enumerate(case.inputs)]
-        node = make(op, inputs, case.attrs)
-        verify([node])
-        if node.dtype == float64:
-            total = apply("sum", node, axes=tuple(range(len(node.shape))))
-            verify([g for g in gradient(total, inputs) if g is not None])
+        made = make(op, inputs, case.attrs)
+        nodes = parts(made) if isinstance(made.type, Bundle) else [made]
+        verify(nodes)
+        for node in nodes:
+            if node.dtype == float64 and name != "while_loop":  # which has no reverse mode
+                total = apply("sum", node, axes=tuple(range(len(node.shape))))
+                verify([g for g in gradient(total, inputs) if g is not None])
 
 
 def test_an_expansion_is_legal_when_lowered():

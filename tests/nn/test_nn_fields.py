@@ -59,7 +59,7 @@ def test_join_undoes_split(given_fields):
 def test_names_are_dotted_paths():
     value = {"b": [np.zeros(1), (nn.ReLU(), 3)], "a": Pair(np.ones(2), None)}
     found = fields.split([("net", value), ("size", 3)], nn.Module)
-    assert found.names == ("net.a.left", "net.b.0", "net.b.1.0")
+    assert found.names == ("net.b.0", "net.b.1.0", "net.a.left")
 
 
 def test_inlined_fields_drop_their_own_name():

@@ -91,6 +91,11 @@ BOUNDS: dict[str, Bound] = {
     "softmax":       Bound(40, of_result_or_one, "x - max is rounded before it is raised"),
     "log_softmax":   Bound(40, of_inputs, "as logsumexp"),
     "cross_entropy": Bound(40, of_inputs, "as logsumexp"),
+    "unwindows":     Bound(8, of_terms("unwindows"), "as sum"),
+    "convolution":   Bound(40, of_terms("convolution"), "as matmul"),
+    "cumulative_sum": Bound(40, of_terms("cumulative_sum"), "as sum"),
+    "cumulative_prod": Bound(60, of_result, "as prod"),
+    "cumulative_logsumexp": Bound(40, of_inputs, "as logsumexp"),
     **dict.fromkeys(
         ("cholesky", "triangular_solve", "solve", "inv", "det", "cofactor", "slogdet", "qr",
          "eigvalsh", "svdvals", "pinv"),

@@ -1,6 +1,7 @@
 """The executors that must agree with the NumPy interpreter: the CPU compiler, and XLA.
 
-An executor takes outputs, inputs and their arrays, and returns the outputs' arrays.
+An executor takes outputs, inputs and their arrays, and returns the outputs' arrays. XLA
+compiles slowly: it is given some of the calls of each op, and all of them where slow tests run.
 Next: `test_executors.py`.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -21,7 +23,20 @@ from kedja.xla import program
 from tests.fixtures import COMPILER
 
 Arrays = Sequence[np.ndarray]
-Executor = Callable[[Sequence[Node], Sequence[Node], Arrays], list[np.ndarray]]
+Run = Callable[[Sequence[Node], Sequence[Node], Arrays], list[np.ndarray]]
+
+
+class Executor(NamedTuple):
+    """What runs a graph, and how many calls of each op it is given (None: all)."""
+
+    run: Run
+    most: int | None = None
+
+    def __call__(
+        self, outputs: Sequence[Node], inputs: Sequence[Node], arrays: Arrays
+    ) -> list[np.ndarray]:
+        """The outputs' arrays."""
+        return self.run(outputs, inputs, arrays)
 
 
 def executors() -> list:
@@ -30,13 +45,16 @@ def executors() -> list:
     jax = find_spec("jax") is not None
     intel = here and platform.machine() in ("x86_64", "AMD64")
     return [
-        pytest.param(compiled, id="compiler", marks=_only_if(here, "needs the compiler")),
+        pytest.param(Executor(compiled), id="compiler", marks=_only_if(here, "needs the compiler")),
         pytest.param(
-            partial(compiled, target="avx2"),
+            Executor(partial(compiled, target="avx2")),
             id="avx2",
             marks=[pytest.mark.slow, _only_if(intel, "needs a processor with AVX2")],
         ),
-        pytest.param(by_xla, id="xla", marks=_only_if(jax, "needs jax")),
+        pytest.param(Executor(by_xla, 16), id="xla", marks=_only_if(jax, "needs jax")),
+        pytest.param(
+            Executor(by_xla), id="all-xla", marks=[pytest.mark.slow, _only_if(jax, "needs jax")]
+        ),
     ]
 
 

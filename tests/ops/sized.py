@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ground.dtypes import ALL, convert, is_float
+from kedja.ground.dtypes import ALL, FLOATS, bool_, convert, float16, is_float, is_integer
 from kedja.ground.limits import float_limits
 from kedja.ir.op import TABLE, Case, Op, Pointwise
 from tests.fixtures import float32, float64
 from tests.ops import walk
 from tests.ops.matrices import MATRICES, takes_specials
+from tests.ops.spatial import SPATIAL
 
 EXTENTS = (1, 2, 7, 17, 33, 100)
 SHAPES = (*((n,) for n in EXTENTS), (), (0,), (3, 0), (1, 7), (7, 33), (17, 1), (2, 1, 17))
@@ -42,8 +43,23 @@ def calls(op: Op) -> Cases:
         for case in made if turn == 0 else made[turn :: len(dtypes)]:
             yield walk.recast(case, walk.alike(case, 0), dtype)
     yield from walk.variants(op)
-    for dtype in {float32, float64} & set(dtypes) if takes_specials(op) else ():
+    for dtype in (each for each in FLOATS if each in dtypes and takes_specials(op)):
         yield from walk.with_specials(walk.recast(samples[0], walk.alike(samples[0], 0), dtype))
+
+
+def chosen(calls: Sequence[Case], most: int | None) -> list[Case]:
+    """About `most` calls, in order: the last with unusual values of each dtype, others evenly."""
+    if most is None or len(calls) <= most:
+        return list(calls)
+    unusual = {tuple(x.dtype for x in c.inputs): i for i, c in enumerate(calls) if is_unusual(c)}
+    even = (round(i) for i in np.linspace(0, len(calls) - 1, most))
+    return [calls[i] for i in sorted({*unusual.values(), *even})]
+
+
+def is_unusual(case: Case) -> bool:
+    """Whether an input is NaN, infinite or larger than samples are."""
+    with np.errstate(all="ignore"):
+        return any(bool((~(np.abs(x) < 100)).any()) for x in case.inputs if x.dtype.kind != "b")
 
 
 def is_pointwise(op: Op) -> bool:
@@ -78,7 +94,7 @@ def resized(case: Case, shape: tuple[int, ...], rng: Rng) -> Case:
 
 def _unspecified(op: Op, case: Case) -> bool:
     """A float beyond an integer's range has no specified value there."""
-    return op.name == "cast" and is_float(case.inputs[0].dtype) and case.attrs["dtype"].kind in "iu"
+    return op.name == "cast" and is_float(case.inputs[0].dtype) and is_integer(case.attrs["dtype"])
 
 
 def extremes(case: Case) -> Case:
@@ -89,22 +105,25 @@ def extremes(case: Case) -> Case:
 
 
 # Saturation: e^89 overflows float32, e^-104 is 0 there; 710 and -746 in float64; tanh(20) is 1.
-# Denormal numbers are left out: compiled programs take them for 0.
-FLOATS = (
+# Denormal numbers are left out, for compiled programs take them for 0; but not those of float16,
+# which float32 holds as normal ones.
+NARROW = (
     *(np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 3.0),
     *(20.0, -20.0, 88.0, -88.0, 89.0, -104.0, 1e10, -1e10, 16777217.0),
 )
-WIDE = (*FLOATS, 709.0, 710.0, -746.0, 1e300)
+WIDE = (*NARROW, 709.0, 710.0, -746.0, 1e300)
 
 
 def special_values(dtype: np.dtype) -> np.ndarray:
     """NaN, infinities, zeros, limits and values that saturate."""
-    if dtype.kind == "b":
+    if dtype == bool_:
         return np.array([False, True])
     if is_float(dtype):
         facts = float_limits(dtype)
         ends = (facts.max, -facts.max, facts.smallest_normal, facts.eps)
-        return convert(np.array([*(WIDE if dtype == float64 else FLOATS), *ends]), dtype)
+        least = (2.0**-24, -3 * 2.0**-24) if dtype == float16 else ()
+        numbers = WIDE if dtype == float64 else NARROW
+        return convert(np.array([*numbers, *ends, *least]), dtype)
     info = np.iinfo(dtype)
     near = [n for n in (-33, -8, -7, -2, -1, 0, 1, 2, 3, 7, 8, 31, 32, 63, 64) if n >= info.min]
     return np.array([info.min, info.min + 1, *near, info.max - 1, info.max], dtype)
@@ -337,6 +356,7 @@ SIZED: dict[str, Callable[[Rng], Cases]] = {
     "one_hot": classes,
     "cross_entropy": labelled,
     "random_bits": keys,
+    **SPATIAL,
     **MATRICES,
 }
 

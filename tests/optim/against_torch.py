@@ -26,7 +26,8 @@ def start(seed: int = 0) -> Arrays:
 def matrices(seed: int = 0) -> Arrays:
     """A wide, a tall and a square matrix."""
     rng = np.random.default_rng(seed)
-    return {name: rng.standard_normal(s) for name, s in (("a", (3, 5)), ("b", (6, 2)), ("c", (3, 3)))}
+    shapes = {"a": (3, 5), "b": (6, 2), "c": (3, 3)}
+    return {name: rng.standard_normal(shape) for name, shape in shapes.items()}
 
 
 def gradients(params: Arrays, steps: int, seed: int = 0) -> list[Arrays]:
@@ -40,13 +41,15 @@ def gradients(params: Arrays, steps: int, seed: int = 0) -> list[Arrays]:
     return [{name: one(each.shape) for name, each in params.items()} for _ in range(steps)]
 
 
-def ours(opt: Any, params: Arrays, grads: list[Arrays], dtype: str = "float64") -> Iterator[Arrays]:
+def ours(opt: Any, params: Arrays, grads: list[Arrays], dtype: str = "float64") -> list[Arrays]:
     """The parameters after each step."""
+    steps = []
     now = {name: kj.tensor(each, dtype) for name, each in params.items()}
     state = opt.init(now)
     for each in grads:
         now, state = opt.update(now, {k: kj.tensor(g, dtype) for k, g in each.items()}, state)
-        yield {name: p.numpy() for name, p in now.items()}
+        steps.append({name: p.numpy() for name, p in now.items()})
+    return steps
 
 
 @contextmanager
@@ -66,8 +69,9 @@ def theirs(
     params: Arrays,
     grads: list[Arrays],
     dtype: str = "float64",
-) -> Iterator[Arrays]:
+) -> list[Arrays]:
     """The same with PyTorch."""
+    steps = []
     kind = getattr(torch, dtype)
     leaves = {k: torch.tensor(v, dtype=kind, requires_grad=True) for k, v in params.items()}
     with in_float64(torch):
@@ -76,10 +80,11 @@ def theirs(
             for k, leaf in leaves.items():
                 leaf.grad = torch.tensor(each[k], dtype=kind)
             opt.step()
-            yield {k: leaf.detach().numpy().copy() for k, leaf in leaves.items()}
+            steps.append({k: leaf.detach().numpy().copy() for k, leaf in leaves.items()})
+    return steps
 
 
-def assert_same_steps(mine: Iterator[Arrays], expected: Iterator[Arrays], rtol: float) -> None:
+def assert_same_steps(mine: list[Arrays], expected: list[Arrays], rtol: float) -> None:
     """Every parameter after every step, relative to the largest of them."""
     for step, (one, other) in enumerate(zip(mine, expected, strict=True)):
         size = max(np.abs(each).max() for each in other.values())

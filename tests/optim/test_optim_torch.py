@@ -214,9 +214,9 @@ def test_muon_without_rounding_equals_pytorchs(options):
     grads = gradients(params, STEPS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.Tensor, "bfloat16", lambda self: self.clone())
-        expected = list(theirs(torch, "Muon", options, params, grads))
+        expected = theirs(torch, "Muon", options, params, grads)
     mine = ours(optim.Muon(**options, ns_dtype=None), params, grads)
-    assert_same_steps(mine, iter(expected), 1e-11)
+    assert_same_steps(mine, expected, 1e-11)
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
@@ -224,10 +224,10 @@ def test_muon_rounds_to_bfloat16_as_pytorchs(nesterov):
     params = matrices()
     grads = gradients(params, STEPS)
     options = {"lr": 0.1, "nesterov": nesterov}
-    mine = list(ours(optim.Muon(**options), params, grads))
-    expected = list(theirs(torch, "Muon", options, params, grads))
-    assert_same_steps(iter(mine), iter(expected), 0.02)
-    exact = list(ours(optim.Muon(**options, ns_dtype=None), params, grads))
+    mine = ours(optim.Muon(**options), params, grads)
+    expected = theirs(torch, "Muon", options, params, grads)
+    assert_same_steps(mine, expected, 0.02)
+    exact = ours(optim.Muon(**options, ns_dtype=None), params, grads)
     distance = lambda steps: max(  # noqa: E731
         np.abs(one[name] - other[name]).max()
         for one, other in zip(steps, expected, strict=True)

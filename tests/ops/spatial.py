@@ -1,0 +1,135 @@
+"""Calls of windows, convolutions and cumulative ops for the executors: odd sizes, every attribute.
+
+Next: `sized.py`, which joins them with those of the other ops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from kedja.ir.op import Case
+from kedja.ops.convolution import plain
+from kedja.ops.windows import back_case
+
+Cases = Iterator[Case]
+Rng = np.random.Generator
+
+# ---------------------------------------------------------------------------------- windows
+
+Attrs = dict[str, Any]
+
+
+def looks(kernel: tuple[int, ...], strides: Any = None, dilation: Any = None) -> Attrs:
+    """The attributes of windows; ones unless given."""
+    ones = (1,) * len(kernel)
+    return {"kernel": kernel, "strides": strides or ones, "dilation": dilation or ones}
+
+
+WINDOWS: tuple[tuple[tuple[int, ...], Attrs], ...] = (
+    ((33,), looks((3,))),
+    ((2, 100), looks((7,), (2,))),
+    ((1, 17), looks((17,))),
+    ((2, 3, 17), looks((2,), (2,))),
+    ((3, 20), looks((3,), (5,))),
+    ((2, 23), looks((4,), (3,), (2,))),
+    ((2, 23), looks((4,), (2,), (4,))),
+    ((0, 5), looks((2,))),
+    ((2, 7, 33), looks((3, 3))),
+    ((2, 8, 33), looks((2, 3), (2, 3), (1, 2))),
+    ((1, 2, 5, 1), looks((5, 1))),
+    ((1, 4, 5, 6), looks((2, 3, 2), (1, 2, 2))),
+    ((3, 40), looks((30,))),
+    ((2, 40), looks((12,), (3,), (2,))),
+)
+
+
+def seen(rng: Rng) -> Cases:
+    """Windows that overlap, touch, leave gaps, cover all; one, two and three axes."""
+    for shape, attrs in WINDOWS:
+        yield Case((rng.standard_normal(shape),), attrs)
+
+
+def unseen(rng: Rng) -> Cases:
+    """What the same windows give."""
+    for shape, attrs in WINDOWS:
+        yield back_case(rng, shape, attrs)
+
+
+# ------------------------------------------------------------------------------ convolution
+
+CONVOLUTIONS: tuple[tuple[tuple[int, ...], tuple[int, ...], Attrs], ...] = (
+    ((1, 1, 1), (1, 1, 1), plain(1)),
+    ((2, 3, 33), (5, 3, 3), plain(1)),
+    ((2, 5, 33), (3, 5, 3), plain(1, padding=((2, 0),))),
+    ((3, 4, 20), (6, 2, 5), plain(1, strides=(3,), groups=2)),
+    ((2, 3, 17), (6, 1, 3), plain(1, padding=((1, 1),), groups=3)),
+    ((2, 4, 17), (4, 1, 3), plain(1, padding=((1, 1),), groups=4, dilation=(2,))),
+    ((2, 3, 17), (4, 3, 17), plain(1)),
+    ((3, 2, 40), (4, 2, 31), plain(1)),
+    ((0, 3, 7), (2, 3, 2), plain(1)),
+    ((2, 0, 7), (2, 0, 2), plain(1)),
+    ((2, 3, 9), (4, 3, 1), plain(1, strides=(2,))),
+    ((2, 3, 9), (4, 3, 1), plain(1)),
+    ((2, 3, 9, 10), (4, 3, 3, 3), plain(2, padding=((1, 1), (1, 1)))),
+    ((2, 4, 9, 10), (4, 2, 3, 2), plain(2, strides=(2, 2), padding=((1, 0), (0, 1)), groups=2)),
+    ((1, 2, 13, 12), (3, 2, 3, 2), plain(2, dilation=(3, 2))),
+    ((2, 3, 4, 5), (2, 3, 3, 3), plain(2, padding=((2, 1), (1, 2)), input_dilation=(2, 2))),
+    (
+        (2, 4, 4, 3),
+        (4, 2, 2, 4),
+        plain(2, padding=((1, 3), (3, 3)), input_dilation=(3, 1), groups=2),
+    ),
+    (
+        (2, 3, 4, 5),
+        (3, 1, 3, 3),
+        plain(2, padding=((2, 2), (2, 2)), input_dilation=(2, 2), groups=3),
+    ),
+    ((1, 2, 5, 4), (2, 2, 2, 2), plain(2, strides=(2, 1), input_dilation=(2, 3), dilation=(2, 1))),
+    ((1, 2, 9), (2, 2, 2), plain(1, padding=((-2, -1),))),
+    ((1, 3, 9), (2, 3, 2), plain(1, padding=((3, -2),), input_dilation=(2,))),
+    ((1, 2, 4, 5, 6), (3, 2, 2, 3, 2), plain(3, padding=((0, 1), (1, 1), (0, 0)))),
+    ((1, 2, 3, 3, 3), (2, 1, 2, 2, 2), plain(3, input_dilation=(2, 1, 2), groups=2)),
+)
+
+
+def convolved(rng: Rng) -> Cases:
+    """Every attribute, every form, no images, no channels."""
+    for x, w, attrs in CONVOLUTIONS:
+        yield Case((rng.standard_normal(x), rng.standard_normal(w)), attrs)
+
+
+# ------------------------------------------------------------------------------- cumulative
+
+ALONG = (
+    *(((n,), 0) for n in (1, 2, 7, 17, 33)),
+    *(((33, 17), axis) for axis in (0, 1)),
+    *(((2, 3, 5), axis) for axis in (0, 1, 2)),
+    *(((0, 3), 0), ((3, 0), 0), ((5, 1), 1)),
+)
+
+
+def accumulated(**attrs: Any) -> Callable[[Rng], Cases]:
+    """Every axis of odd and empty shapes."""
+
+    def make(rng: Rng) -> Cases:
+        for turn, (shape, axis) in enumerate(ALONG):
+            varied = {name: values[turn % len(values)] for name, values in attrs.items()}
+            yield Case((rng.standard_normal(shape),), {"axis": axis, **varied})
+
+    return make
+
+
+SPATIAL: dict[str, Callable[[Rng], Cases]] = {
+    "windows": seen,
+    "unwindows": unseen,
+    "window_max": seen,
+    "convolution": convolved,
+    "cumulative_sum": accumulated(reverse=(False, True)),
+    "cumulative_prod": accumulated(),
+    "cumulative_max": accumulated(),
+    "cumulative_min": accumulated(),
+    "cumulative_logsumexp": accumulated(),
+}
