@@ -16,7 +16,9 @@ _MODULES = {
     "optim": "kedja.optim",
     "data": "kedja.data",
     "io": "kedja.io",
+    "models": "kedja.models",
     "train": "kedja.train",
+    "linalg": "kedja.front.linalg",
     "random": "kedja.front.random",
     "tree": "kedja.front.tree",
 }
@@ -57,6 +59,10 @@ _NAMES = {
         unstack split""",
     "kedja.front.selection": "take take_along_axis scatter_add one_hot",
     "kedja.front.products": "vecdot tensordot",
+    "kedja.front.matrix_products": "cross kron outer",
+    "kedja.front.sorting": """
+        sort argsort top_k searchsorted quantile median count_nonzero bincount histogram
+        unique_all unique_counts unique_inverse unique_values nonzero argwhere""",
     "kedja.front.einsum": "einsum",
     "kedja.front.neural": "gelu softmax log_softmax logsumexp cross_entropy_each",
     "kedja.front.kinds": "result_type can_cast isdtype finfo iinfo",
@@ -73,6 +79,7 @@ _OTHER_NAMES = {  # the same by the names of NumPy and PyTorch
     "bitwise_not": "bitwise_invert",
     "invert": "bitwise_invert",
     "power": "pow",
+    "topk": "top_k",
 }
 _LEFT_OUT = {
     **dict.fromkeys(("complex64", "complex128", "real", "imag", "conj"), "has no complex numbers"),

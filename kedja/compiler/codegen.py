@@ -34,6 +34,7 @@ from kedja.compiler.runtime_target import Target
 from kedja.compiler.schedule import Schedule, flops, schedule, task_count
 from kedja.compiler.signature import signature
 from kedja.compiler.simplify import simplify
+from kedja.ground.errors import VerificationError
 from kedja.ground.flags import flags
 from kedja.ground.report import GRAPHS, LOOPS, MACHINE, PASSES, report
 from kedja.ir.graph import Node, apply, topological
@@ -103,6 +104,7 @@ def lower(
     _verified(graph, "widened")
     report(PASSES, lambda: f"simplified, widened and split:\n{GraphView(graph)}")
     final = distinct(graph, inputs, carry)
+    _require_given(final, constants)
     replaced = {final[i]: inputs[j] for i, j in carry.items() if final[i] is not inputs[j]}
     watched = None if watch is None else final[watch]
     fusion = fuse.Fusion(final)
@@ -116,6 +118,15 @@ def lower(
         watched,
         order,
     )
+
+
+def _require_given(outputs: Sequence[Node], constants: Sequence[Node]) -> None:
+    """Every array in the graph is one that the program is handed."""
+    found = {node for node in topological(outputs) if node.op.name == "constant"}
+    if not found <= set(constants):
+        raise VerificationError(
+            "an expansion made an array of its own", fix="name its op in TABLED of inline.py"
+        )
 
 
 def _rules_text(applied: Counter[str]) -> str:

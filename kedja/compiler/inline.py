@@ -2,7 +2,8 @@
 
     checkpoint, custom, bundle   their bodies, on their inputs
     scan                         replaced by one that gives the same outputs and more
-    composites                   opened where something inside runs outside the compiled program
+    composites                   opened where something inside runs outside the compiled program,
+                                 or where they bring arrays of their own
 
 Why first: what follows must see all that is computed, and where a program has to be cut.
 Next: `stages.py`.
@@ -16,6 +17,7 @@ from kedja.ir.graph import Graph, Node, apply, expanded, origin, rebuild, topolo
 from kedja.ir.op import ByExpansion, OnHost, Op, OwnProgram
 
 IN_PLACE = ("checkpoint", "custom", "bundle")
+TABLED = ("resample",)  # composites that bring arrays of their own, which a program must be given
 
 
 def opened(outputs: Sequence[Node]) -> list[Node]:
@@ -74,9 +76,11 @@ _enclosing: dict[Op, bool] = {}
 
 
 def encloses(node: Node) -> bool:
-    """Whether a composite has something inside that is run between compiled parts."""
+    """Whether a composite has something inside that comes to the compiled parts from outside."""
     if not isinstance(node.op.lowering, ByExpansion):
         return False
+    if node.op.name in TABLED:
+        return True
     if node.op not in _enclosing:
         inside = topological([expanded(node)], leaves=node.inputs)
         _enclosing[node.op] = any(

@@ -61,7 +61,7 @@ def traced(
     *,
     once: bool = False,
 ) -> Body:
-    """Call a function with tensors that have types but no values; `once` says that it is no loop."""
+    """Call a function with tensors that have types but no values; `once`: it is no loop."""
     inputs = [new_variable(f"x{place}", each) for place, each in enumerate(types)]
     with ambient.tracing(open=once):
         result = f(*rebuild([from_node(node) for node in inputs]))

@@ -38,6 +38,7 @@ from kedja.front.norms import (
     vector_norm,
 )
 from kedja.front.products import tensordot, vecdot
+from kedja.front.selection import one_hot
 from kedja.front.wide import narrow, wide, wide_together
 from kedja.ground.errors import DtypeError, ShapeError, UsageError
 from kedja.ir.graph import apply, locating, parts
@@ -60,6 +61,7 @@ __all__ = [
     "inv",
     "kron",
     "lstsq",
+    "lu",
     "matmul",
     "matrix_norm",
     "matrix_power",
@@ -90,6 +92,14 @@ class QRResult(NamedTuple):
 
     Q: Tensor
     R: Tensor
+
+
+class LUResult(NamedTuple):
+    """What `lu` returns."""
+
+    P: Tensor
+    L: Tensor
+    U: Tensor
 
 
 class EighResult(NamedTuple):
@@ -144,8 +154,8 @@ def _several(name: str, x: Any, **attrs: Any) -> list[Tensor]:
 def cholesky(x: Any, *, upper: bool = False) -> Tensor:
     """The lower triangle L with A = L·Lᵀ, or the upper one Lᵀ, of positive definite matrices.
 
-    What is factorised is the symmetric part (A + Aᵀ)/2; its gradient is symmetric. Raises DataError,
-    which names the matrix, where one is not positive definite.
+    What is factorised is the symmetric part (A + Aᵀ)/2; its gradient is symmetric. Raises
+    DataError, which names the matrix, where one is not positive definite.
 
     >>> cholesky([[4.0, 2.0], [2.0, 5.0]]).tolist()
     [[2.0, 0.0], [1.0, 2.0]]
@@ -154,11 +164,11 @@ def cholesky(x: Any, *, upper: bool = False) -> Tensor:
     return matrix_transpose(factor) if upper else factor
 
 
-def qr(x: Any, *, mode: str = "reduced") -> QRResult:
+def qr(x: Any, mode: str = "reduced") -> QRResult:
     """A = Q·R with orthonormal columns in Q and an upper triangle R.
 
-    (… m n) -> Q (… m k), R (… k n) with k = min(m, n), or k = m for `mode="complete"`. The signs are
-    LAPACK's. Derivatives need full rank.
+    (… m n) -> Q (… m k), R (… k n) with k = min(m, n), or k = m for `mode="complete"`. The signs
+    are LAPACK's. Derivatives need full rank.
     """
     if mode not in ("reduced", "complete"):
         with locating():
@@ -166,11 +176,29 @@ def qr(x: Any, *, mode: str = "reduced") -> QRResult:
     return QRResult(*_several("qr", x, mode=mode))
 
 
+def lu(x: Any) -> LUResult:
+    """A = P·L·U: a permutation P (… m m), a lower triangle L (… m k), an upper one U (… k n).
+
+    L has ones on its diagonal, and k = min(m, n). By Gaussian elimination, whose pivot is the largest
+    element of each column.
+
+    >>> P, L, U = lu([[0.0, 2.0], [1.0, 1.0]])
+    >>> (P @ L @ U).tolist()
+    [[0.0, 2.0], [1.0, 1.0]]
+    """
+    values, kind = wide(x)
+    with locating():
+        node = apply("lu", values.node)
+        order, lower, upper = (front.from_node(each, values.tracks) for each in parts(node))
+        exchanged = matrix_transpose(one_hot(order, order.shape[-1], values.dtype))
+        return LUResult(narrow(exchanged, kind), narrow(lower, kind), narrow(upper, kind))
+
+
 def eigh(x: Any, UPLO: str | None = None) -> EighResult:
     """Eigenvalues in ascending order (… n) and eigenvectors in columns (… n n): A = V·diag(λ)·Vᵀ.
 
-    Of the symmetric part (A + Aᵀ)/2, or with `UPLO` "L" or "U" of the matrix that the lower or upper
-    triangle describes. Raises DataError where a matrix holds NaN or infinity.
+    Of the symmetric part (A + Aᵀ)/2, or with `UPLO` "L" or "U" of the matrix that the lower or
+    upper triangle describes. Raises DataError where a matrix holds NaN or infinity.
     """
     return EighResult(*_several("eigh", _by_triangle("eigh", x, UPLO)))
 
@@ -203,7 +231,7 @@ def triangular(x: Tensor, *, upper: bool, strict: bool = False) -> Tensor:
     return triu(x, k=offset) if upper else tril(x, k=-offset)
 
 
-def svd(x: Any, *, full_matrices: bool = True) -> SVDResult:
+def svd(x: Any, full_matrices: bool = True) -> SVDResult:
     """A = U·diag(S)·Vh with orthonormal columns in U and rows in Vh, and S descending.
 
     (… m n) -> U (… m m), S (… k), Vh (… n n) with k = min(m, n); U (… m k) and Vh (… k n) without
@@ -257,8 +285,8 @@ def inv(x: Any) -> Tensor:
 def pinv(x: Any, *, rtol: Any = None) -> Tensor:
     """The pseudo-inverse (… n m) of matrices (… m n) of any shape and rank.
 
-    Singular values up to `rtol` (a number, or one for each matrix) times the largest count as 0; the
-    default is max(m, n)·ε of the dtype. The derivative holds where the rank does not change.
+    Singular values up to `rtol` (a number, or one for each matrix) times the largest count as 0;
+    the default is max(m, n)·ε of the dtype. The derivative holds where the rank does not change.
     """
     values, kind = wide(x)
     with locating():
@@ -338,6 +366,9 @@ def cholesky_solve(B: Any, L: Any, *, upper: bool = False) -> Tensor:
     b, factor, kind = wide_together(B, L)
     with locating():
         require_square("cholesky_solve", factor)
+        if b.ndim == 1:
+            found = cholesky_solve(arithmetic.reshape(b, (-1, 1)), factor, upper=upper)
+            return narrow(arithmetic.reshape(found, found.shape[:-1]), kind)
         for transposed in (upper, not upper):
             attrs = {"lower": not upper, "transposed": transposed, "unit_diagonal": False}
             b = _by_columns("triangular_solve", factor, b, **attrs)

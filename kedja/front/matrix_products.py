@@ -1,6 +1,6 @@
 """Products of vectors and matrices beside `matmul`, and what is read off a matrix: diagonal, trace.
 
-Not here: vecdot and tensordot (`products.py`). Next: `linalg.py`, under whose name these are public.
+Not here: vecdot and tensordot (`products.py`). Next: `linalg.py`, under which these are public.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 from kedja.front import arithmetic
 from kedja.front import tensor as front
 from kedja.front.arithmetic import binary, call, cast
-from kedja.front.movement import stack
+from kedja.front.movement import moveaxis, stack
 from kedja.front.norms import require_matrices
 from kedja.front.reductions import sum as total
 from kedja.front.wide import narrow, wide
-from kedja.ground.dtypes import is_half, promote
+from kedja.ground.dtypes import float32, is_half, promote
 from kedja.ground.errors import ShapeError, UsageError
 from kedja.ir.graph import locating
-from kedja.ops.types import broadcast_shapes, normal_axis
+from kedja.ops.types import normal_axis
 
 if TYPE_CHECKING:
     from kedja.front.tensor import Tensor
@@ -56,7 +56,7 @@ def kron(a: Any, b: Any) -> Tensor:
 
 
 def cross(x1: Any, x2: Any, *, axis: int = -1) -> Tensor:
-    """The cross product of vectors of three elements along an axis; other axes are broadcast.
+    """The cross product of vectors of three elements along an axis; all other axes are broadcast.
 
     >>> cross([1, 0, 0], [0, 1, 0]).tolist()
     [0, 0, 1]
@@ -69,21 +69,16 @@ def cross(x1: Any, x2: Any, *, axis: int = -1) -> Tensor:
                 f"cross of shapes {list(a.shape)} and {list(b.shape)} along axis {axis}",
                 fix="the axis has three elements in both",
             )
-        shape = broadcast_shapes("cross", a.shape, b.shape)
-        dtype = promote(a.dtype, b.dtype)
-        a, b = (arithmetic.broadcast(cast(each, dtype), shape) for each in (a, b))
-        place = normal_axis("cross", axis, len(shape))
-        return _crossed(a, b, place)
+        kind = promote(a.dtype, b.dtype)
+        inner = float32 if is_half(kind) else kind
+        a, b = (moveaxis(cast(each, inner), axis, -1) for each in (a, b))
+        return moveaxis(narrow(_crossed(a, b), kind), -1, axis)
 
 
-def _crossed(a: Tensor, b: Tensor, axis: int) -> Tensor:
-    before = (slice(None),) * axis
-    kind = a.dtype
-    if is_half(kind):
-        a, b = wide(a)[0], wide(b)[0]
-    x, y = ([each[(*before, i)] for i in range(3)] for each in (a, b))
-    parts = [x[i - 2] * y[i - 1] - x[i - 1] * y[i - 2] for i in range(3)]
-    return narrow(stack(parts, axis), kind)
+def _crossed(a: Tensor, b: Tensor) -> Tensor:
+    """Along the last axis."""
+    x, y = ([each[..., i] for i in range(3)] for each in (a, b))
+    return stack([x[i - 2] * y[i - 1] - x[i - 1] * y[i - 2] for i in range(3)], -1)
 
 
 # ------------------------------------------------------------------------ read off a matrix
@@ -224,4 +219,4 @@ def vander(x: Any, n: int | None = None) -> Tensor:
         columns = [arithmetic.broadcast(cast(front.Tensor(1), x.dtype), x.shape)]
         for _ in range(count - 1):
             columns.append(columns[-1] * x)
-        return stack(columns[:count], -1)
+        return stack(columns, -1)[..., :count]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # ------------------------------------------------------------------------------------- sort
 
 
-def sort(x: Any, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The elements in order along an axis; equal ones keep theirs, whatever `stable` says.
 
     Gradients go back to the places from which the elements came.
@@ -43,7 +43,7 @@ def sort(x: Any, *, axis: int = -1, descending: bool = False, stable: bool = Tru
     return _ordered("sort", x, axis, descending)
 
 
-def argsort(x: Any, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+def argsort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The places (int64) of the elements in order along an axis, as `sort` orders them.
 
     >>> argsort([3, 1, 2], descending=True).tolist()

@@ -41,6 +41,10 @@ class UsageError(KedjaError, ValueError):
     exit_code = 2
 
 
+class UnsupportedError(UsageError):
+    """Something of a file format that has no counterpart here, by its name."""
+
+
 class OutOfRangeError(UsageError, IndexError):
     """An index that leaves its axis."""
 

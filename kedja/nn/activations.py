@@ -1,6 +1,7 @@
 """Activations as layers, and the lookup by name that the builders and the command line use.
 
-The formulas and their sources stand in `activation_functions.py`. Next: `builders.py`.
+The formulas and their sources stand in `activation_functions.py`. `inplace` is taken where PyTorch
+has it, so that its code runs; nothing is ever changed in place. Next: `builders.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,15 @@ from kedja.ground.suggest import did_you_mean
 from kedja.nn import activation_functions as functional
 from kedja.nn.init import constant
 from kedja.nn.module import Module
+
+
+class _Activation(Module):
+    """One that is made with `inplace`, which means nothing here."""
+
+    def extra_repr(self) -> str:
+        """The options without `inplace`."""
+        hidden = ("inplace", "_frozen")
+        return ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if k not in hidden)
 
 
 class Identity(Module):
@@ -46,8 +56,10 @@ class LogSigmoid(Module):
         return functional.logsigmoid(x)
 
 
-class Hardsigmoid(Module):
+class Hardsigmoid(_Activation):
     """y = x/6 + 1/2 held between 0 and 1; see `functional.hardsigmoid`."""
+
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
@@ -62,11 +74,12 @@ class Tanh(Module):
         return functional.tanh(x)
 
 
-class Hardtanh(Module):
+class Hardtanh(_Activation):
     """y = x held between `min_val` and `max_val`; see `functional.hardtanh`."""
 
     min_val: float = -1.0
     max_val: float = 1.0
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
@@ -92,30 +105,35 @@ class Tanhshrink(Module):
 # -------------------------------------------------------------------------------- rectifiers
 
 
-class ReLU(Module):
+class ReLU(_Activation):
     """y = max(x, 0); see `functional.relu`.
 
     >>> ReLU()([-1.0, 2.0])
     Tensor([0., 2.], float32)
     """
 
+    inplace: bool = False
+
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
         return functional.relu(x)
 
 
-class ReLU6(Module):
+class ReLU6(_Activation):
     """y = min(max(x, 0), 6); see `functional.relu6`."""
+
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
         return functional.relu6(x)
 
 
-class LeakyReLU(Module):
+class LeakyReLU(_Activation):
     """y = x where x > 0, else negative_slope·x; see `functional.leaky_relu`."""
 
     negative_slope: float = 0.01
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
@@ -143,50 +161,56 @@ class PReLU(Module):
         return f"num_parameters={self.weight.shape[0]}"
 
 
-class RReLU(Module):
+class RReLU(_Activation):
     """y = x where x ≥ 0, else a·x, a random in training; see `functional.rrelu`."""
 
     lower: float = 1 / 8
     upper: float = 1 / 3
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
         return functional.rrelu(x, self.lower, self.upper)
 
 
-class ELU(Module):
+class ELU(_Activation):
     """y = x where x > 0, else alpha·(e^x − 1); see `functional.elu`."""
 
     alpha: float = 1.0
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
         return functional.elu(x, self.alpha)
 
 
-class CELU(Module):
+class CELU(_Activation):
     """y = x where x > 0, else alpha·(e^(x/alpha) − 1); see `functional.celu`."""
 
     alpha: float = 1.0
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
         return functional.celu(x, self.alpha)
 
 
-class SELU(Module):
+class SELU(_Activation):
     """The scaled ELU that keeps mean 0 and variance 1; see `functional.selu`."""
+
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
         return functional.selu(x)
 
 
-class Threshold(Module):
+class Threshold(_Activation):
     """y = x where x > threshold, else `value`; see `functional.threshold`."""
 
     threshold: float
     value: float
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
@@ -226,24 +250,30 @@ class GELU(Module):
         return functional.gelu(x, self.approximate)
 
 
-class SiLU(Module):
+class SiLU(_Activation):
     """y = x·sigmoid(x); see `functional.silu`."""
+
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
         return functional.silu(x)
 
 
-class Hardswish(Module):
+class Hardswish(_Activation):
     """y = x·min(max(x + 3, 0), 6)/6; see `functional.hardswish`."""
+
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""
         return functional.hardswish(x)
 
 
-class Mish(Module):
+class Mish(_Activation):
     """y = x·tanh(log(1 + e^x)); see `functional.mish`."""
+
+    inplace: bool = False
 
     def __call__(self, x: Any) -> Tensor:
         """Any shape → the same."""

@@ -175,11 +175,11 @@ class MultiheadAttention(Module):
         keys = random.split(random.next_key() if key is None else key, 6)
         self._draw(embed_dim, widths, keys)
         self.in_proj_bias = init.zeros(None, (3 * embed_dim,)) if bias else None
-        out = Linear(embed_dim, embed_dim, bias, key=keys[3])
-        self.out_proj = out.replace(bias=init.zeros(None, (embed_dim,))) if bias else out
         row = (1, 1, embed_dim)
         self.bias_k = init.xavier_normal(keys[4], row) if add_bias_kv else None
         self.bias_v = init.xavier_normal(keys[5], row) if add_bias_kv else None
+        out = Linear(embed_dim, embed_dim, bias, key=keys[3])
+        self.out_proj = out.replace(bias=init.zeros(None, (embed_dim,))) if bias else out
         self.num_heads, self.dropout = num_heads, dropout
         self.add_zero_attn, self.batch_first = add_zero_attn, batch_first
 

@@ -126,11 +126,12 @@ class _Norm(Module):
         momentum: float | None,
         affine: bool,
         track_running_stats: bool,
+        bias: bool,
     ) -> None:
         require_positive(type(self).__name__, num_features=num_features)
         shape = (num_features,)
         self.weight = init.ones(None, shape) if affine else None
-        self.bias = init.zeros(None, shape) if affine else None
+        self.bias = init.zeros(None, shape) if affine and bias else None
         self.running_mean = init.zeros(None, shape) if track_running_stats else None
         self.running_var = init.ones(None, shape) if track_running_stats else None
         self.num_batches_tracked = Tensor(0, int64) if track_running_stats else None
@@ -140,7 +141,7 @@ class _Norm(Module):
 
     @property
     def affine(self) -> bool:
-        """Whether there are a weight and a bias."""
+        """Whether there is a weight (and a bias, unless it was left out)."""
         return self.weight is not None
 
     @property
@@ -189,7 +190,8 @@ class _Norm(Module):
         """The options, as PyTorch prints them."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
         )
 
 
@@ -204,8 +206,10 @@ class _BatchNorm(_Norm):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias)
 
     def __call__(self, x: Any) -> Tensor:
         """(N, C, …) → the same."""
@@ -273,8 +277,10 @@ class _InstanceNorm(_Norm):
         momentum: float | None = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias)
 
     def __call__(self, x: Any) -> Tensor:
         """(N, C, …) or (C, …) → the same."""

@@ -113,12 +113,17 @@ def _kept(key: Tensor | None, p: float, shape: tuple[int, ...], x: Tensor) -> Te
 
 class _Dropout(Module):
     p: float = 0.5
+    inplace: bool = False  # taken so that PyTorch's code runs; nothing is changed in place
 
     _ranks: ClassVar[tuple[int, ...]] = ()
     _shapes: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         require_probability(type(self).__name__, self.p)
+
+    def extra_repr(self) -> str:
+        """The probability."""
+        return f"p={self.p}"
 
     def _checked(self, x: Any) -> Tensor:
         """x with a batch axis in front."""

@@ -44,7 +44,7 @@ from kedja.nn.batch_norm import batch_norm, instance_norm
 from kedja.nn.distance import cosine_similarity, normalize, pairwise_distance
 from kedja.nn.dropout import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
 from kedja.nn.embedding import embedding, embedding_bag
-from kedja.nn.linear import bilinear
+from kedja.nn.linear import bilinear, linear
 from kedja.nn.norm import group_norm, layer_norm, local_response_norm, rms_norm
 from kedja.nn.positions import rotary, sinusoidal
 
@@ -73,6 +73,7 @@ __all__ = [
     "instance_norm",
     "layer_norm",
     "leaky_relu",
+    "linear",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",

@@ -24,6 +24,12 @@ from kedja.nn.module import Module, layer_error
 # ---------------------------------------------------------------------------------- Linear
 
 
+def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
+    """y = x Wᵀ + b. Shapes: x (…, C), `weight` (H, C), `bias` (H,) → y (…, H)."""
+    product: Tensor = as_tensor(x) @ as_tensor(weight).T  # (…, H)
+    return product if bias is None else product + bias
+
+
 class Linear(Module):
     """y = x Wᵀ + b.
 
@@ -68,8 +74,7 @@ class Linear(Module):
         """x (…, C) → (…, H)."""
         x = as_tensor(x)
         require_features(self, x, self.in_features)
-        product: Tensor = x @ self.weight.T  # (…, H)
-        return product if self.bias is None else product + self.bias
+        return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """The extents, as PyTorch prints them."""
@@ -235,8 +240,7 @@ class Maxout(Module):
         """x (…, C) → (…, H)."""
         x = as_tensor(x)
         require_features(self, x, self.in_features)
-        product: Tensor = x @ self.weight.T  # (…, H·K)
-        sums = product if self.bias is None else product + self.bias
+        sums = linear(x, self.weight, self.bias)  # (…, H·K)
         return maxout(sums, self.pieces)  # (…, H)
 
     def extra_repr(self) -> str:

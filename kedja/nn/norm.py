@@ -206,7 +206,13 @@ class GroupNorm(Module):
     eps: float
 
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        bias: bool = True,
     ) -> None:
         require_positive("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
@@ -215,12 +221,12 @@ class GroupNorm(Module):
                 fix="num_groups divides num_channels",
             )
         self.weight = init.ones(None, (num_channels,)) if affine else None
-        self.bias = init.zeros(None, (num_channels,)) if affine else None
+        self.bias = init.zeros(None, (num_channels,)) if affine and bias else None
         self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
 
     @property
     def affine(self) -> bool:
-        """Whether there are a weight and a bias."""
+        """Whether there is a weight (and a bias, unless it was left out)."""
         return self.weight is not None
 
     def __call__(self, x: Any) -> Tensor:

@@ -18,8 +18,9 @@ from kedja.ground.errors import UsageError
 from kedja.nn.activation_functions import floating
 from kedja.nn.checks import require_positive, require_probability
 from kedja.nn.dropout import dropout as drop
+from kedja.nn.linear import linear
 from kedja.nn.module import Module, layer_error
-from kedja.nn.recurrent_cells import GATES, STEPS, State, affine, drawn, elman_mode
+from kedja.nn.recurrent_cells import GATES, STEPS, State, drawn, elman_mode
 
 
 class _Recurrent(Module):
@@ -108,7 +109,7 @@ class _Recurrent(Module):
         """One layer in one direction: (L N C) → (L N P), and its last state."""
         w_hh, b_hh = self._array("weight_hh", tail), self._array("bias_hh", tail)
         projection = [self._array("weight_hr", tail)] if self.proj_size else []
-        gates = affine(x, self._array("weight_ih", tail), self._array("bias_ih", tail))
+        gates = linear(x, self._array("weight_ih", tail), self._array("bias_ih", tail))
 
         def step(state: State, now: Tensor) -> tuple[State, Tensor]:
             after = STEPS[self.mode](now, state, w_hh, b_hh, *projection)

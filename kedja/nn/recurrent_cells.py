@@ -16,6 +16,7 @@ from kedja.ground.errors import UsageError
 from kedja.nn import init
 from kedja.nn.activation_functions import floating
 from kedja.nn.checks import require_positive
+from kedja.nn.linear import linear
 from kedja.nn.module import Module, layer_error
 
 # ---------------------------------------------------------------------------------- steps
@@ -23,17 +24,11 @@ from kedja.nn.module import Module, layer_error
 State = tuple[Tensor, ...]  # (h,), or (h, c)
 
 
-def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x Wᵀ + b."""
-    product: Tensor = x @ weight.T
-    return product if bias is None else product + bias
-
-
 def elman_step(activation: Callable[[Any], Tensor]) -> Callable[..., State]:
     """h ← act(g + W_hh h + b_hh), g = W_ih x + b_ih."""
 
     def step(gates: Tensor, state: State, w_hh: Tensor, b_hh: Tensor | None) -> State:
-        return (activation(gates + affine(state[0], w_hh, b_hh)),)
+        return (activation(gates + linear(state[0], w_hh, b_hh)),)
 
     return step
 
@@ -43,17 +38,17 @@ def lstm_step(
 ) -> State:
     """i, f, o = σ(…), g = tanh(…); c ← f·c + i·g; h ← o·tanh c, projected by `w_hr` if given."""
     h, c = state
-    i, f, g, o = _parts(gates + affine(h, w_hh, b_hh), 4)
+    i, f, g, o = _parts(gates + linear(h, w_hh, b_hh), 4)
     c = functions.sigmoid(f) * c + functions.sigmoid(i) * functions.tanh(g)
     h = functions.sigmoid(o) * functions.tanh(c)
-    return (h if w_hr is None else affine(h, w_hr, None)), c
+    return (h if w_hr is None else linear(h, w_hr, None)), c
 
 
 def gru_step(gates: Tensor, state: State, w_hh: Tensor, b_hh: Tensor | None) -> State:
     """r, z = σ(…); n = tanh(g_n + r·(W_hn h + b_hn)); h ← (1 − z)·n + z·h."""
     (h,) = state
     r, z, n = _parts(gates, 3)
-    hr, hz, hn = _parts(affine(h, w_hh, b_hh), 3)
+    hr, hz, hn = _parts(linear(h, w_hh, b_hh), 3)
     r, z = functions.sigmoid(r + hr), functions.sigmoid(z + hz)
     n = functions.tanh(n + r * hn)
     return (n + z * (h - n),)
@@ -130,7 +125,7 @@ class _Cell(Module):
             what = f"expects (N, {self.input_size}) or ({self.input_size},), got {list(x.shape)}"
             raise layer_error(self, what, "one step of each sequence; nn.LSTM takes whole ones")
         given = self._given(x, state)
-        gates = affine(x, self.weight_ih, self.bias_ih)
+        gates = linear(x, self.weight_ih, self.bias_ih)
         return STEPS[self.mode](gates, given, self.weight_hh, self.bias_hh)
 
     def _given(self, x: Tensor, state: Any) -> State:

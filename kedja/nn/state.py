@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
 
-from kedja.front import ambient, arithmetic, random, tree
-from kedja.front.tensor import Tensor, as_tensor, from_node
+from kedja.front import ambient, arithmetic, evaluate, random, tree
+from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.ground.dtypes import uint32
 from kedja.ground.errors import ShapeError, TracingError, UsageError
 from kedja.ir.graph import apply, locating
@@ -84,12 +84,24 @@ class State:
     def _replaced(self, model: T) -> tuple[T, int]:
         """The model with what was recorded for it, and how many of its leaves that were."""
         leaves, structure = tree.flatten(model)
+        self._settle()
         known = [self._recorded.get(id(leaf)) for leaf in leaves]
         count = sum(each is not None for each in known)
         if not count:
             return model, 0
         new = [leaf if k is None else k.value for leaf, k in zip(leaves, known, strict=True)]
         return tree.unflatten(structure, new), count
+
+    def _settle(self) -> None:
+        """Compute now what can be computed: buffers must not hold the graphs of all steps."""
+        lazy = {
+            place: each
+            for place, each in self._recorded.items()
+            if each.value.node.inputs and each.value.is_known
+        }
+        values = evaluate.values([each.value.node for each in lazy.values()])
+        for (place, each), value in zip(lazy.items(), values, strict=True):
+            self._recorded[place] = _Recorded(each.buffer, from_value(value))
 
     def _require_same_trace(self) -> None:
         if ambient.traces()[: len(self._traces)] != self._traces:

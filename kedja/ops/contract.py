@@ -18,6 +18,7 @@ from kedja.ir.op import BatchRule, Case, Kernel, Multilinear, Op, Type, register
 from kedja.ops import xla_rules
 from kedja.ops.batching import in_front
 from kedja.ops.types import require_dtype
+from kedja.ops.xla_rules import TakesHalves
 
 
 def matmul_type(a: Type, b: Type) -> Type:
@@ -91,7 +92,7 @@ register(
             ),
             lowering=Kernel("matmul"),
             batch=BatchRule(batch_matmul),
-            xla=xla_rules.matmul,
+            xla=TakesHalves(xla_rules.matmul),
             formula="{0} @ {1}",
             sample=sample_matmul,
             dtypes=NUMBERS,

@@ -23,6 +23,7 @@ from kedja.ir.op import BatchRule, ByExpansion, Case, Multilinear, Op, Shape, Ty
 from kedja.ops.convolution_forms import expand_convolution, numpy_convolution
 from kedja.ops.types import require_dtype
 from kedja.ops.windows import places, span
+from kedja.ops.xla_rules import TakesHalves, exactly
 
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
@@ -276,7 +277,7 @@ def xla_convolution(
         lhs_dilation=input_dilation,
         rhs_dilation=dilation,
         feature_group_count=groups,
-        precision=x.lax.Precision.HIGHEST,
+        **exactly(x, value.dtype),
     )
 
 
@@ -322,7 +323,7 @@ register(
             derivative=Multilinear((back_input, back_weight)),
             lowering=ByExpansion(),
             batch=BatchRule(batch_convolution),
-            xla=xla_convolution,
+            xla=TakesHalves(xla_convolution),
             formula="convolution({0}, {1}, strides={strides}, padding={padding})",
             sample=sample_convolution,
             dtypes=NUMBERS,

@@ -1,10 +1,10 @@
 """Factorisations with several outputs: QR, symmetric eigenvalues, singular values, pseudo-inverse.
 
-Signs and, where values coincide, bases are LAPACK's: what does not depend on them has the
-derivatives given here. Where two eigenvalues or singular values are exactly equal, the term between
-them counts as zero, which is right for everything that does not depend on the choice of the basis.
-The columns that only complete a basis (`mode="complete"`, `full_matrices=True`) move so that they
-stay orthogonal to the others. Not here: solves and determinants (`linalg.py`).
+Signs are LAPACK's: what does not depend on them has the derivatives given here. Where two
+eigenvalues or singular values are equal, their vectors have no derivative: it comes out as
+infinity or NaN. The values themselves, and what uses nothing but them, have theirs. The columns
+that only complete a basis (`mode="complete"`, `full_matrices=True`) move so that they stay
+orthogonal to the others. Not here: solves and determinants (`linalg.py`).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from kedja.ops.matrices import (
     extents_of,
     finite,
     half_sum,
-    inverse_or_zero,
     matmul,
+    off_diagonal_inverse,
     positive_definite,
     require_matrix,
     require_square,
@@ -147,7 +147,7 @@ def forward_eigh(node: Node, tangents: Tangents) -> Moved:
     assert tangent is not None
     values, vectors = parts(node)
     inner = _inner(vectors, tangent)
-    turned = matmul(vectors, inverse_or_zero(differences(values)) * inner)
+    turned = matmul(vectors, off_diagonal_inverse(differences(values)) * inner)
     return [diagonal(inner), turned]
 
 
@@ -214,7 +214,7 @@ def forward_svd(node: Node, tangents: Tangents) -> Moved:
     left, right = columns(u, 0, k), columns(swapped(vh), 0, k)
     image, back = matmul(tangent, right), matmul(swapped(tangent), left)
     inner = matmul(swapped(left), image)
-    gaps = inverse_or_zero(differences(s) * _sums(s))
+    gaps = off_diagonal_inverse(differences(s) * _sums(s))
     scaled, crossed = column_scaled(inner, s), row_scaled(s, inner)
     du = _turned(left, gaps * (scaled + swapped(scaled)), image, s)
     dv = _turned(right, gaps * (crossed + swapped(crossed)), back, s)
@@ -237,7 +237,7 @@ def _turned(basis: Node, rotation: Node, image: Node, s: Node) -> Node:
     if basis.shape[-2] == basis.shape[-1]:
         return turned
     outside = image - matmul(basis, matmul(swapped(basis), image))
-    return turned + column_scaled(outside, inverse_or_zero(s))
+    return turned + column_scaled(outside, 1 / s)
 
 
 def forward_svdvals(node: Node, tangents: Tangents) -> Node:

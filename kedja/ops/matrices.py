@@ -119,11 +119,11 @@ def _compared(sign: str, x: Node) -> Node:
     return apply(sign, row, column)
 
 
-def inverse_or_zero(x: Node) -> Node:
-    """1/x, and 0 where x is 0."""
-    zero = apply("equal", x, zeros_like(x))
-    safe = apply("where", zero, full(1, x.shape, x.dtype), x)
-    return apply("where", zero, zeros_like(x), 1 / safe)
+def off_diagonal_inverse(x: Node) -> Node:
+    """1/x, and 0 on the diagonal."""
+    diagonal = _compared("equal", x)
+    safe = apply("where", diagonal, full(1, x.shape, x.dtype), x)
+    return apply("where", diagonal, zeros_like(x), 1 / safe)
 
 
 def differences(values: Node) -> Node:
@@ -164,7 +164,7 @@ def finite(name: str, x: np.ndarray) -> np.ndarray:
     if wrong.any():
         raise DataError(
             f"{name}: {which(np.argwhere(wrong)[0])} holds NaN or infinity",
-            fix="look where they come from: the factorisation of the others is defined",
+            fix="replace them first, or look where they come from",
         )
     return x
 

@@ -6,11 +6,12 @@ A rule is called as `rule(x, *values, **attrs)`: `x.np` is jax.numpy, `x.lax` ja
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kedja.ground.dtypes import convert, is_float
+from kedja.ground.dtypes import convert, float32, is_float, is_half
 from kedja.ir.op import Rule
 
 Ints = tuple[int, ...]
@@ -149,9 +150,29 @@ def pad(x: Any, y: Any, *, low: Ints, high: Ints, interior: Ints, value: Any) ->
 # -------------------------------------------------------------------------------- products
 
 
+@dataclass(frozen=True)
+class TakesHalves:
+    """A rule that is given halves as they are and gives float32, as matrix units compute them."""
+
+    rule: Rule
+
+    def __call__(self, x: Any, *values: Any, **attrs: Any) -> Any:
+        """The rule's value."""
+        return self.rule(x, *values, **attrs)
+
+
+def exactly(x: Any, dtype: np.dtype) -> dict[str, Any]:
+    """A product's settings: all bits of its factors, halves summed in float32.
+
+    On GPUs and TPUs XLA's default would round float32 factors.
+    """
+    total = float32 if is_half(dtype) else dtype
+    return {"precision": x.lax.Precision.HIGHEST, "preferred_element_type": total}
+
+
 def matmul(x: Any, a: Any, b: Any) -> Any:
-    """In the precision of the dtype, which on a GPU or TPU is not XLA's default."""
-    return x.np.matmul(a, b, precision=x.lax.Precision.HIGHEST)
+    """The matrix product."""
+    return x.np.matmul(a, b, **exactly(x, a.dtype))
 
 
 # --------------------------------------------------------------------------------- indexing

@@ -16,6 +16,7 @@ from kedja.optim.base import (
     State,
     Wrapper,
     exchanged,
+    marked_like,
     matching,
     require_count,
     require_range,
@@ -63,7 +64,7 @@ class Accumulate(Wrapper):
         due = count == self.steps
         if due.is_known and not bool(due):
             waiting: State = settled({"count": count, "sum": shaped_like(params, sums)})
-            return params, {**state, **waiting}
+            return _afresh(params), {**state, **waiting}
         mean = exchanged(params, [each / self.steps for each in sums])
         moved, inner = self.inner.update(params, mean, state["inner"])
         kept = {
@@ -73,6 +74,12 @@ class Accumulate(Wrapper):
         }
         both: tuple[Any, State] = settled((_chosen(due, moved, params), kept))
         return both
+
+
+def _afresh(params: Any) -> Any:
+    """The same parameters; those that collect a gradient begin anew."""
+    leaves = [as_tensor(leaf) for _, leaf in trained(params)]
+    return exchanged(params, [marked_like(p, p) if p.requires_grad else p for p in leaves])
 
 
 def _chosen(due: Tensor, new: Any, old: Any) -> Any:

@@ -14,6 +14,7 @@ from kedja.ground.dtypes import float32, is_half
 from kedja.ground.errors import KedjaError, TracingError, VerificationError
 from kedja.ir.graph import Graph, Node, expanded, located, topological
 from kedja.ir.op import Bundle, ByExpansion, Leaf, OwnProgram, Reindex, Type
+from kedja.ops.xla_rules import TakesHalves
 from kedja.xla.extra import load
 
 Values = Mapping[Node, Any]
@@ -69,7 +70,8 @@ class Lowering:
 
     def _widened(self, node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
         """As the interpreter's: what only moves, and what is inside graphs, stays as it is."""
-        if isinstance(node.op.lowering, Reindex | Leaf | OwnProgram):
+        moves = isinstance(node.op.lowering, Reindex | Leaf | OwnProgram)
+        if moves or isinstance(node.op.xla, TakesHalves):
             return inputs
         return [
             each.astype(float32) if hasattr(each, "dtype") and is_half(each.dtype) else each

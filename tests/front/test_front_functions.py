@@ -239,7 +239,7 @@ def test_reshape(old, new):
 def test_clip_and_where_with_scalars():
     x = kj.tensor(X)
     np.testing.assert_array_equal(kj.clip(x, -1, 1).numpy(), np.clip(X, -1, 1))
-    np.testing.assert_array_equal(kj.clip(x, high=0.5).numpy(), np.minimum(X, 0.5))
+    np.testing.assert_array_equal(kj.clip(x, max=0.5).numpy(), np.minimum(X, 0.5))
     np.testing.assert_array_equal(kj.where(x > 0, x, 0).numpy(), np.maximum(X, 0))
     assert kj.where(x > 0, 1, 0).dtype == "int64"
 
@@ -258,7 +258,7 @@ def test_powers():
 
 @pytest.mark.parametrize("name", sorted(kj.__all__))
 def test_every_public_name_is_there(name):
-    assert getattr(kj, name) is not None
+    assert getattr(kj, name) is not None or name == "newaxis"
 
 
 def test_functions_have_a_docstring():

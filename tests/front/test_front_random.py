@@ -9,7 +9,7 @@ import pytest
 
 import kedja as kj
 from kedja.front.arithmetic import call
-from kedja.ground.errors import ShapeError, UsageError
+from kedja.ground.errors import DtypeError, ShapeError, UsageError
 from kedja.ops.random import numpy_threefry
 from tests.fixtures import TIERS
 
@@ -20,6 +20,7 @@ KNOWN = [
     ((0x243F6A88, 0x85A308D3), (0x13198A2E, 0x03707344), (0xC4923A9C, 0x483DF7A0)),
 ]
 COUNT = 100_000
+FLOAT_NAMES = ["float16", "bfloat16", "float32", "float64"]
 over_tiers = pytest.mark.parametrize("tier", TIERS)
 
 
@@ -77,23 +78,24 @@ def test_bits_are_balanced(tier):
     assert len(np.unique(words)) > COUNT - 10
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", FLOAT_NAMES)
 def test_moments_of_the_uniform_distribution(dtype):
-    x = kj.random.uniform(kj.random.key(2), (COUNT,), dtype=np.dtype(dtype)).numpy()
-    assert x.dtype == dtype
+    x = kj.random.uniform(kj.random.key(2), (COUNT,), dtype=dtype).numpy()
+    assert x.dtype.name == dtype
     assert x.min() >= 0
     assert x.max() < 1
     error = 5 / COUNT**0.5
     for power in (1, 2, 3, 4):
         assert abs((x.astype(float) ** power).mean() - 1 / (power + 1)) < error
-    lag = np.corrcoef(x[:-1], x[1:])[0, 1]
+    wide = x.astype(float)
+    lag = np.corrcoef(wide[:-1], wide[1:])[0, 1]
     assert abs(lag) < error
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", FLOAT_NAMES)
 def test_moments_of_the_normal_distribution(dtype):
-    x = kj.random.normal(kj.random.key(3), (COUNT,), dtype=np.dtype(dtype)).numpy()
-    assert x.dtype == dtype
+    x = kj.random.normal(kj.random.key(3), (COUNT,), dtype=dtype).numpy()
+    assert x.dtype.name == dtype
     assert np.isfinite(x).all()
     x = x.astype(float)
     for power, moment, spread in ((1, 0, 1), (2, 1, 2**0.5), (3, 0, 15**0.5), (4, 3, 96**0.5)):
@@ -121,6 +123,21 @@ def test_float32_is_never_rounded_up_to_one():
     assert (2**24 - 1) * 2.0**-24 < 1
     x = kj.random.uniform(kj.random.key(9), (COUNT,)).numpy()
     assert np.array_equal(x, np.round(x * 2**24) / 2**24)
+
+
+@over_tiers
+@pytest.mark.parametrize(("dtype", "digits"), [("float16", 11), ("bfloat16", 8)])
+def test_halves_are_never_rounded_up_to_one(dtype, digits, tier):
+    with kj.scope(tier=tier):
+        x = kj.random.uniform(kj.random.key(9), (COUNT,), dtype=dtype).numpy().astype(float)
+    assert np.array_equal(x, np.round(x * 2**digits) / 2**digits)
+    assert x.max() == 1 - 2.0**-digits
+
+
+@pytest.mark.parametrize("draw", [kj.random.uniform, kj.random.normal])
+def test_random_numbers_are_floats(draw):
+    with pytest.raises(DtypeError, match="int32"):
+        draw(kj.random.key(0), (3,), dtype="int32")
 
 
 def test_split_keys_are_independent():

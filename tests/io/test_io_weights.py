@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from safetensors.numpy import load_file, save_file
 
+from kedja.ground.dtypes import bfloat16
 from kedja.ground.errors import CheckpointError, DtypeError, StorageError, UsageError
 from kedja.io import weights
 
@@ -58,6 +59,18 @@ def test_strided_arrays_are_stored_as_they_look(tmp_path):
     given = {"transposed": base.T, "stepped": base[::2, ::-1], "fortran": np.asfortranarray(base)}
     weights.save(tmp_path / "file", given)
     assert_same(weights.load(tmp_path / "file")[0], given)
+
+
+def test_bfloat16_comes_back_bit_for_bit_and_reads_as_torchs(tmp_path):
+    bits = np.arange(2**16, dtype=np.uint16)
+    given = {"a": bits.view(bfloat16), "none": np.zeros((0, 2), bfloat16), "b": np.zeros(3)}
+    weights.save(tmp_path / "file", given)
+    found, _ = weights.load(tmp_path / "file")
+    assert_same(found, given)
+    torch = pytest.importorskip("torch")
+    theirs = pytest.importorskip("safetensors.torch").load_file(tmp_path / "file")
+    assert theirs["a"].dtype == torch.bfloat16
+    np.testing.assert_array_equal(theirs["a"].view(torch.uint16).numpy(), bits)
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import kedja as kj
 from kedja.autodiff.reverse import gradient
 from kedja.front.tensor import Tensor
+from kedja.ground.dtypes import HALVES
 from kedja.ir.graph import scope, variable
 from kedja.ir.op import Type
 from kedja.ir.show import GraphView
@@ -183,6 +184,20 @@ def test_numbers_are_exact_or_rounded_as_wanted() -> None:
     assert rounded(0.1 + 0.2) == "0.3"
     assert rounded(-0.0) == "0"
     assert exact(1e300) == "1e+300"
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_half_numbers_have_as_few_digits_as_name_them(dtype):
+    tenth, third = np.array([0.1, 1 / 3], dtype)
+    assert (exact(tenth), rounded(tenth), exact(dtype.type(2))) == ("0.1", "0.1", "2")
+    assert len(exact(third)) <= 6
+    for number in np.arange(0, 2**16, 97, dtype=np.uint16).view(dtype):
+        if np.isfinite(number):
+            assert dtype.type(exact(number)) == number
+    several = np.array([1.1, np.nan, -np.inf], dtype)
+    assert summary(several) == "[1.1, nan, -inf]"
+    assert summary(np.tile(several[:2], 5)).endswith(", 5 nan")
+    assert jsonable(several) == [float(several[0]), None, None]
 
 
 def test_anything_becomes_json() -> None:

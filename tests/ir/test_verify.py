@@ -10,7 +10,7 @@ import pytest
 
 from kedja import ops  # noqa: F401  fills the table
 from kedja.autodiff.reverse import gradient
-from kedja.ground.dtypes import float32, float64, int64
+from kedja.ground.dtypes import bfloat16, bool_, float32, float64, int64
 from kedja.ground.errors import UsageError, VerificationError
 from kedja.ir.graph import (
     Node,
@@ -24,7 +24,7 @@ from kedja.ir.graph import (
     variable,
 )
 from kedja.ir.op import TABLE, Bundle, Type
-from kedja.ir.verify import LOWERED, RULES, verify
+from kedja.ir.verify import LOWERED, RULES, WIDENED, verify
 
 MATRIX = Type((2, 3), float32)
 
@@ -45,6 +45,10 @@ def softmax() -> Node:
 def doubled() -> Node:
     x = variable("x", MATRIX)
     return apply("add", x, x)
+
+
+def half() -> Node:
+    return variable("h", Type((2,), bfloat16))
 
 
 def record_of_its_own() -> Node:
@@ -107,19 +111,25 @@ VIOLATIONS = {
         lambda: forged(doubled(), scope=None),
     ],
     "no composite": [softmax],
+    "no half arithmetic": [
+        lambda: half() + half(),
+        lambda: apply("less", half(), half()),
+        lambda: apply("sum", half(), axes=(0,)),
+    ],
     "outputs": [lambda: np.zeros(3)],
 }
+STAGE_OF = {"no composite": "lowered", "no half arithmetic": "widened"}
 PLANTED = [(rule, plant) for rule, plants in VIOLATIONS.items() for plant in plants]
 
 
 @pytest.mark.parametrize(("rule", "plant"), PLANTED, ids=[rule for rule, _ in PLANTED])
 def test_a_planted_violation_is_named(rule, plant):
     with pytest.raises(VerificationError, match=f"rule {rule}"):
-        verify([plant()], stage="lowered" if rule == "no composite" else "graph")
+        verify([plant()], stage=STAGE_OF.get(rule, "graph"))
 
 
 def test_every_rule_has_a_planted_violation():
-    assert set(VIOLATIONS) == {"acyclic", "outputs", *RULES, *LOWERED}
+    assert set(VIOLATIONS) == {"acyclic", "outputs", *RULES, *LOWERED, *WIDENED}
 
 
 def test_the_violation_is_found_beneath_other_nodes():
@@ -149,6 +159,13 @@ def test_composites_are_legal_before_they_are_expanded():
 def test_an_unknown_stage_is_refused():
     with pytest.raises(UsageError, match="stage"):
         verify([doubled()], stage="late")
+
+
+def test_half_values_may_be_cast_and_moved_when_widened():
+    single = apply("cast", half(), dtype=float32)
+    rounded = apply("cast", single + single, dtype=bfloat16)
+    chosen = apply("where", variable("c", Type((2,), bool_)), rounded, half())
+    verify([apply("flip", apply("copy", chosen), axes=(0,))], stage="widened")
 
 
 def test_a_graph_of_any_depth_is_verified():

@@ -1,6 +1,6 @@
 """Calls of sorting and of linear algebra at odd sizes: lines with ties, well-conditioned matrices.
 
-NaN and infinity are left out of matrices and of sorted lines: factorisations refuse them, and a line
+NaN and infinity are left out of matrices and sorted lines: factorisations refuse them, and a line
 with NaN in front is not sorted. Next: `sized.py`, whose table these are part of.
 """
 
@@ -113,6 +113,7 @@ MATRICES: dict[str, Callable[[Rng], Cases]] = {
     "cofactor": products,
     "slogdet": products,
     "qr": rectangles("mode", "reduced", "complete"),
+    "lu": rectangles(""),
     "eigh": positive,
     "eigvalsh": positive,
     "svd": rectangles("full_matrices", False, True),

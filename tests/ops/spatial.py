@@ -12,6 +12,7 @@ import numpy as np
 
 from kedja.ir.op import Case
 from kedja.ops.convolution import plain
+from kedja.ops.resample import Sampling
 from kedja.ops.windows import back_case
 
 Cases = Iterator[Case]
@@ -122,11 +123,37 @@ def accumulated(**attrs: Any) -> Callable[[Rng], Cases]:
     return make
 
 
+# --------------------------------------------------------------------------------- resample
+
+SAMPLINGS = (
+    *(Sampling("nearest", old, new) for old, new in ((1, 1), (5, 10), (7, 17), (17, 7), (3, 1))),
+    *(Sampling("nearest-exact", old, new) for old, new in ((5, 15), (7, 17), (17, 7))),
+    *(Sampling("linear", old, new) for old, new in ((1, 5), (5, 10), (17, 7), (33, 1))),
+    *(Sampling("linear", old, new, align=True) for old, new in ((1, 5), (5, 1), (7, 17))),
+    *(Sampling("cubic", old, new) for old, new in ((1, 3), (7, 17), (17, 7))),
+    *(Sampling("area", old, new) for old, new in ((17, 17), (17, 5), (12, 4), (3, 7))),
+    *(Sampling(mode, 17, 7, antialias=True) for mode in ("linear", "cubic")),
+    Sampling("linear", 7, 10, scale=1.5, dtype="float32"),
+)
+
+
+def resampled(rng: Rng) -> Cases:
+    """Every mode, longer and shorter, along every axis, both ways."""
+    for turn, how in enumerate(SAMPLINGS):
+        for back in (False, True):
+            axis, extent = turn % 3, how.new if back else how.old
+            shape = tuple(extent if a == axis else n for a, n in enumerate((2, 3, 5)))
+            attrs = {"axis": axis, "how": how, "back": back}
+            yield Case((rng.standard_normal(shape),), attrs)
+    yield Case((np.zeros((0, 5)),), {"axis": 1, "how": Sampling("linear", 5, 8), "back": False})
+
+
 SPATIAL: dict[str, Callable[[Rng], Cases]] = {
     "windows": seen,
     "unwindows": unseen,
     "window_max": seen,
     "convolution": convolved,
+    "resample": resampled,
     "cumulative_sum": accumulated(reverse=(False, True)),
     "cumulative_prod": accumulated(),
     "cumulative_max": accumulated(),

@@ -107,7 +107,9 @@ def test_sequences_are_pytorchs():
         optim.CosineAnnealingLR(RATE, T_max=5),
     ]
     mine = optim.SequentialLR(parts, [4, 9])
-    np.testing.assert_allclose([mine(t).item() for t in range(20)], expected, rtol=1e-11, atol=1e-15)
+    np.testing.assert_allclose(
+        [mine(t).item() for t in range(20)], expected, rtol=1e-11, atol=1e-15
+    )
 
 
 def test_chains_are_pytorchs():
@@ -138,7 +140,7 @@ def test_warm_up_and_cosine():
     np.testing.assert_allclose(found[:4], [0.5, 1.0, 1.5, 2.0])
     assert found[7] == pytest.approx(1.25)
     np.testing.assert_allclose(found[11:], 0.5)
-    assert all(a > b for a, b in zip(found[3:11], found[4:12], strict=True))
+    assert (np.diff(found[3:12]) < 0).all()
 
 
 def test_any_function_of_the_step_serves():
@@ -312,7 +314,7 @@ def test_an_optimizer_on_a_plateau_slows_down():
 def test_wrong_options_of_a_plateau():
     with pytest.raises(UsageError, match="mode='least'"):
         optim.ReduceLROnPlateau(mode="least")
-    with pytest.raises(UsageError, match="factor=1.5"):
+    with pytest.raises(UsageError, match=r"factor=1\.5"):
         optim.ReduceLROnPlateau(factor=1.5)
     with pytest.raises(UsageError, match="whose rate is no number"):
         optim.OnPlateau(optim.SGD(optim.StepLR(0.1, 1)))

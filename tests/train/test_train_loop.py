@@ -9,6 +9,7 @@ from train_problems import interpreted, tier
 import kedja as kj
 from kedja.front.loop import Loop
 from kedja.ground.errors import UsageError
+from kedja.interpret import stepping
 
 __all__ = ["interpreted", "tier"]
 
@@ -58,16 +59,16 @@ def test_what_does_not_fit_is_refused(interpreted):
 
 def test_ctrl_c_between_two_arrays_of_the_carry_leaves_a_whole_step(interpreted, monkeypatch):
     loop = Loop(add, start(), np.ones(3, np.float32))
-    store, calls = loop._store, []
+    store, calls = stepping._store, []
 
-    def half(found):
+    def half(state, found):
         calls.append(0)
         if len(calls) == 2:
-            loop._state[0][...] = found[0]
+            state[0][...] = found[0]
             raise KeyboardInterrupt
-        store(found)
+        store(state, found)
 
-    monkeypatch.setattr(loop, "_store", half)
+    monkeypatch.setattr(stepping, "_store", half)
     ran = loop.run(5, cancellable=True)
     assert (ran.steps, ran.status) == (2, "cancelled")
     assert isinstance(ran.interrupt, KeyboardInterrupt)

@@ -1,0 +1,56 @@
+"""ONNX's own definitions of operators by others, which ship with the package onnx.
+
+Some are fixed (`plain`), others depend on the types of the node's inputs (`typed`).
+Next: `running.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kedja.io.onnx import extra
+
+
+def plain(node: Any, domain: str, version: int) -> Any:
+    """The `FunctionProto` of an operator whose definition is fixed; None where there is none."""
+    schema = _schema(node.op_type, domain, version)
+    if schema is None or not schema.has_function:
+        return None
+    body = schema.get_function_with_opset_version(_latest(schema.function_opset_versions, version))
+    return _parsed(body)
+
+
+def typed(node: Any, domain: str, version: int) -> Callable[[tuple[Any, ...]], Any] | None:
+    """A function from the types of the inputs to the `FunctionProto`; None where there is none."""
+    schema = _schema(node.op_type, domain, version)
+    if schema is None or not schema.has_context_dependent_function:
+        return None
+    chosen = _latest(schema.context_dependent_function_opset_versions, version)
+
+    def body(kinds: tuple[Any, ...]) -> Any:
+        texts = [each.SerializeToString() for each in kinds]
+        made = schema.get_context_dependent_function_with_opset_version(
+            chosen, node.SerializeToString(), texts
+        )
+        return _parsed(made)
+
+    return body
+
+
+def _schema(name: str, domain: str, version: int) -> Any:
+    defs = extra.load().defs
+    if not defs.has(name, version, domain):
+        return None
+    return defs.get_schema(name, version, domain)
+
+
+def _latest(versions: list[int], wanted: int) -> int:
+    """The newest version of a definition that is not newer than the model."""
+    return max([each for each in versions if each <= wanted] or versions)
+
+
+def _parsed(body: Any) -> Any:
+    if isinstance(body, bytes):
+        return extra.load().FunctionProto.FromString(body)
+    return body

@@ -1,0 +1,169 @@
+"""Whole networks against PyTorch: the same weights give the same outputs, gradients, statistics.
+
+Weights travel as safetensors files, both ways. The small ones run in float64; the four of full size
+(`pytest -m slow tests/models`) in float32.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import kedja as kj
+from kedja import models, nn
+from kedja.models import GPT2Config
+
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
+safetensors_torch = pytest.importorskip("safetensors.torch")
+from torch_peers import GPT2, LSTMLanguageModel, ResNet, UNet  # noqa: E402
+
+CODE_LINES = 80
+SMALL_GPT = GPT2Config(vocab_size=61, n_positions=16, n_embd=24, n_layer=3, n_head=4, dropout=0.0)
+
+
+class Pair(NamedTuple):
+    """One network twice, and what it is given."""
+
+    ours: Any
+    theirs: Any
+    x: np.ndarray
+
+
+def tokens(vocabulary, *shape):
+    return np.random.default_rng(1).integers(0, vocabulary, shape)
+
+
+def pictures(*shape):
+    return np.random.default_rng(1).standard_normal(shape)
+
+
+SMALL = {
+    "gpt2": lambda: Pair(models.GPT2(SMALL_GPT), GPT2(SMALL_GPT), tokens(61, 2, 9)),
+    "lstm": lambda: Pair(
+        models.LSTMLanguageModel(29, 16, 2), LSTMLanguageModel(29, 16, 2), tokens(29, 3, 7)
+    ),
+    "resnet": lambda: Pair(
+        models.ResNet([2, 1, 1, 1], 7, 8), ResNet([2, 1, 1, 1], 7, 8), pictures(3, 3, 40, 40)
+    ),
+    "unet": lambda: Pair(models.UNet(2, 3, 4, 3), UNet(2, 3, 4, 3), pictures(2, 2, 16, 24)),
+}
+FULL = {
+    "gpt2-small": lambda: Pair(
+        models.GPT2(GPT2Config(dropout=0.0)), GPT2(GPT2Config()), tokens(50257, 1, 32)
+    ),
+    "lstm": lambda: Pair(
+        models.LSTMLanguageModel(10_000, 256, 2),
+        LSTMLanguageModel(10_000, 256, 2),
+        tokens(10_000, 4, 35),
+    ),
+    "resnet18": lambda: Pair(models.resnet18(), ResNet([2, 2, 2, 2]), pictures(2, 3, 96, 96)),
+    "unet": lambda: Pair(models.UNet(width=32), UNet(width=32), pictures(1, 3, 64, 64)),
+}
+
+
+def exchanged(pair, folder, dtype):
+    """The PyTorch network's weights in ours, by a file, and the input in the dtype."""
+    pair.theirs.to(getattr(torch, dtype))
+    file = folder / "model.safetensors"
+    safetensors_torch.save_file(pair.theirs.state_dict(), file)
+    ours = pair.ours.astype(dtype).load_state_dict(kj.io.load_weights(file))
+    x = pair.x.astype(dtype) if pair.x.dtype.kind == "f" else pair.x
+    return ours, x
+
+
+def logits(result):
+    return result[0] if isinstance(result, tuple) else result
+
+
+def training_step(model, x):
+    """A loss with all outputs in it, the model after the step's statistics, and the gradient."""
+
+    def loss(model, x):
+        with nn.training(kj.random.key(0)) as state:
+            y = logits(model(x))
+        return kj.sum(kj.sin(y)), (y, state.updated(model))
+
+    (_, aux), grads = kj.value_and_grad(loss, has_aux=True)(model, x)
+    return aux, grads
+
+
+def compare(pair, folder, dtype, tolerance, run):
+    ours, x = exchanged(pair, folder, dtype)
+    given = torch.from_numpy(x)
+    pair.theirs.eval()
+    with torch.no_grad():
+        expected = pair.theirs(given).numpy()
+    close(logits(run(lambda m, v: logits(m(v)))(ours, kj.tensor(x))), expected, tolerance)
+
+    pair.theirs.train()
+    y = pair.theirs(given)
+    torch.sin(y).sum().backward()
+    (mine, after), grads = run(training_step)(ours, kj.tensor(x))
+    close(mine, y.detach().numpy(), tolerance)
+    found = grads.state_dict()
+    for name, parameter in pair.theirs.named_parameters():
+        close(found[name], parameter.grad.numpy(), tolerance, name)
+    buffers = {name: value.numpy() for name, value in pair.theirs.state_dict().items()}
+    for name, value in after.state_dict().items():
+        close(value, buffers[name], tolerance, name)
+    returned(after, pair.theirs, folder)
+
+
+def returned(ours, theirs, folder):
+    """PyTorch takes our weights as they are."""
+    file = folder / "ours.safetensors"
+    kj.io.save_weights(file, ours.state_dict())
+    theirs.load_state_dict(safetensors_torch.load_file(file), strict=True)
+
+
+def close(found, expected, tolerance, name=""):
+    found = np.asarray(found)
+    assert found.shape == expected.shape, name
+    scale = np.max(np.abs(expected), initial=1e-3)
+    np.testing.assert_allclose(found / scale, expected / scale, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("run", [lambda f: f, kj.jit], ids=["eager", "jit"])
+def test_a_small_network_equals_pytorchs(name, run, tmp_path):
+    compare(SMALL[name](), tmp_path, "float64", 1e-9, run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FULL)
+def test_a_network_of_full_size_equals_pytorchs(name, tmp_path):
+    compare(FULL[name](), tmp_path, "float32", 2e-4, kj.jit)
+
+
+@pytest.mark.parametrize("module", ["gpt2", "lstm", "resnet", "unet"])
+def test_each_network_is_a_page(module):
+    """At most 80 lines of code: without blank lines, comments and docstrings."""
+    path = Path(models.__file__).parent / f"{module}.py"
+    assert code_lines(path.read_text(encoding="utf-8")) <= CODE_LINES
+
+
+def code_lines(text):
+    lines = set()
+    skipped = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in (*skipped, tokenize.ENDMARKER):
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            lines -= set(range(node.lineno, node.end_lineno + 1))
+    return len(lines)
+
+
+def test_lines_of_code_are_counted():
+    assert (
+        code_lines(
+            '"""Text."""\n\nx = 1  # one\n\n\ndef f():\n    """Two\n    lines."""\n    return x\n'
+        )
+        == 3
+    )
