@@ -17,6 +17,7 @@ _MODULES = {
     "data": "kedja.data",
     "io": "kedja.io",
     "models": "kedja.models",
+    "estimators": "kedja.estimators",
     "train": "kedja.train",
     "linalg": "kedja.front.linalg",
     "random": "kedja.front.random",
@@ -65,6 +66,13 @@ _NAMES = {
         unique_all unique_counts unique_inverse unique_values nonzero argwhere""",
     "kedja.front.einsum": "einsum",
     "kedja.front.neural": "gelu softmax log_softmax logsumexp cross_entropy_each",
+    "kedja.front.cumulative": """
+        cumulative_sum cumulative_prod cumulative_max cumulative_min cumulative_logsumexp
+        cumsum cumprod cummax cummin""",
+    "kedja.front.convolution": "conv conv_transpose",
+    "kedja.front.pooling": """
+        max_pool avg_pool lp_pool adaptive_avg_pool adaptive_max_pool""",
+    "kedja.front.resampling": "interpolate pixel_shuffle pixel_unshuffle channel_shuffle",
     "kedja.front.kinds": "result_type can_cast isdtype finfo iinfo",
     "kedja.front.namespace": """
         e pi inf nan newaxis __array_api_version__ __array_namespace_info__""",
@@ -78,6 +86,7 @@ _OTHER_NAMES = {  # the same by the names of NumPy and PyTorch
     "unsqueeze": "expand_dims",
     "bitwise_not": "bitwise_invert",
     "invert": "bitwise_invert",
+    "logcumsumexp": "cumulative_logsumexp",
     "power": "pow",
     "topk": "top_k",
 }

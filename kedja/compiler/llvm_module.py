@@ -7,7 +7,7 @@ from llvmlite import ir
 from kedja.compiler.runtime_target import Target
 
 
-class KernelModule(ir.Module):
+class KernelModule(ir.Module):  # type: ignore[misc]  # llvmlite has no annotations
     """The kernels of one program; emitters ask it what the target's instructions can do."""
 
     def __init__(self, target: Target) -> None:

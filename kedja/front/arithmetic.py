@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kedja.front import tensor as front
+from kedja.front.precision import PRODUCTS, narrower
 from kedja.ground.dtypes import (
     FLOATS,
     UNSIGNED,
@@ -50,7 +51,11 @@ OF_BOOLS = {  # as in NumPy, PyTorch and JAX
 
 
 def call(name: str, *tensors: Tensor, **attrs: Any) -> Tensor:
-    """An op on tensors that already fit it."""
+    """An op on tensors that already fit it; products in the dtype of `precision.products_in`."""
+    narrow = narrower(tensors[0].dtype) if name in PRODUCTS else None
+    if narrow is not None:
+        product = call(name, *(cast(each, narrow) for each in tensors), **attrs)
+        return cast(product, tensors[0].dtype)
     node = apply(name, *(each.node for each in tensors), **attrs)
     return front.from_node(node, any(each.tracks for each in tensors))
 

@@ -138,7 +138,7 @@ def conv_transpose(
 ) -> Tensor:
     """The transpose of `conv` (its gradient towards x): every element spreads the kernel.
 
-        y[n, o, p] = bias[o] + Σ x[n, c, s] · weight[c, o, k] over s·stride + k·dilation = p + padding
+        y[n, o, p] = bias[o] + Σ x[n, c, s]·weight[c, o, k], s·stride + k·dilation = p + padding
     Shapes: x (N, C, *S) or (C, *S), `weight` (C, O/G, *K), `bias` (O,) → y (N, O, *P) with
     P = (S − 1)·stride − 2·padding + dilation·(K − 1) + output_padding + 1. Raises ShapeError,
     UsageError. Source: V. Dumoulin, F. Visin: A guide to convolution arithmetic (2016).
@@ -188,7 +188,7 @@ def _require_groups(x: Tensor, weight: Tensor, groups: int) -> None:
         raise ShapeError(
             f"conv_transpose of x {list(x.shape)} by a weight of {list(weight.shape)} in {groups} "
             f"group{'s' * (groups != 1)}",
-            fix="the weight is (in, out/groups, …): axis 1 of x is its axis 0, a multiple of groups",
+            fix="the weight is (in, out/groups, …): its axis 0 is axis 1 of x, a multiple of groups",
         )
 
 

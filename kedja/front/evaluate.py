@@ -1,7 +1,8 @@
 """When what runs: values of nodes outside `jit`, and `loss.backward()`.
 
 A graph that is looked at runs in the interpreter at once; with the flag `tier="compile"` it is
-compiled first. What compiles is our own compiler for CPUs, or XLA (the flag `backend`). Next: `jit.py`.
+compiled first. What compiles is our own compiler for CPUs, or XLA (the flag `backend`).
+Next: `jit.py`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import numpy as np
 
 from kedja.front import ambient, donation, evaluate, tree
 from kedja.front.signature import Roles, changes
+from kedja.front.precision import product_dtype
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.ground.dtypes import as_dtype
 from kedja.ground.errors import TracingError, UsageError
@@ -156,7 +157,7 @@ class Compiled:
         types = tuple((each.shape, each.dtype) for each in call.tensors)
         now = flags()
         tier = now.tier, self._backend or now.backend
-        return call.structure, static, types, tier, ambient.current_mode()
+        return call.structure, static, types, tier, ambient.current_mode(), product_dtype()
 
     def _build(self, call: Call) -> Program:
         start = time.perf_counter()

@@ -179,8 +179,8 @@ def qr(x: Any, mode: str = "reduced") -> QRResult:
 def lu(x: Any) -> LUResult:
     """A = P·L·U: a permutation P (… m m), a lower triangle L (… m k), an upper one U (… k n).
 
-    L has ones on its diagonal, and k = min(m, n). By Gaussian elimination, whose pivot is the largest
-    element of each column.
+    L has ones on its diagonal, and k = min(m, n). By Gaussian elimination, whose pivot is the
+    largest element of each column.
 
     >>> P, L, U = lu([[0.0, 2.0], [1.0, 1.0]])
     >>> (P @ L @ U).tolist()

@@ -12,7 +12,7 @@ from kedja.front import arithmetic
 from kedja.front import tensor as front
 from kedja.front.elementwise import sqrt, subtract
 from kedja.front.movement import concat, flatten
-from kedja.ground.dtypes import as_dtype, bool_, float32, is_float
+from kedja.ground.dtypes import as_dtype, bool_, float32, is_float, is_half
 from kedja.ground.errors import UsageError
 from kedja.ir.graph import locating
 from kedja.ops.reduce import kept_shape
@@ -79,6 +79,9 @@ def all(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 def var(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
     """Σ(x − mean)²/(n − correction): 0 for a whole population, 1 for a sample of one."""
     values = floating(x)
+    if is_half(values.dtype):  # squares may overflow where the result does not
+        single = arithmetic.cast(values, float32)
+        return arithmetic.cast(var(single, axis, correction, keepdims), values.dtype)
     with locating():
         axes = normal_axes("var", axis, values.ndim)
     apart = subtract(values, arithmetic.mean(values, axes, keepdims=True))
@@ -89,7 +92,11 @@ def var(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False)
 
 def std(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
     """The square root of `var`."""
-    return sqrt(var(x, axis, correction, keepdims))
+    values = floating(x)
+    if is_half(values.dtype):
+        single = arithmetic.cast(values, float32)
+        return arithmetic.cast(std(single, axis, correction, keepdims), values.dtype)
+    return sqrt(var(values, axis, correction, keepdims))
 
 
 # ---------------------------------------------------------------------------------- places
@@ -135,6 +142,8 @@ def diff(x: Any, axis: int = -1, n: int = 1, *, prepend: Any = None, append: Any
         axis = normal_axis("diff", axis, x.ndim)
         if n < 0:
             raise UsageError(f"diff with n={n}", fix="n is 0 or more")
+    if n == 0:
+        return x
     parts = [each for each in (prepend, x, append) if each is not None]
     result = concat(parts, axis) if len(parts) > 1 else x
     for _ in range(n):

@@ -407,6 +407,7 @@ def histogram(
         counts = _counted(place, count, weight)
         if not density:
             return Histogram(counts, edges)
+        counts = cast(counts, promote(counts.dtype, edges.dtype))
         total = arithmetic.reduce("sum", counts, None, False)
         return Histogram(counts / total / (edges[1:] - edges[:-1]), edges)
 

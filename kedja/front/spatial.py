@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
+LAYOUTS = {1: "C, L", 2: "C, H, W", 3: "C, D, H, W"}  # the axes of one example
 
 
 def numbers(name: str, what: str, given: Any, count: int, low: int = 1) -> Ints:

@@ -227,7 +227,7 @@ def _visit(
         built = []
     for name, child in zip(structure.names, structure.children, strict=True):
         for below, leaf, first in _visit(child, leaves, built):
-            yield (f"{name}.{below}" if below else name), leaf, first
+            yield (f"{name}.{below}" if name and below else name or below), leaf, first
 
 
 def map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:

@@ -66,7 +66,7 @@ _origin: ContextVar[Node | None] = ContextVar("kedja_origin", default=None)
 def scope(name: str) -> Iterator[None]:
     """Name the layer inside which nodes are made: scopes nest with a dot, `layers.0`."""
     outer = _scope.get()
-    token = _scope.set(f"{outer}.{name}" if outer else name)
+    token = _scope.set(f"{outer}.{name}" if outer and name else outer or name)
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ def conv3x3(channels: int, planes: int, stride: int = 1) -> nn.Conv2d:
 
 
 class BasicBlock(nn.Module):
-    """relu(x + norm(conv(relu(norm(conv(x)))))), with x brought to the new shape where it changes."""
+    """relu(x + norm(conv(relu(norm(conv(x)))))), where x is brought to the new shape."""
 
     conv1: nn.Conv2d
     bn1: nn.BatchNorm2d

@@ -83,13 +83,15 @@ def softsign(x: Any) -> Tensor:
     Source: J. Bergstra et al.: Quadratic polynomials learn better image features (2009).
     """
     x = floating(x)
-    return x / (1 + abs(x))
+    y: Tensor = x / (1 + abs(x))
+    return y
 
 
 def tanhshrink(x: Any) -> Tensor:
     """y = x − tanh x: flat around 0."""
     x = floating(x)
-    return x - functions.tanh(x)
+    y: Tensor = x - functions.tanh(x)
+    return y
 
 
 def _between(x: Tensor, low: float, high: float, inside: Tensor, left: Any, right: Any) -> Tensor:
@@ -270,7 +272,8 @@ def mish(x: Any) -> Tensor:
     Source: D. Misra: Mish, a self regularized non-monotonic activation function (2019).
     """
     x = floating(x)
-    return x * functions.tanh(functions.softplus(x))
+    y: Tensor = x * functions.tanh(functions.softplus(x))
+    return y
 
 
 def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -297,12 +300,20 @@ def softmax(x: Any, dim: int = -1) -> Tensor:
     >>> softmax([0.0, 0.0])
     Tensor([0.5, 0.5], float32)
     """
-    return functions.softmax(floating(x), dim)
+    return _along("softmax", x, dim)
 
 
 def log_softmax(x: Any, dim: int = -1) -> Tensor:
     """y_i = x_i − log Σ_j e^(x_j): the logarithm of softmax, without overflow."""
-    return functions.log_softmax(floating(x), dim)
+    return _along("log_softmax", x, dim)
+
+
+def _along(name: str, x: Any, dim: int) -> Tensor:
+    """The function of that name; a number without axes counts as one with an axis of extent 1."""
+    x, compute = floating(x), getattr(functions, name)
+    if x.ndim or dim not in (0, -1):
+        return cast(compute(x, dim), x.dtype)
+    return reshape(compute(reshape(x, (1,)), 0), ())
 
 
 def softmin(x: Any, dim: int = -1) -> Tensor:
@@ -354,7 +365,8 @@ def glu(x: Any, dim: int = -1) -> Tensor:
             )
     whole = (slice(None),) * place
     half = x.shape[place] // 2
-    return x[(*whole, slice(half))] * functions.sigmoid(x[(*whole, slice(half, None))])
+    y: Tensor = x[(*whole, slice(half))] * functions.sigmoid(x[(*whole, slice(half, None))])
+    return y
 
 
 def maxout(x: Any, pieces: int, dim: int = -1) -> Tensor:

@@ -95,7 +95,8 @@ def masked(scores: Tensor, mask: Tensor) -> Tensor:
 def causal(queries: int, keys: int, offset: Any = 0) -> Tensor:
     """Where query i + offset may attend to key j: j ≤ i + offset. (L, S), bool."""
     row = reshape(functions.arange(queries), (-1, 1)) + offset
-    return row >= reshape(functions.arange(keys), (1, -1))
+    y: Tensor = row >= reshape(functions.arange(keys), (1, -1))
+    return y
 
 
 def _require_attention(q: Tensor, k: Tensor, v: Tensor, grouped: bool) -> None:

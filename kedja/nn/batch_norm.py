@@ -159,7 +159,7 @@ class _Norm(Module):
         if x.ndim not in self._ranks:
             fix = f"shapes are {self._shapes}"
             raise layer_error(self, f"expects {self._shapes}, got shape {list(x.shape)}", fix)
-        return x
+        return as_tensor(x)
 
     def _require_channels(self, x: Tensor, axis: int) -> None:
         if x.shape[axis] != self.num_features:
@@ -170,13 +170,13 @@ class _Norm(Module):
             )
 
     def _require_many(self, x: Tensor, axes: tuple[int, ...]) -> int:
-        """How many elements a mean is taken over: one has no variance."""
+        """How many elements a mean is taken over: one alone has no variance."""
         count = math.prod(x.shape[axis] for axis in axes)
-        if count > 1:
+        if count != 1:
             return count
         raise layer_error(
             self,
-            f"takes a variance over {count} elements in training, from shape {list(x.shape)}",
+            f"takes a variance over one element in training, from shape {list(x.shape)}",
             "more than one example in every batch, the last one of an epoch too",
         )
 
@@ -222,16 +222,16 @@ class _BatchNorm(_Norm):
         count = self._require_many(x, axes) if state.is_training() else 1
         mean, var = _moments(x, axes)
         if self.track_running_stats:
-            self._track(mean, var * (count / (count - 1)))
+            self._track(mean, var, count)
         return scaled(x, normalised(x, mean, var, self.eps), self.weight, self.bias)
 
-    def _track(self, mean: Tensor, var: Tensor) -> None:
+    def _track(self, mean: Tensor, var: Tensor, count: int) -> None:
         """`momentum` says how far the running statistics move; None: they are plain averages."""
         seen = state.latest(self.num_batches_tracked) + 1
         state.record(self.num_batches_tracked, seen)
-        momentum = self.momentum
-        factor = 1 / cast(seen, mean.dtype) if momentum is None else momentum
-        self._record(factor, mean, var)
+        if count:  # a batch without examples says nothing
+            factor = 1 / cast(seen, mean.dtype) if self.momentum is None else self.momentum
+            self._record(factor, mean, var * (count / (count - 1)))
 
 
 class BatchNorm1d(_BatchNorm):

@@ -128,7 +128,9 @@ def _row(path: str, module: Module) -> Row | None:
     if inner and not own:
         return None
     shapes = ", ".join(f"{name} {list(each.shape)}" for name, each in own)
-    return Row(path, type(module).__name__, shapes, sum(each.size for _, each in own))
+    fixed = {name for name, _ in module.buffers()}
+    learned = sum(each.size for name, each in own if name not in fixed)
+    return Row(path, type(module).__name__, shapes, learned)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -106,8 +106,7 @@ class _List(Module, Generic[T]):
     def __init__(self, elements: Iterable[Any] = ()) -> None:
         self._elements = tuple(self._checked(place, each) for place, each in enumerate(elements))
 
-    @staticmethod
-    def _checked(place: int | str, element: Any) -> Any:
+    def _checked(self, place: int | str, element: Any) -> Any:
         return element
 
     def __len__(self) -> int:
@@ -133,8 +132,7 @@ class _Dict(Module, Generic[T]):
         given = (elements or {}).items()
         self._elements = {key: self._checked(key, each) for key, each in given}
 
-    @staticmethod
-    def _checked(place: int | str, element: Any) -> Any:
+    def _checked(self, place: int | str, element: Any) -> Any:
         return element
 
     def __len__(self) -> int:
@@ -172,7 +170,8 @@ class ModuleList(_List[Module]):
     (3, 6, 2)
     """
 
-    _checked = staticmethod(_as_module)
+    def _checked(self, place: int | str, element: Any) -> Module:
+        return _as_module(place, element)
 
 
 class ModuleDict(_Dict[Module]):
@@ -184,11 +183,8 @@ class ModuleDict(_Dict[Module]):
     ['mean.weight', 'mean.bias', 'scale.weight', 'scale.bias']
     """
 
-    _checked = staticmethod(_as_module)
-
-
-def _as_array(place: int | str, value: Any) -> Tensor:
-    return as_tensor(value)
+    def _checked(self, place: int | str, element: Any) -> Module:
+        return _as_module(place, element)
 
 
 class ParameterList(_List[Tensor]):
@@ -198,7 +194,8 @@ class ParameterList(_List[Tensor]):
     ['0', '1']
     """
 
-    _checked = staticmethod(_as_array)
+    def _checked(self, place: int | str, element: Any) -> Tensor:
+        return as_tensor(element)
 
 
 class ParameterDict(_Dict[Tensor]):
@@ -208,4 +205,5 @@ class ParameterDict(_Dict[Tensor]):
     2.0
     """
 
-    _checked = staticmethod(_as_array)
+    def _checked(self, place: int | str, element: Any) -> Tensor:
+        return as_tensor(element)

@@ -33,7 +33,8 @@ def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tenso
     Tensor([[0.6, 0.8]], float32)
     """
     x = floating(x)
-    return x / functions.maximum(length(x, p, dim, keepdims=True), eps)
+    y: Tensor = x / functions.maximum(length(x, p, dim, keepdims=True), eps)
+    return y
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from kedja.front import random
 from kedja.front.arithmetic import broadcast, cast, where
-from kedja.front.tensor import Tensor
+from kedja.front.tensor import Tensor, as_tensor
 from kedja.nn import state
 from kedja.nn.activation_functions import SELU_ALPHA, SELU_SCALE, floating
 from kedja.nn.checks import require_probability
@@ -131,7 +131,7 @@ class _Dropout(Module):
         if self._ranks and x.ndim not in self._ranks:
             what = f"expects {self._shapes}, got shape {list(x.shape)}"
             raise layer_error(self, what, f"shapes are {self._shapes}")
-        return x
+        return as_tensor(x)
 
 
 class Dropout(_Dropout):

@@ -96,6 +96,7 @@ def _drawn(
 
 
 def require_features(layer: Module, x: Tensor, count: int) -> None:
+    """Raise ShapeError, naming the layer, unless the last axis of x has `count` elements."""
     if x.shape and x.shape[-1] == count:
         return
     expected = f"expects inputs with {count} features in the last axis"

@@ -117,7 +117,7 @@ class Module:
         yield "", self
         for name, child in self.children():
             for path, module in child.modules():
-                yield (f"{name}.{path}" if path else name), module
+                yield (f"{name}.{path}" if name and path else name or path), module
 
     # ---------------------------------------------------------------- changed copies
 
@@ -207,7 +207,9 @@ class Module:
 
     def extra_repr(self) -> str:
         """What stands in the brackets when the module is printed: its fields without modules."""
-        return ", ".join(text for name, value in vars(self).items() for text in _texts(name, value))
+        inline = type(self)._inline
+        texts = (_texts(name, value, inline) for name, value in vars(self).items())
+        return ", ".join(text for each in texts for text in each)
 
     def __repr__(self) -> str:
         head, inner = f"{type(self).__name__}(", self.children()
@@ -326,11 +328,11 @@ def layer_error(module: Module, what: str, fix: str) -> ShapeError:
 # ------------------------------------------------------------------------------ as text
 
 
-def _texts(name: str, value: Any) -> list[str]:
+def _texts(name: str, value: Any, inline: str) -> list[str]:
     """A field as text; nothing where it holds modules, which are printed on lines of their own."""
     if name == "_frozen":
         return []
-    parts = fields.split([(name, value)], Module)
+    parts = fields.split([(name, value)], Module, inline)
     if any(isinstance(child, Module) for child in parts.children):
         return []
     if parts.children:

@@ -267,7 +267,8 @@ def local_response_norm(
     squares = functions.pad(x * x, ((0, 0), (size // 2, (size - 1) // 2), *plain))
     shifted = [squares[:, start : start + channels] for start in range(size)]
     total = sum(shifted[1:], start=shifted[0])
-    return x / (total * (alpha / size) + k) ** beta
+    y: Tensor = x / (total * (alpha / size) + k) ** beta
+    return y
 
 
 class LocalResponseNorm(Module):

@@ -114,7 +114,8 @@ class LearnedPositions(Module):
                 "shorter sequences (…, T, D), or a larger max_length",
             )
         rows = call("take", self.weight, places(x.shape[-2], offset), axis=0)  # (T D)
-        return x + rows
+        y: Tensor = x + rows
+        return y
 
     def extra_repr(self) -> str:
         """The extents."""
@@ -137,7 +138,8 @@ class SinusoidalPositions(Module):
         """x (…, T, D) → the same; `offset` is the place of the first."""
         x = floating(x)
         waves = sinusoidal(places(x.shape[-2], offset), x.shape[-1], self.base)
-        return x + cast(waves, x.dtype)
+        y: Tensor = x + cast(waves, x.dtype)
+        return y
 
 
 class RotaryEmbedding(Module):

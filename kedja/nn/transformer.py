@@ -43,6 +43,14 @@ def _activation(given: Activation) -> Callable[[Any], Tensor]:
 class _Layer(Module):
     """What both layers have in common: the small network, the norms, the dropouts."""
 
+    self_attn: MultiheadAttention
+    linear1: Linear
+    dropout: Dropout
+    linear2: Linear
+    norm1: LayerNorm
+    norm2: LayerNorm
+    dropout1: Dropout
+    dropout2: Dropout
     norm_first: bool
     activation: Callable[[Any], Tensor]
 
@@ -183,6 +191,10 @@ class TransformerDecoderLayer(_Layer):
     (4, 3, 8)
     """
 
+    multihead_attn: MultiheadAttention
+    norm3: LayerNorm
+    dropout3: Dropout
+
     def __init__(
         self,
         d_model: int,
@@ -230,16 +242,16 @@ class TransformerDecoderLayer(_Layer):
             )
             return self.dropout1(y)
 
-        masks = (memory_key_padding_mask, False, memory_mask)
-        return self._finished(
-            self._wrapped(as_tensor(tgt), self.norm1, attended), memory, masks, memory_is_causal
-        )
+        x = self._wrapped(as_tensor(tgt), self.norm1, attended)
+        return self._finished(x, memory, memory_key_padding_mask, memory_mask, memory_is_causal)
 
-    def _finished(self, x: Tensor, memory: Any, masks: Sequence[Any], is_causal: bool) -> Tensor:
+    def _finished(
+        self, x: Tensor, memory: Any, padding: Any, mask: Any = None, is_causal: bool = False
+    ) -> Tensor:
         """What follows self-attention."""
 
         def recalled(x: Tensor) -> Tensor:
-            y, _ = self.multihead_attn(x, memory, memory, *masks, is_causal=is_causal)
+            y, _ = self.multihead_attn(x, memory, memory, padding, False, mask, is_causal=is_causal)
             return self.dropout2(y)
 
         x = self._wrapped(x, self.norm2, recalled)
@@ -257,7 +269,7 @@ class TransformerDecoderLayer(_Layer):
             return self.dropout1(y)
 
         x = self._wrapped(as_tensor(x), self.norm1, attended)
-        return self._finished(x, memory, (memory_key_padding_mask, False, None), False), kept[0]
+        return self._finished(x, memory, memory_key_padding_mask), kept[0]
 
     def new_cache(self, batch: int, capacity: int) -> KVCache:
         """An empty cache for `decode`."""
@@ -279,7 +291,7 @@ class TransformerEncoder(Module):
     (5, 3, 8)
     """
 
-    layers: tuple[Module, ...]
+    layers: tuple[TransformerEncoderLayer, ...]
     norm: Module | None
 
     def __init__(
@@ -327,7 +339,7 @@ class TransformerDecoder(Module):
     (4, 3, 8)
     """
 
-    layers: tuple[Module, ...]
+    layers: tuple[TransformerDecoderLayer, ...]
     norm: Module | None
 
     def __init__(

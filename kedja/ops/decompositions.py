@@ -28,11 +28,11 @@ from kedja.ops.matrices import (
     diagonal,
     differences,
     extents_of,
-    finite,
     half_sum,
     matmul,
     off_diagonal_inverse,
     positive_definite,
+    require_finite,
     require_matrix,
     require_square,
     row_scaled,
@@ -137,8 +137,8 @@ def eigvalsh_type(x: Type) -> Type:
     return Type(x.shape[:-1], x.dtype)
 
 
-lapack_eigh = by_lapack("eigh", np.linalg.eigh, *NOT_CONVERGED)
-lapack_eigvalsh = by_lapack("eigvalsh", np.linalg.eigvalsh, *NOT_CONVERGED)
+lapack_eigh = by_lapack(np.linalg.eigh, "eigh", *NOT_CONVERGED)
+lapack_eigvalsh = by_lapack(np.linalg.eigvalsh, "eigvalsh", *NOT_CONVERGED)
 
 
 def forward_eigh(node: Node, tangents: Tangents) -> Moved:
@@ -195,10 +195,10 @@ def numpy_svd(x: np.ndarray, *, full_matrices: bool) -> tuple[np.ndarray, ...]:
     def call(each: np.ndarray) -> Any:
         return np.linalg.svd(each, full_matrices=full_matrices)
 
-    return tuple(by_lapack("svd", call, *NOT_CONVERGED)(finite("svd", x)))
+    return tuple(by_lapack(call, "svd", *NOT_CONVERGED)(require_finite("svd", x)))
 
 
-lapack_svdvals = by_lapack("svdvals", np.linalg.svdvals, *NOT_CONVERGED)
+lapack_svdvals = by_lapack(np.linalg.svdvals, "svdvals", *NOT_CONVERGED)
 
 
 def forward_svd(node: Node, tangents: Tangents) -> Moved:
@@ -285,14 +285,14 @@ def pseudo_inverse(np_: Any, x: Any, rtol: Any) -> Any:
     return np_.matmul(np_.swapaxes(vh, -1, -2) * inverse[..., None, :], np_.swapaxes(u, -1, -2))
 
 
-lapack_pinv = by_lapack("pinv", lambda x, rtol: pseudo_inverse(np, x, rtol), *NOT_CONVERGED)
+lapack_pinv = by_lapack(lambda x, rtol: pseudo_inverse(np, x, rtol), "pinv", *NOT_CONVERGED)
 
 
 def numpy_pinv(x: np.ndarray, rtol: np.ndarray) -> np.ndarray:
     """The pseudo-inverse by singular values."""
     if x.size == 0:
         return np.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
-    return np.asarray(lapack_pinv(finite("pinv", x), rtol), dtype=x.dtype)
+    return np.asarray(lapack_pinv(require_finite("pinv", x), rtol), dtype=x.dtype)
 
 
 def xla_pinv(x: Any, value: Any, rtol: Any) -> Any:
@@ -349,7 +349,7 @@ register(
         record(
             "eigh",
             type=eigh_type,
-            numpy=lambda x: tuple(lapack_eigh(half_sum(finite("eigh", x)))),
+            numpy=lambda x: tuple(lapack_eigh(half_sum(require_finite("eigh", x)))),
             derivative=Forward(forward_eigh),
             formula="eigh({0})",
             sample=sample_symmetric,
@@ -358,7 +358,7 @@ register(
         record(
             "eigvalsh",
             type=eigvalsh_type,
-            numpy=lambda x: lapack_eigvalsh(half_sum(finite("eigvalsh", x))),
+            numpy=lambda x: lapack_eigvalsh(half_sum(require_finite("eigvalsh", x))),
             derivative=Forward(forward_eigvalsh),
             formula="eigvalsh({0})",
             sample=sample_symmetric,
@@ -378,7 +378,7 @@ register(
         record(
             "svdvals",
             type=svdvals_type,
-            numpy=lambda x: lapack_svdvals(finite("svdvals", x)),
+            numpy=lambda x: lapack_svdvals(require_finite("svdvals", x)),
             derivative=Forward(forward_svdvals),
             formula="svdvals({0})",
             sample=sample_any,

@@ -38,8 +38,8 @@ from kedja.ops.types import require_dtype
 # --------------------------------------------------------------------------------- Cholesky
 
 numpy_cholesky = by_lapack(
-    "cholesky",
     np.linalg.cholesky,
+    "cholesky",
     "is not positive definite",
     "check that it is symmetric, or add a small multiple of the identity",
 )
@@ -171,8 +171,8 @@ def sample_triangular(rng: np.random.Generator) -> Sequence[Case]:
 # ---------------------------------------------------------------------------- solve, inverse
 
 SINGULAR = ("is singular", "use kj.linalg.lstsq or kj.linalg.pinv for the least-squares solution")
-numpy_solve = by_lapack("solve", np.linalg.solve, *SINGULAR)
-numpy_inv = by_lapack("inv", np.linalg.inv, *SINGULAR)
+numpy_solve = by_lapack(np.linalg.solve, "solve", *SINGULAR)
+numpy_inv = by_lapack(np.linalg.inv, "inv", *SINGULAR)
 
 
 def forward_solve(node: Node, tangents: Tangents) -> Node:

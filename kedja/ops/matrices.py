@@ -158,7 +158,7 @@ def half_sum(x: np.ndarray) -> np.ndarray:
     return np.asarray((x + np.swapaxes(x, -1, -2)) / 2)
 
 
-def finite(name: str, x: np.ndarray) -> np.ndarray:
+def require_finite(name: str, x: np.ndarray) -> np.ndarray:
     """x itself; DataError, which says where, unless all its elements are finite."""
     wrong = ~np.isfinite(x).all(axis=(-2, -1))
     if wrong.any():
@@ -169,7 +169,7 @@ def finite(name: str, x: np.ndarray) -> np.ndarray:
     return x
 
 
-def by_lapack(name: str, function: Callable[..., Any], what: str, fix: str) -> Callable[..., Any]:
+def by_lapack(function: Callable[..., Any], name: str, what: str, fix: str) -> Callable[..., Any]:
     """The function, whose LinAlgError becomes a DataError that names the matrix.
 
     `what` says of which matrices the function fails: "is singular".

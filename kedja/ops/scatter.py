@@ -374,34 +374,6 @@ def _with_zeros(case: Case) -> Case:
     return Case((x, index, updates), case.attrs)
 
 
-def scatter(
-    mode: str,
-    derivative: Callable[[Family], Derivative],
-    combine: Rule,
-    function: np.ufunc | None,
-    along: bool,
-    dtypes: Sequence[np.dtype] = NUMBERS,
-) -> Op:
-    """One entry of the table below; `function` None overwrites."""
-    family = Family(along)
-    name = f"scatter_{mode}{family.tail}"
-    combining = function is not None
-    return Op(
-        name,
-        type=scattered_type(name, dtypes, along),
-        numpy=numpy_combining(name, function, along) if function else numpy_set(name, along),
-        derivative=derivative(family),
-        lowering=Kernel("scatter", combine),
-        formula=name + "({0}, {1}, {2}, axis={axis})",
-        sample=sample_scatter(mode, along),
-        dtypes=tuple(dtypes),
-        flops=1 if combining else 0,
-        gate=GATES[mode],
-        batch=moved("axis") if along else BESIDE,
-        xla=xla_combining(mode, along) if combining else xla_set(along),
-    )
-
-
 def extremum(family: Family) -> Derivative:
     """For max and min."""
     return Forward(forward_extremum(family))
@@ -412,20 +384,58 @@ def product(family: Family) -> Derivative:
     return Forward(forward_product(family))
 
 
-# fmt: off
-MODES: tuple[tuple[Any, ...], ...] = (
-    ("set",      linear_set, lambda e, a, b: b,                None,        ALL),
-    ("max",      extremum,   lambda e, a, b: e.maximum(a, b),  np.maximum,  NUMBERS),
-    ("min",      extremum,   lambda e, a, b: e.minimum(a, b),  np.minimum,  NUMBERS),
-    ("multiply", product,    lambda e, a, b: e.multiply(a, b), np.multiply, NUMBERS),
-)
-# fmt: on
+def overwritten(e: Any, a: Any, b: Any) -> Any:
+    """The update in place of the element."""
+    return b
 
+
+def by(method: str) -> Rule:
+    """What the emitter's method of that name makes of element and update."""
+    return lambda e, a, b: getattr(e, method)(a, b)
+
+
+MAX, MIN, TIMES = (by(method) for method in ("maximum", "minimum", "multiply"))
+
+
+def scatter(
+    name: str,
+    derivative: Callable[[Family], Derivative],
+    combine: Rule,
+    function: np.ufunc | None,
+    dtypes: Sequence[np.dtype] = NUMBERS,
+) -> Op:
+    """One entry of the table below; `function` None overwrites."""
+    along = name.endswith("_along_axis")
+    mode = name.split("_")[1]
+    return Op(
+        name,
+        type=scattered_type(name, dtypes, along),
+        numpy=numpy_combining(name, function, along) if function else numpy_set(name, along),
+        derivative=derivative(Family(along)),
+        lowering=Kernel("scatter", combine),
+        formula=name + "({0}, {1}, {2}, axis={axis})",
+        sample=sample_scatter(mode, along),
+        dtypes=tuple(dtypes),
+        flops=1 if function else 0,
+        gate=GATES[mode],
+        batch=moved("axis") if along else BESIDE,
+        xla=xla_combining(mode, along) if function else xla_set(along),
+    )
+
+
+# fmt: off
 register(
-    [
-        scatter(mode, derivative, combine, function, along, dtypes)
-        for mode, derivative, combine, function, dtypes in MODES
-        for along in (False, True)
-    ],
+    (
+        #       name                           derivative  combination  NumPy's function
+        scatter("scatter_set",                 linear_set, overwritten, None, ALL),
+        scatter("scatter_set_along_axis",      linear_set, overwritten, None, ALL),
+        scatter("scatter_max",                 extremum,   MAX,         np.maximum),
+        scatter("scatter_max_along_axis",      extremum,   MAX,         np.maximum),
+        scatter("scatter_min",                 extremum,   MIN,         np.minimum),
+        scatter("scatter_min_along_axis",      extremum,   MIN,         np.minimum),
+        scatter("scatter_multiply",            product,    TIMES,       np.multiply),
+        scatter("scatter_multiply_along_axis", product,    TIMES,       np.multiply),
+    ),
     "scatter",
 )
+# fmt: on

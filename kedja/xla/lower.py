@@ -51,7 +51,8 @@ class Lowering:
                 fix="it belongs to a function that is being traced; return it from that function",
             )
         try:
-            with self.jax.named_scope(f"{node.scope}.{node.op.name}"):  # for JAX's profilers
+            layer = f"{node.scope}.{node.op.name}".lstrip(".")
+            with self.jax.named_scope(layer):  # for JAX's profilers
                 return self._computed(node, inputs)
         except KedjaError as error:
             raise located(error, node.source, node.scope) from None

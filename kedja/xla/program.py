@@ -21,9 +21,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja.ground.errors import DtypeError, ShapeError
-from kedja.ground.report import LOOPS, MACHINE, TIMINGS, report
+from kedja.ground.flags import flags
+from kedja.ground.report import GRAPHS, LOOPS, MACHINE, TIMINGS, report
 from kedja.ir.graph import Node
 from kedja.ir.op import Type
+from kedja.ir.show import GraphView
+from kedja.ir.verify import verify
 from kedja.xla.extra import wide
 from kedja.xla.key import constants_of, key_of
 from kedja.xla.lower import Lowering
@@ -235,6 +238,7 @@ def _program(problem: _Problem) -> Any:
         with _lock:
             if key in _programs:
                 _programs.move_to_end(key)
+                report(TIMINGS, "an equal graph was compiled by XLA before")
                 return _programs[key]
         made = _build(problem, jax)
     with _lock:
@@ -247,6 +251,9 @@ def _program(problem: _Problem) -> Any:
 def _build(problem: _Problem, jax: Any) -> Any:
     """Traced and compiled. Nothing of the graph is kept."""
     start = time.perf_counter()
+    report(GRAPHS, lambda: f"graph:\n{GraphView(problem.outputs)}")
+    if flags().verify:
+        verify(problem.outputs)
     types = [
         [jax.ShapeDtypeStruct(*each.type) for each in group]
         for group in (problem.inputs, problem.constants)

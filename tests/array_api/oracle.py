@@ -30,25 +30,34 @@ FILLED = arrays_of.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4)
 PRECISION = {"float32": 2e-6, "float64": 1e-13}
 
 
-def elements(dtype: str, low: float | None = None, high: float | None = None) -> Any:
+def numbers(
+    dtype: str,
+    shape: tuple[int, ...],
+    seed: int,
+    low: float | None = None,
+    high: float | None = None,
+) -> np.ndarray:
     """Numbers of a dtype: small ones that do not overflow, NaN and ∞ where nothing bounds them."""
+    rng = np.random.default_rng(seed)
     if dtype == "bool":
-        return st.booleans()
+        return np.asarray(rng.integers(0, 2, shape), bool)
     if dtype in FLOATS:
-        width = 32 if dtype == "float32" else 64
-        return st.floats(
-            -1000 if low is None else low,
-            1000 if high is None else high,
-            width=width,
-            allow_subnormal=False,
-        ) | (st.sampled_from((np.nan, np.inf, -np.inf)) if low is None else st.nothing())
+        ends = (-20.0 if low is None else low, 20.0 if high is None else high)
+        wide = rng.uniform(*ends, shape)
+        kind = rng.integers(0, 3 if low is None else 2, shape)
+        special = rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0], shape)
+        return np.asarray(np.choose(kind, (wide, np.round(wide), special)), dtype)
     least = 0 if dtype in UNSIGNED else -10
-    return st.integers(int(least if low is None else max(least, low)), int(high or 10))
+    start = least if low is None else max(least, int(low))
+    return np.asarray(rng.integers(start, int(10 if high is None else high) + 1, shape), dtype)
 
 
-def arrays(dtype: str, shape: Any = SHAPES, **bounds: float) -> Any:
-    """NumPy arrays of a dtype."""
-    return arrays_of.arrays(dtype, shape, elements=elements(dtype, **bounds), fill=st.nothing())
+def arrays(dtypes: Any, shape: Any = SHAPES, low: float | None = None, high: float | None = None):
+    """A strategy of NumPy arrays of one dtype or of any of several; `shape` may be one too."""
+    kinds = st.just(dtypes) if isinstance(dtypes, str) else st.sampled_from(dtypes)
+    shapes = shape if isinstance(shape, st.SearchStrategy) else st.just(shape)
+    seeds = st.integers(0, 2**32 - 1)
+    return st.builds(lambda k, s, seed: numbers(k, s, seed, low, high), kinds, shapes, seeds)
 
 
 def both(array: Any) -> tuple[kj.Tensor, Any]:

@@ -26,8 +26,8 @@ FUNCTIONS = [
 
 
 def test_the_oracle_has_the_standards_names():
-    assert len(NAMES) > 160
-    assert len(FUNCTIONS) > 130
+    assert len(NAMES) == 152
+    assert len(FUNCTIONS) == 131
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,7 +85,7 @@ def test_a_tensor_says_which_namespace_it_is_of():
     assert kj.__array_api_version__ == "2024.12"
     for version in ("2021.12", "2022.12", "2023.12", "2024.12"):
         assert t.__array_namespace__(api_version=version) is kj
-    with pytest.raises(UsageError, match="2019.12"):
+    with pytest.raises(UsageError, match=r"2019\.12"):
         t.__array_namespace__(api_version="2019.12")
 
 

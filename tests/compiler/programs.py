@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 import kedja as kj
+from kedja.front import functions  # noqa: F401  fills the table of ops
 from kedja.ir.graph import Node, apply, variable
 from kedja.ir.op import Type
 

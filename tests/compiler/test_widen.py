@@ -167,6 +167,14 @@ def test_the_mean_of_large_halves_does_not_overflow(tier):
     assert (found.item(), found.dtype) == (60_000, float16)
 
 
+@over_tiers
+def test_the_spread_of_large_halves_does_not_overflow(tier):
+    with kj.scope(tier=tier):
+        found = kj.std(kj.tensor([-300.0, 300.0] * 50, dtype="float16"))
+        assert np.isinf(kj.var(kj.tensor([-300.0, 300.0] * 50, dtype="float16")).item())
+    assert (found.item(), found.dtype) == (300, float16)
+
+
 @in_each
 def test_compiled_arithmetic_has_the_interpreters_bits(dtype):
     rng = np.random.default_rng(1)

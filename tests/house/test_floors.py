@@ -46,6 +46,7 @@ OUTSIDE = {  # package: the files that may import it, by the beginnings of their
     "platformdirs": ("kedja/compiler/runtime_cache", "kedja/data/"),
     "rich": ("kedja/front/tables", "kedja/train/", "kedja/cli/"),
     "typer": ("kedja/cli/",),
+    "sklearn": ("kedja/estimators/",),
 }
 OPTIONAL = {
     "sklearn",
@@ -53,6 +54,7 @@ OPTIONAL = {
     "matplotlib",
     "jax",
 }  # extras: only inside the function that needs them
+WHOLLY_OPTIONAL = {"sklearn": "kedja/estimators/"}  # folders that are loaded with the extra only
 STANDARD = set(sys.stdlib_module_names)
 
 
@@ -91,7 +93,7 @@ def wrong_package(path: str, what: Import) -> str | None:
     top = what.module.split(".")[0]
     if top in STANDARD or top == "kedja" or top in EVERYWHERE:
         return None
-    if top in OPTIONAL:
+    if top in OPTIONAL and not path.startswith(WHOLLY_OPTIONAL.get(top, "/")):
         return None if what.local or what.types_only else f"imports the extra {top} at its top"
     allowed = OUTSIDE.get(top)
     if allowed is None:

@@ -191,8 +191,8 @@ def test_half_numbers_have_as_few_digits_as_name_them(dtype):
     tenth, third = np.array([0.1, 1 / 3], dtype)
     assert (exact(tenth), rounded(tenth), exact(dtype.type(2))) == ("0.1", "0.1", "2")
     assert len(exact(third)) <= 6
-    for number in np.arange(0, 2**16, 97, dtype=np.uint16).view(dtype):
-        if np.isfinite(number):
+    for number in np.arange(0, 2**15, 97, dtype=np.uint16).view(dtype):
+        if abs(float(number)) < np.inf:
             assert dtype.type(exact(number)) == number
     several = np.array([1.1, np.nan, -np.inf], dtype)
     assert summary(several) == "[1.1, nan, -inf]"

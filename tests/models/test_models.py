@@ -17,6 +17,7 @@ import pytest
 
 import kedja as kj
 from kedja import models, nn
+from kedja.io import weights
 from kedja.models import GPT2Config
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
@@ -72,7 +73,7 @@ def exchanged(pair, folder, dtype):
     pair.theirs.to(getattr(torch, dtype))
     file = folder / "model.safetensors"
     safetensors_torch.save_file(pair.theirs.state_dict(), file)
-    ours = pair.ours.astype(dtype).load_state_dict(kj.io.load_weights(file))
+    ours = pair.ours.astype(dtype).load_state_dict(weights.load(file)[0])
     x = pair.x.astype(dtype) if pair.x.dtype.kind == "f" else pair.x
     return ours, x
 
@@ -118,7 +119,7 @@ def compare(pair, folder, dtype, tolerance, run):
 def returned(ours, theirs, folder):
     """PyTorch takes our weights as they are."""
     file = folder / "ours.safetensors"
-    kj.io.save_weights(file, ours.state_dict())
+    weights.save(file, ours.state_dict())
     theirs.load_state_dict(safetensors_torch.load_file(file), strict=True)
 
 

@@ -127,7 +127,7 @@ def test_sequences_have_one_label_at_each_place():
 @pytest.mark.parametrize(
     "labels, error, what, fix",
     [
-        (np.zeros((6, 4)), DtypeError, "labels of float64", "one-hot: kj.argmax"),
+        (np.zeros((6, 4), bool), DtypeError, "labels of bool", "one-hot: kj.argmax"),
         (np.zeros(6), DtypeError, "labels of float64", "labels.astype(kj.int64)"),
         (np.zeros(6, bool), DtypeError, "labels of bool", "labels.astype(kj.int64)"),
         (np.zeros((6, 1), int), ShapeError, "[6, 4] and labels [6, 1]", "labels.reshape(-1)"),

@@ -133,10 +133,19 @@ def test_half_inputs_are_normalised_in_float32_and_rounded_once():
 
 
 def test_one_element_in_training_is_an_error():
-    with nn.training(), pytest.raises(ShapeError, match="over 1 elements in training") as error:
+    with nn.training(), pytest.raises(ShapeError, match="over one element in training") as error:
         nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))(np.ones((1, 3), np.float32))
     assert "layer 1 (BatchNorm1d)" in str(error.value)
     nn.BatchNorm1d(2)(np.ones((1, 2), np.float32))  # inference takes one
+
+
+def test_a_batch_without_examples_changes_no_statistics():
+    norm = nn.BatchNorm1d(2)
+    with nn.training() as state:
+        assert norm(np.ones((0, 2), np.float32)).shape == (0, 2)
+    updated = state.updated(norm)
+    assert updated.num_batches_tracked.item() == 1
+    assert updated.running_mean.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,24 @@ def test_a_zero_of_the_wrong_sign_is_found():
     wrong("sqrt", [np.float32([-0.0])], np.float32([-0.0]), np.float32([0.0]))
 
 
+def test_a_half_may_be_the_next_one_where_its_float32_may_differ():
+    x = np.linspace(1, 2, 5, dtype=np.float16)
+    right = np.exp(x.astype(float32)).astype(np.float16)
+    after = np.nextafter(right, np.float16(np.inf))
+    agreement.require(TABLE["exp"], Case((x,)), right, after)
+    wrong("exp", [x], right, np.nextafter(after, np.float16(np.inf)))
+    wrong("add", [x, x], x + x, np.nextafter(x + x, np.float16(np.inf)))
+
+
+def test_the_chosen_calls_have_every_dtype_with_unusual_values():
+    calls = list(sized.calls(TABLE["add"]))
+    some = sized.chosen(calls, 5)
+    dtypes = {case.inputs[0].dtype for case in some if sized.is_unusual(case)}
+    assert dtypes == set(TABLE["add"].dtypes)
+    assert len(some) < len(calls) / 2
+    assert sized.chosen(calls, None) == calls
+
+
 def test_a_dropped_summand_is_found():
     x = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
     case = Case((x,), {"axes": (0,)})

@@ -16,7 +16,7 @@ from kedja.ground.errors import DtypeError, ShapeError, TracingError, UsageError
 from kedja.ground.flags import flags
 from kedja.interpret import reference
 from kedja.ir.graph import apply, constant, variable
-from kedja.ir.op import Type
+from kedja.ir.op import TABLE, Type
 from kedja.xla import program
 from tests.fixtures import float32, float64
 
@@ -123,6 +123,10 @@ def test_a_graph_of_any_depth():
         return x
 
     same(f, X[0])
+
+
+def test_every_op_has_its_facet():
+    assert not [name for name, op in TABLE.items() if op.xla is None]
 
 
 # ------------------------------------------------------------------------------------- training
@@ -238,6 +242,7 @@ def test_equal_graphs_share_a_program_and_constants_are_not_part_of_it(capsys):
     assert "compiled by XLA" in text
     assert len(text) < 10_000
     assert "StableHLO" not in again
+    assert "before" in again
     assert program.run(graph(3, 2.0)) == [120_000]
 
 

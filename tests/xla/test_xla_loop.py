@@ -10,6 +10,7 @@ import pytest
 
 import kedja as kj
 from kedja import nn, optim
+from kedja.front.jit import trace
 from kedja.front.loop import Loop
 from kedja.xla import program
 
@@ -111,7 +112,7 @@ def test_the_step_that_leaves_the_numbers_is_not_taken():
 
 
 def test_outputs_that_are_not_carried_are_returned():
-    from_x = kj.front.jit.trace(lambda x, y: (x + y, x * y), [kj.ones(3).node.type] * 2, list_of)
+    from_x = trace(lambda x, y: (x + y, x * y), [kj.ones(3).node.type] * 2, as_arguments)
     run = program.compile(from_x.outputs, from_x.inputs, carry={0: 0})
     x, y = np.arange(3, dtype=np.float32), np.full(3, 2, np.float32)
     (product,) = run(x, y)
@@ -119,7 +120,7 @@ def test_outputs_that_are_not_carried_are_returned():
     assert x.tolist() == [2, 3, 4]
 
 
-def list_of(tensors):
+def as_arguments(tensors):
     return tensors, {}
 
 

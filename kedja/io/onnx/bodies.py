@@ -6,7 +6,7 @@ Next: `running.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kedja.io.onnx import extra
@@ -21,21 +21,47 @@ def plain(node: Any, domain: str, version: int) -> Any:
     return _parsed(body)
 
 
-def typed(node: Any, domain: str, version: int) -> Callable[[tuple[Any, ...]], Any] | None:
-    """A function from the types of the inputs to the `FunctionProto`; None where there is none."""
+TypedBody = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
+
+
+def typed(node: Any, domain: str, version: int) -> TypedBody | None:
+    """A function from the types of the inputs, and the attributes, to the `FunctionProto`.
+
+    None where there is no such definition.
+    """
     schema = _schema(node.op_type, domain, version)
     if schema is None or not schema.has_context_dependent_function:
         return None
     chosen = _latest(schema.context_dependent_function_opset_versions, version)
 
-    def body(kinds: tuple[Any, ...]) -> Any:
+    def body(kinds: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
         texts = [each.SerializeToString() for each in kinds]
-        made = schema.get_context_dependent_function_with_opset_version(
-            chosen, node.SerializeToString(), texts
-        )
-        return _parsed(made)
+        whole = _with_attributes(node, attributes).SerializeToString()
+        make = schema.get_context_dependent_function_with_opset_version
+        return _parsed(make(chosen, whole, texts))
 
     return body
+
+
+def _with_attributes(node: Any, attributes: Mapping[str, Any]) -> Any:
+    """The node with references to a function's attributes replaced by their values."""
+    whole = type(node)()
+    whole.CopyFrom(node)
+    del whole.attribute[:]
+    for each in node.attribute:
+        if not each.ref_attr_name:
+            whole.attribute.append(each)
+        elif attributes.get(each.name) is not None:
+            make = extra.load().helper.make_attribute
+            whole.attribute.append(make(each.name, attributes[each.name]))
+    return whole
+
+
+def defaults(node: Any, domain: str, version: int) -> list[Any]:
+    """The attributes (`AttributeProto`) that an operator has where a node does not give them."""
+    schema = _schema(node.op_type, domain, version)
+    found = [each.default_value for each in schema.attributes.values()]
+    return [each for each in found if each.type]
 
 
 def _schema(name: str, domain: str, version: int) -> Any:

@@ -18,3 +18,10 @@ def load() -> Any:
     except ImportError:
         raise MissingExtra("onnx", "onnx", "reading and writing ONNX models") from None
     return onnx
+
+
+def decode_errors() -> tuple[type[Exception], ...]:
+    """What reading a damaged file raises."""
+    from google.protobuf.message import DecodeError
+
+    return DecodeError, ValueError

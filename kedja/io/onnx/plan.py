@@ -70,7 +70,7 @@ class Function:
 
 @dataclass(frozen=True, eq=False)
 class TypedFunction:
-    """A function whose body ONNX writes once the types of the inputs are known.
+    """An operator whose body ONNX writes once the types of the inputs are known.
 
     `body(types)` gives it; it is asked once for each choice of types.
     """

@@ -14,7 +14,7 @@ import numpy as np
 
 from kedja.ground.dtypes import convert
 from kedja.ground.errors import DataError, UnsupportedError
-from kedja.io.onnx import bodies, extra, types
+from kedja.io.onnx import bodies, elements, extra
 from kedja.io.onnx.operators import LEFT_OUT, NEWEST, find
 from kedja.io.onnx.plan import (
     Array,
@@ -125,15 +125,20 @@ class Reader:
         version = self.opsets.get(domain, 1)
         plain = bodies.plain(node, domain, version)
         if plain is not None:
-            return _read_function(plain, {})
+            more = bodies.defaults(node, domain, version)
+            return _read_function(plain, {}, self.opsets, more)
         typed = bodies.typed(node, domain, version)
         if typed is None:
             return None
-        return TypedFunction(node.op_type, lambda kinds: _read_function(typed(kinds), self._protos))
+
+        def body(kinds: tuple[Any, ...], attributes: Mapping[str, Any]) -> Function:
+            return _read_function(typed(kinds, attributes), self._protos, self.opsets)
+
+        return TypedFunction(node.op_type, body)
 
     def _function(self, key: Key) -> Function:
         if key not in self._functions:
-            self._functions[key] = _read_function(self._protos[key], self._protos)
+            self._functions[key] = _read_function(self._protos[key], self._protos, {})
         return self._functions[key]
 
     def _miss(self, domain: str, name: str, label: str) -> None:
@@ -159,13 +164,14 @@ def _key(proto: Any) -> Key:
     return plain_domain(proto.domain), proto.name, getattr(proto, "overload", "")
 
 
-def _read_function(proto: Any, others: Mapping[Key, Any]) -> Function:
-    """A function of the model or of ONNX; its nodes have operator sets of their own."""
+def _read_function(
+    proto: Any, others: Mapping[Key, Any], opsets: Opsets, more_defaults: Iterable[Any] = ()
+) -> Function:
+    """A function of the model or of ONNX; what it says of operator sets goes before `opsets`."""
     mine = _key(proto)
-    reader = Reader(
-        opsets_of(proto.opset_import), [each for key, each in others.items() if key != mine]
-    )
-    defaults = {each.name: reader.attribute(each) for each in proto.attribute_proto}
+    rest = [each for key, each in others.items() if key != mine]
+    reader = Reader({**opsets, **opsets_of(proto.opset_import)}, rest)
+    defaults = {each.name: reader.attribute(each) for each in (*more_defaults, *proto.attribute_proto)}
     steps = tuple(reader.steps(proto.node))
     reader.require_complete()
     return Function(proto.name, tuple(proto.input), tuple(proto.output), defaults, steps)
@@ -200,7 +206,7 @@ def array_of(proto: Any) -> Array:
 
     Raises UnsupportedError for an element type that is none here, DataError for broken contents.
     """
-    dtype = types.dtype_of(proto.data_type)
+    dtype = elements.dtype_of(proto.data_type)
     try:
         array = extra.load().numpy_helper.to_array(proto)
     except (ValueError, TypeError, OSError) as error:
@@ -235,7 +241,7 @@ def port_type(proto: Any) -> tuple[Any, Any]:
         return None, None
     kind = proto.tensor_type
     shape = tuple(map(_extent, kind.shape.dim)) if kind.HasField("shape") else None
-    return types.dtype_of(kind.elem_type), shape
+    return elements.dtype_of(kind.elem_type), shape
 
 
 def _extent(dim: Any) -> Any:

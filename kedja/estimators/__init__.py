@@ -1,0 +1,17 @@
+"""Networks as scikit-learn estimators: for Pipeline, GridSearchCV and everything around them.
+
+Needs the extra `learn`. Start at `classifier.py`; `network.py` trains. Not here: networks of one's own
+(`kedja/nn`), trained by `kj.fit`.
+"""
+
+from kedja.ground.errors import MissingExtra
+
+try:
+    from kedja.estimators.classifier import MLPClassifier
+    from kedja.estimators.regressor import MLPRegressor
+except ModuleNotFoundError as error:
+    if (error.name or "").split(".")[0] != "sklearn":
+        raise
+    raise MissingExtra("scikit-learn", "learn", "kj.estimators") from error
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

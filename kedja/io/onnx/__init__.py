@@ -1,0 +1,11 @@
+"""ONNX: models of other systems read as modules, and modules written for other systems.
+
+`load` reads, `save` and `export` write. Everything needs the extra `onnx`, which is loaded when it
+is first used. The page is `docs/onnx.md`. Start at `model.py`.
+"""
+
+from __future__ import annotations
+
+from kedja.io.onnx.model import OnnxModel, load
+
+__all__ = ["OnnxModel", "load"]

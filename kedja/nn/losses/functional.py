@@ -1,0 +1,88 @@
+"""Losses with the arguments of `torch.nn.functional`: classes on axis 1, options by name.
+
+They are the losses of this package; only where the layout or the order of arguments differs is
+there a function here. Next: `kedja/nn/functional.py`, which offers them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedja.front.tensor import Tensor
+from kedja.nn.losses import binary, classes, regression
+from kedja.nn.losses.reduction import IGNORED
+
+
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int | None = IGNORED,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """−log softmax(z)[label] for logits (C,), (N, C) or (N, C, d₁ …); see `nn.cross_entropy`."""
+    return classes.cross_entropy(
+        input,
+        target,
+        reduction,
+        weight=weight,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        axis=1,
+    )
+
+
+def nll_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int | None = IGNORED,
+    reduction: str = "mean",
+) -> Tensor:
+    """−p[label] for log-probabilities (C,), (N, C) or (N, C, d₁ …); see `nn.nll_loss`."""
+    return classes.nll_loss(
+        input, target, reduction, weight=weight, ignore_index=ignore_index, axis=1
+    )
+
+
+def binary_cross_entropy(
+    input: Any, target: Any, weight: Any = None, *, reduction: str = "mean"
+) -> Tensor:
+    """See `nn.binary_cross_entropy`."""
+    return binary.binary_cross_entropy(input, target, reduction, weight=weight)
+
+
+def binary_cross_entropy_with_logits(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    reduction: str = "mean",
+    pos_weight: Any = None,
+) -> Tensor:
+    """See `nn.binary_cross_entropy_with_logits`."""
+    return binary.binary_cross_entropy_with_logits(
+        input, target, reduction, weight=weight, pos_weight=pos_weight
+    )
+
+
+def multilabel_soft_margin_loss(
+    input: Any, target: Any, weight: Any = None, *, reduction: str = "mean"
+) -> Tensor:
+    """See `nn.multilabel_soft_margin_loss`."""
+    return binary.multilabel_soft_margin_loss(input, target, reduction, weight=weight)
+
+
+def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """See `nn.kl_div`."""
+    return classes.kl_div(input, target, reduction, log_target)
+
+
+def smooth_l1_loss(
+    input: Any, target: Any, *, reduction: str = "mean", beta: float = 1.0
+) -> Tensor:
+    """See `nn.smooth_l1_loss`."""
+    return regression.smooth_l1_loss(input, target, reduction, beta)
