@@ -1,6 +1,6 @@
 """Networks as scikit-learn estimators: for Pipeline, GridSearchCV and everything around them.
 
-Needs the extra `learn`. Start at `classifier.py`; `network.py` trains. Not here: networks of one's own
+Needs the extra `learn`. Start at `classifier.py`; `network.py` trains. Not here: other networks
 (`kedja/nn`), trained by `kj.fit`.
 """
 

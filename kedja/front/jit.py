@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja.front import ambient, donation, evaluate, tree
-from kedja.front.signature import Roles, changes
 from kedja.front.precision import product_dtype
+from kedja.front.signature import Roles, changes
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.ground.dtypes import as_dtype
 from kedja.ground.errors import TracingError, UsageError

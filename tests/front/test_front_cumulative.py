@@ -1,4 +1,4 @@
-"""Cumulative functions against NumPy and PyTorch: values, dtypes, gradients also at zeros and ties."""
+"""Cumulative functions against NumPy and PyTorch: values, dtypes, gradients at zeros and ties."""
 
 from __future__ import annotations
 
