@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from kedja.ground.suggest import did_you_mean
 from kedja.version import __version__
 
 _MODULES = {
@@ -38,6 +39,7 @@ _NAMES = {
     "kedja.front.loop": "Loop",
     "kedja.front.explain": "derive explain show",
     "kedja.train": "fit Trainer",
+    "kedja.nn.precision": "mixed_precision",
     "kedja.front.arithmetic": "where matmul",
     "kedja.front.creation": """
         tensor asarray from_dlpack full zeros ones empty full_like zeros_like ones_like empty_like
@@ -73,6 +75,13 @@ _NAMES = {
     "kedja.front.pooling": """
         max_pool avg_pool lp_pool adaptive_avg_pool adaptive_max_pool""",
     "kedja.front.resampling": "interpolate pixel_shuffle pixel_unshuffle channel_shuffle",
+    "kedja.front.shortcuts": """
+        rsqrt exp2 frac sinc logit deg2rad rad2deg isposinf isneginf nan_to_num fmod fmax fmin
+        xlogy heaviside lerp isclose allclose isin nansum nanmean trapezoid cov corrcoef""",
+    "kedja.front.arrangement": """
+        atleast_1d atleast_2d atleast_3d unflatten hstack vstack dstack column_stack chunk narrow
+        fliplr flipud rot90 diag diag_embed diagonal trace index_select gather masked_fill
+        masked_select dot inner mm bmm mv block_diag""",
     "kedja.front.kinds": "result_type can_cast isdtype finfo iinfo",
     "kedja.front.namespace": """
         e pi inf nan newaxis __array_api_version__ __array_namespace_info__""",
@@ -82,17 +91,40 @@ _OTHER_NAMES = {  # the same by the names of NumPy and PyTorch
     "bool": "bool_",
     "cat": "concat",
     "concatenate": "concat",
+    "ravel": "flatten",
     "permute": "permute_dims",
+    "movedim": "moveaxis",
+    "swapdims": "swapaxes",
     "unsqueeze": "expand_dims",
+    "unbind": "unstack",
+    "topk": "top_k",
+    "clamp": "clip",
     "bitwise_not": "bitwise_invert",
     "invert": "bitwise_invert",
-    "logcumsumexp": "cumulative_logsumexp",
     "power": "pow",
-    "topk": "top_k",
+    "sub": "subtract",
+    "mul": "multiply",
+    "div": "divide",
+    "true_divide": "divide",
+    "neg": "negative",
+    "absolute": "abs",
+    "fix": "trunc",
+    "rint": "round",
+    "mod": "remainder",
+    "eq": "equal",
+    "ne": "not_equal",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+    "amax": "max",
+    "amin": "min",
+    "logcumsumexp": "cumulative_logsumexp",
+    **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "tan2", "sinh", "cosh", "tanh")},
 }
 _LEFT_OUT = {
     **dict.fromkeys(("complex64", "complex128", "real", "imag", "conj"), "has no complex numbers"),
-    "fft": "has no Fourier transforms, since it has no complex numbers",
+    "fft": "has no Fourier transforms, since it has no complex numbers; use numpy.fft outside",
 }
 
 __all__ = ["__version__", *sorted([*_MODULES, *_HOME, *_OTHER_NAMES])]
@@ -100,7 +132,7 @@ __all__ = ["__version__", *sorted([*_MODULES, *_HOME, *_OTHER_NAMES])]
 
 def __getattr__(name: str) -> Any:
     if name in _LEFT_OUT:
-        raise AttributeError(f"kedja.{name}: kedja {_LEFT_OUT[name]}; see docs/architecture.md")
+        raise AttributeError(f"kedja.{name}: kedja {_LEFT_OUT[name]}")
     if name in _MODULES:
         value = importlib.import_module(_MODULES[name])
     elif name in _OTHER_NAMES:
@@ -108,7 +140,8 @@ def __getattr__(name: str) -> Any:
     elif name in _HOME:
         value = getattr(importlib.import_module(_HOME[name]), name)
     else:
-        raise AttributeError(f"module 'kedja' has no attribute {name!r}")
+        close = did_you_mean(name, __all__, otherwise="dir(kedja) lists all names")
+        raise AttributeError(f"module 'kedja' has no attribute {name!r}: {close}")
     globals()[name] = value
     return value
 

@@ -33,7 +33,24 @@ from kedja.ground.suggest import did_you_mean
 MODELS = ("mlp", "linear")
 # What a model has besides input and output; it is a usage error to set another option.
 HAS = {"mlp": ("hidden", "activation"), "linear": ()}
-RATES = {"sgd": 0.1, "gradient_descent": 0.5, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3}
+RATES = {
+    "sgd": 0.1,
+    "gradient_descent": 0.5,
+    "asgd": 0.1,
+    "adam": 1e-3,
+    "adamw": 1e-3,
+    "adamax": 2e-3,
+    "nadam": 2e-3,
+    "radam": 1e-3,
+    "rmsprop": 1e-3,
+    "adagrad": 1e-2,
+    "adadelta": 1.0,
+    "rprop": 1e-3,
+    "adafactor": 1e-2,
+    "lion": 3e-4,
+    "muon": 1e-3,
+}
+WHOLE = ("gradient_descent", "rprop")  # they go by the gradient over all examples
 
 SMALL_PICTURE = 16 * 16
 SMALL_TABLE = 2000
@@ -54,6 +71,12 @@ class Recipe:
     batch: int
     epochs: int
     seed: int
+    schedule: str = "constant"
+    warmup: int = 0
+    clip: float | None = None
+    accumulate: int = 1
+    ema: float | None = None
+    precision: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON's types."""
@@ -69,7 +92,20 @@ class Recipe:
         """The recipe in one line."""
         layers = f"hidden {'-'.join(map(str, self.hidden))}, {self.activation}, "
         model = f"{self.model}: {layers if self.hidden else ''}{self.optimizer} {self.lr:g}"
-        return f"{model}, batch {self.batch}, {self.epochs} epochs, seed {self.seed}"
+        text = f"{model}, batch {self.batch}, {self.epochs} epochs, seed {self.seed}"
+        return ", ".join([text, *self._further()])
+
+    def _further(self) -> list[str]:
+        """The options that are seldom given, where they are."""
+        parts = {
+            f"schedule {self.schedule}": self.schedule != "constant",
+            f"warm-up of {self.warmup} updates": self.warmup,
+            f"gradients up to norm {self.clip}": self.clip is not None,
+            f"updates from {self.accumulate} batches": self.accumulate != 1,
+            f"average with decay {self.ema}": self.ema is not None,
+            f"products in {self.precision}": self.precision is not None,
+        }
+        return [text for text, given in parts.items() if given]
 
 
 def recipe(data: Dataset, given: Mapping[str, Any]) -> Recipe:
@@ -88,7 +124,7 @@ def recipe(data: Dataset, given: Mapping[str, Any]) -> Recipe:
     if "optimizer" in chosen:
         name = chosen["optimizer"] = _optimizer_name(chosen["optimizer"])
         start = replace(start, lr=RATES[name])
-        if name == "gradient_descent":  # it goes down the gradient over all examples
+        if name in WHOLE:
             start = replace(start, batch=len(data.train), epochs=200)
     return replace(start, **chosen)
 
@@ -116,11 +152,13 @@ def _epochs(count: int, batch: int, steps: int) -> int:
 
 
 def _optimizer_name(given: str) -> str:
-    """The name as `optim.OPTIMIZERS` has it; UsageError for others."""
+    """The name as `optim.OPTIMIZERS` has it; UsageError for others, and for one without batches."""
     plain = given.lower().replace("-", "_")
-    if plain not in optim.OPTIMIZERS:
-        fix = did_you_mean(given, optim.OPTIMIZERS)
-        raise UsageError(f"there is no optimizer {given!r}", fix=fix)
+    if plain == "lbfgs":
+        what = "lbfgs looks at the loss over all examples, train at one batch after the other"
+        raise UsageError(what, fix="use it from Python: kj.optim.LBFGS")
+    if plain not in RATES:
+        raise UsageError(f"there is no optimizer {given!r}", fix=did_you_mean(given, RATES))
     return plain
 
 
@@ -133,6 +171,18 @@ def network(made: Recipe, preparation: Preparation) -> nn.Sequential:
     outputs = len(preparation.target.classes) or 1
     sizes = [inputs, *made.hidden, outputs]
     return nn.mlp(sizes, made.activation, key=random.key(made.seed))
+
+
+def optimizer(made: Recipe) -> optim.Optimizer:
+    """The optimiser of a recipe. Muon moves the matrices, AdamW beside it everything else."""
+    if made.optimizer != "muon":
+        return optim.optimizer(made.optimizer, lr=made.lr)
+    muon = optim.Muon(made.lr, adjust_lr_fn="match_rms_adamw")
+    return optim.Groups({"muon": muon, "adamw": optim.AdamW(made.lr)}, by=_muon_or_adamw)
+
+
+def _muon_or_adamw(path: str, p: Tensor) -> str:
+    return "muon" if p.ndim == 2 else "adamw"
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,26 @@ def train(
         str | None, typer.Option(help="relu, tanh, sigmoid, gelu …", metavar="NAME")
     ] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help="sgd, adam, adamw, rmsprop …", metavar="NAME")
+        str | None, typer.Option(help="sgd, adam, adamw, rmsprop, lion, muon …", metavar="NAME")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="The learning rate.")] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="The rate over the run: constant, cosine, linear, one_cycle, step.", metavar="NAME"
+        ),
+    ] = None,
+    warmup: Annotated[
+        int | None, typer.Option(help="Updates in which the rate rises at first.")
+    ] = None,
+    clip: Annotated[float | None, typer.Option(help="The largest norm of the gradients.")] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Batches for one update.")] = None,
+    ema: Annotated[
+        float | None, typer.Option(help="Test a running average of the weights: 0.999.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="The dtype of products: bfloat16.", metavar="DTYPE")
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Examples in a minibatch.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same bits.")] = None,
@@ -71,6 +88,12 @@ def train(
         "batch": batch,
         "epochs": epochs,
         "seed": seed,
+        "schedule": schedule,
+        "warmup": warmup,
+        "clip": clip,
+        "accumulate": accumulate,
+        "ema": ema,
+        "precision": precision,
     }
     _require(given, threads)
     folder, record, found = _start(data, target, given, out, resume)
@@ -104,8 +127,26 @@ def _require(given: Mapping[str, Any], threads: int | None) -> None:
             raise UsageError(f"--{name} {given[name]}", fix="a whole number from 1")
     if given["lr"] is not None and not 0 < given["lr"] < float("inf"):
         raise UsageError(f"--lr {given['lr']}", fix="a number above 0")
+    _require_steps(given)
     if given["seed"] is not None and not 0 <= given["seed"] < 2**64:
         raise UsageError(f"--seed {given['seed']}", fix="a whole number from 0 to 2**64 - 1")
+
+
+def _require_steps(given: Mapping[str, Any]) -> None:
+    """What surrounds the optimiser must make sense."""
+    chosen = {name: value for name, value in given.items() if value is not None}
+    bounds = {
+        "warmup": (lambda n: n >= 0, "a whole number from 0"),
+        "accumulate": (lambda n: n >= 1, "a whole number from 1"),
+        "clip": (lambda x: 0 < x < float("inf"), "a number above 0"),
+        "ema": (lambda x: 0 < x < 1, "a number between 0 and 1, such as 0.999"),
+    }
+    for name, (holds, fix) in bounds.items():
+        if name in chosen and not holds(chosen[name]):
+            raise UsageError(f"--{name} {chosen[name]}", fix=fix)
+    warmup = chosen.get("warmup", 0)
+    optim.schedule(chosen.get("schedule", "constant"), 1.0, warmup + 1, warmup)
+    nn.Policy(chosen.get("precision", "float32"))
 
 
 # ------------------------------------------------------------------------------- the start
@@ -174,13 +215,19 @@ def _trained(
     trainer = training.Trainer(
         recipes.network(made, record.preparation),
         loss="mse" if numeric else "cross_entropy",
-        optimizer=optim.optimizer(made.optimizer, lr=made.lr),
+        optimizer=recipes.optimizer(made),
         batch_size=made.batch,
         metrics=("rmse", "r2") if numeric else ("accuracy",),
         prepare=recipes.prepare(record.preparation),
         seed=made.seed,
         checkpoint=folder,
         threads=threads,
+        schedule=None if made.schedule == "constant" else made.schedule,
+        warmup=made.warmup,
+        clip_norm=made.clip,
+        accumulate=made.accumulate,
+        ema=made.ema,
+        precision=made.precision,
     )
     test = (found.test.inputs, found.test.targets)
     try:

@@ -229,10 +229,11 @@ class Space:
         low, high = rest.bounds()
         if low >= 0 and high < by:
             return rest
+        rest = rest if low >= 0 else e  # machine code takes remainders of numbers from 0 on
         if (apart := _apart(rest, by)) is not None:
             factor, whole, below = apart
             return self.mod(whole, by // factor) * factor + below
-        return Affine(((Remainder(rest if low >= 0 else e, by), 1),))
+        return Affine(((Remainder(rest, by), 1),))
 
     def value(self, node: Node, index: Sequence[Affine], extent: int) -> Affine:
         """An index that is read from an integer node."""

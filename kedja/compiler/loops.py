@@ -20,6 +20,7 @@ from kedja.ground.errors import VerificationError
 from kedja.ir.graph import Node
 from kedja.ir.op import Fold as FoldFacet
 from kedja.ir.op import Op, Pointwise, Reindex, lookup
+from kedja.ops.movement import blocks
 
 SPACE = Space()
 Index = tuple[Affine, ...]
@@ -352,11 +353,26 @@ def nest_of(
 
     Adjacent variables are merged where every index expression steps through both as through one.
     """
-    shape = roots[0].shape
-    extents = [extent for extent in shape if extent != 1]
+    extents = [extent for extent in loop_shape(roots[0]) if extent != 1]
     nest = _lowered(roots, in_memory, result, extents)
     merged = _merged(nest)
     return nest if len(merged) == len(extents) else _lowered(roots, in_memory, result, merged)
+
+
+def loop_shape(root: Node) -> tuple[int, ...]:
+    """The shape over which a value is computed: its own, the last axis as it was before a reshape.
+
+    The places in memory are the same; where the last axis was joined from several, loops over
+    those step evenly, and a loop over the joined one would divide at every element.
+    """
+    if root.op.name != "reshape" or root.type.size == 0:
+        return root.shape
+    old = root.inputs[0].shape
+    whole = blocks(old, root.shape)
+    if not whole or len(whole[-1][0]) < len(whole[-1][1]):
+        return root.shape
+    before, last = root.shape[: whole[-1][1][0]], whole[-1][0]
+    return (*before, *(old[axis] for axis in last))
 
 
 def _lowered(

@@ -39,9 +39,8 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float | None 
                 f"pad with mode={mode!r}", fix=did_you_mean(mode, ("constant", *BORDERS))
             )
         if value is not None:
-            raise UsageError(
-                f"pad with mode={mode!r} and value={value}", fix="value needs 'constant'"
-            )
+            what = f"pad with mode={mode!r} and value={value}"
+            raise UsageError(what, fix="a value belongs to mode='constant'")
         return around(x, pairs, mode)
 
 
@@ -60,10 +59,13 @@ def around(x: Tensor, pairs: Sequence[tuple[int, int]], mode: str) -> Tensor:
     """x with more around its last axes, one axis after the other."""
     if mode == "constant":
         return bordered(x, pairs)
+    cropped = [(min(low, 0), min(high, 0)) for low, high in pairs]
+    if mode == "circular":  # what is cropped does not come back at the other end
+        x = bordered(x, cropped)
     for axis, (low, high) in enumerate(pairs, start=x.ndim - len(pairs)):
         if max(low, high) > 0:
             x = _widened(x, axis, max(low, 0), max(high, 0), mode)
-    return bordered(x, [(min(low, 0), min(high, 0)) for low, high in pairs])
+    return x if mode == "circular" else bordered(x, cropped)
 
 
 def _widened(x: Tensor, axis: int, low: int, high: int, mode: str) -> Tensor:

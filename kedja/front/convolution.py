@@ -188,7 +188,7 @@ def _require_groups(x: Tensor, weight: Tensor, groups: int) -> None:
         raise ShapeError(
             f"conv_transpose of x {list(x.shape)} by a weight of {list(weight.shape)} in {groups} "
             f"group{'s' * (groups != 1)}",
-            fix="the weight is (in, out/groups, …): its axis 0 is axis 1 of x, a multiple of groups",
+            fix="the weight is (in, out/groups, …), and groups divide in, which is axis 1 of x",
         )
 
 

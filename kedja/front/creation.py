@@ -206,16 +206,16 @@ def eye(
         require_cpu(device)
         shape = extents((n_rows, n_rows if n_cols is None else n_cols))
         kind = float32 if dtype is None else as_dtype(dtype)
-    return arithmetic.cast(_columns(shape) == _rows(shape) + k, kind)
+    return arithmetic.cast(columns_of(shape) == rows_of(shape) + k, kind)
 
 
-def _rows(shape: Sequence[int]) -> Tensor:
+def rows_of(shape: Sequence[int]) -> Tensor:
     """The number of each element's row."""
     axis = len(shape) - 2
     return front.from_node(apply("iota", shape=tuple(shape), axis=axis, dtype=int64))
 
 
-def _columns(shape: Sequence[int]) -> Tensor:
+def columns_of(shape: Sequence[int]) -> Tensor:
     """The number of each element's column."""
     axis = len(shape) - 1
     return front.from_node(apply("iota", shape=tuple(shape), axis=axis, dtype=int64))
@@ -224,14 +224,14 @@ def _columns(shape: Sequence[int]) -> Tensor:
 def tril(x: Any, *, k: int = 0) -> Tensor:
     """The elements of matrices (… M N) on and below the k-th diagonal, zeros above."""
     x = _matrix("tril", x)
-    below = _columns(x.shape[-2:]) <= _rows(x.shape[-2:]) + k
+    below = columns_of(x.shape[-2:]) <= rows_of(x.shape[-2:]) + k
     return arithmetic.where(below, x, full((), 0, x.dtype))
 
 
 def triu(x: Any, *, k: int = 0) -> Tensor:
     """The elements of matrices (… M N) on and above the k-th diagonal, zeros below."""
     x = _matrix("triu", x)
-    above = _columns(x.shape[-2:]) >= _rows(x.shape[-2:]) + k
+    above = columns_of(x.shape[-2:]) >= rows_of(x.shape[-2:]) + k
     return arithmetic.where(above, x, full((), 0, x.dtype))
 
 

@@ -7,19 +7,21 @@ NumPy's; cummax, cummin and logcumsumexp PyTorch's. Not here: what they mean
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kedja.front import arithmetic
 from kedja.front import tensor as front
 from kedja.front.arithmetic import call
 from kedja.front.movement import flatten
 from kedja.front.reductions import floating
-from kedja.front.tensor import Tensor
 from kedja.ground.dtypes import DType, as_dtype, bool_, int64, is_integer, uint64
 from kedja.ground.errors import UsageError
 from kedja.ir.graph import full, locating
 from kedja.ops.cumulative import extremum_place
 from kedja.ops.types import normal_axis
+
+if TYPE_CHECKING:
+    from kedja.front.tensor import Tensor
 
 # ------------------------------------------------------------------------- sum and product
 

@@ -90,7 +90,10 @@ def _filled(parts: Sequence[_Part], rank: int) -> list[_Part]:
     """The parts with one for each axis; `...` replaced by full slices."""
     used = sum(part.kind in ("integer", "slice", "array") for part in parts)
     if used > rank:
-        raise OutOfRangeError(f"{used} indices for an array with {rank} axes")
+        raise OutOfRangeError(
+            f"{used} indices for an array with {rank} axes",
+            fix="give at most one for each axis; ... stands for those left out",
+        )
     dots = [i for i, part in enumerate(parts) if part.kind == "dots"]
     if len(dots) > 1:
         raise UsageError("two ... in one index", fix="use one")
@@ -165,7 +168,10 @@ def _range(part: _Part, extent: int, axis: int) -> tuple[Range, bool]:
     if part.kind == "integer":
         place = operator.index(part.value)
         if not -extent <= place < extent:
-            raise OutOfRangeError(f"index {place} is outside axis {axis} of {extent} elements")
+            raise OutOfRangeError(
+                f"index {place} is outside axis {axis} of {extent} elements",
+                fix=f"{-extent} to {extent - 1}" if extent else "the axis has no elements",
+            )
         return (place % extent, place % extent + 1, 1), False
     whole = range(*part.value.indices(extent))
     if len(whole) == 0:

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from kedja.front import arithmetic, elementwise, movement, neural, reductions
+from kedja.front import (
+    arithmetic,
+    cumulative,
+    elementwise,
+    movement,
+    neural,
+    reductions,
+    sorting,
+)
 from kedja.front.device import require_cpu
 from kedja.ground.dtypes import as_dtype
 from kedja.ir.graph import locating
@@ -109,6 +117,28 @@ class Methods:
     def softmax(self, axis: Any = -1) -> Tensor:
         """e^x / Σ e^x along an axis."""
         return neural.softmax(self, axis)
+
+    # ------------------------------------------------------------------ along an axis
+
+    def cumsum(self, axis: int | None = None, dtype: Any = None) -> Tensor:
+        """The sums of the elements so far, along an axis or of all in row-major order."""
+        return cumulative.cumsum(self, axis, dtype)
+
+    def cumprod(self, axis: int | None = None, dtype: Any = None) -> Tensor:
+        """The products of the elements so far, along an axis or of all in row-major order."""
+        return cumulative.cumprod(self, axis, dtype)
+
+    def sort(self, axis: int = -1, descending: bool = False) -> Tensor:
+        """The elements in order along an axis: a new tensor."""
+        return sorting.sort(self, axis=axis, descending=descending)
+
+    def argsort(self, axis: int = -1, descending: bool = False) -> Tensor:
+        """The places of the elements in order along an axis."""
+        return sorting.argsort(self, axis=axis, descending=descending)
+
+    def nonzero(self) -> tuple[Tensor, ...]:
+        """The places of the elements that are not 0, one array for each axis."""
+        return sorting.nonzero(self)
 
     # ------------------------------------------------------------------ movement
 

@@ -137,15 +137,15 @@ def diff(x: Any, axis: int = -1, n: int = 1, *, prepend: Any = None, append: Any
     >>> diff([1, 4, 9, 16]).tolist()
     [3, 5, 7]
     """
-    x = front.as_tensor(x)
+    result = front.as_tensor(x)
     with locating():
-        axis = normal_axis("diff", axis, x.ndim)
+        axis = normal_axis("diff", axis, result.ndim)
         if n < 0:
             raise UsageError(f"diff with n={n}", fix="n is 0 or more")
     if n == 0:
-        return x
-    parts = [each for each in (prepend, x, append) if each is not None]
-    result = concat(parts, axis) if len(parts) > 1 else x
+        return result
+    parts = [each for each in (prepend, result, append) if each is not None]
+    result = concat(parts, axis) if len(parts) > 1 else result
     for _ in range(n):
         result = _step(result, axis)
     return result

@@ -13,7 +13,17 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from kedja.front import arithmetic, at, dlpack, evaluate, index, methods, namespace, operators
+from kedja.front import (
+    ambient,
+    arithmetic,
+    at,
+    dlpack,
+    evaluate,
+    index,
+    methods,
+    namespace,
+    operators,
+)
 from kedja.front.device import CPU, require_cpu
 from kedja.ground.dtypes import DType, as_dtype, convert, is_float, is_half, is_integer, of_scalar
 from kedja.ground.errors import (
@@ -151,8 +161,8 @@ class Tensor(operators.Operators, methods.Methods):
     def numpy(self) -> np.ndarray:
         """The value as a NumPy array, which cannot be written to."""
         if self._value is None:
+            self._require_value("numpy()", "use kedja's own functions inside")
             self._value = evaluate.value(self.node).view()
-            self._value.setflags(write=False)
             self._value.setflags(write=False)
             if not self.tracks:
                 self.forget()  # drops the inputs: loops do not grow a graph
@@ -187,13 +197,25 @@ class Tensor(operators.Operators, methods.Methods):
     def __bool__(self) -> bool:
         return bool(self._scalar("if"))
 
-    def _scalar(self, purpose: str) -> Any:
-        if not self.is_known:
+    def _require_value(self, purpose: str, instead: str) -> None:
+        """Raise TracingError inside a trace, and for what leaked out of one that has ended."""
+        if self.is_known:
+            return
+        where = str(self.node.source) if self.node.source else None
+        if ambient.traces():
             raise TracingError(
                 f"{purpose} needs a value, but {self.node.type} has none while it is traced",
-                where=str(self.node.source) if self.node.source else None,
-                fix="use kj.where instead of `if`, or take this line out of the jit, vmap or scan",
+                where=where,
+                fix=f"{instead}, or take this line out of the jit, vmap or scan",
             )
+        raise TracingError(
+            f"{purpose} of {self.node.type}, which leaked out of a jit, vmap or scan that has ended",
+            where=where,
+            fix="return it from the function instead of keeping it outside",
+        )
+
+    def _scalar(self, purpose: str) -> Any:
+        self._require_value(purpose, "use kj.where instead of `if`")
         if self.size != 1:
             raise TracingError(
                 f"{purpose} of {self.size} elements", fix="reduce it first: any, all"
@@ -362,6 +384,10 @@ def _as_numpy(data: Any) -> np.ndarray:
             f"an array cannot be made of a {type(data).__name__} of uneven parts ({error})",
             fix="all rows must be of one length",
         ) from None
+    except TypeError:  # PyTorch's bfloat16, which NumPy does not have
+        if hasattr(data, "__dlpack__"):
+            return dlpack.imported(data, None)
+        raise
 
 
 def as_tensor(data: Any, like: Tensor | None = None) -> Tensor:

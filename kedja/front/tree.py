@@ -157,12 +157,12 @@ def _flatten(tree: Any, found: list[Any], ties: _Ties | None, fixed: bool) -> St
     kind = type(tree)
     if ties is None and _is_tying(kind):
         ties = _Ties()
-    marks = parts.fixed or (False,) * len(parts.children)
-    children = [
-        _flatten(child, found, ties, fixed or mark)
-        for child, mark in zip(parts.children, marks, strict=True)
-    ]
-    return Structure(kind, parts.static, parts.names, tuple(children))
+    if not parts.fixed:
+        below = tuple(_flatten(child, found, ties, fixed) for child in parts.children)
+        return Structure(kind, parts.static, parts.names, below)
+    pairs = zip(parts.children, parts.fixed, strict=True)
+    below = tuple(_flatten(child, found, ties, fixed or mark) for child, mark in pairs)
+    return Structure(kind, parts.static, parts.names, below)
 
 
 def _is_tying(kind: type) -> bool:

@@ -68,11 +68,11 @@ def tanh(x: Any) -> Tensor:
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """y = x held between `min_val` and `max_val`; its slope at both is 0.
 
-    Raises UsageError unless min_val < max_val. Source: R. Collobert: Large scale machine learning
+    Raises UsageError unless min_val ≤ max_val. Source: R. Collobert: Large scale machine learning
     (2004).
     """
-    if not min_val < max_val:
-        raise UsageError(f"hardtanh between {min_val} and {max_val}", fix="min_val < max_val")
+    if not min_val <= max_val:
+        raise UsageError(f"hardtanh between {min_val} and {max_val}", fix="min_val ≤ max_val")
     x = floating(x)
     return _between(x, min_val, max_val, x, min_val, max_val)
 
@@ -291,34 +291,35 @@ def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
 # ------------------------------------------------------------------------------ along an axis
 
 
-def softmax(x: Any, dim: int = -1) -> Tensor:
+def softmax(x: Any, dim: int = -1, *, dtype: Any = None) -> Tensor:
     """y_i = e^(x_i)/Σ_j e^(x_j): positive numbers with Σ y_i = 1 along the axis.
 
-    Source: J. Bridle: Probabilistic interpretation of feedforward classification network outputs
-    (1990).
+    With `dtype`, x is cast to it first. Source: J. Bridle: Probabilistic interpretation of
+    feedforward classification network outputs (1990).
 
     >>> softmax([0.0, 0.0])
     Tensor([0.5, 0.5], float32)
     """
-    return _along("softmax", x, dim)
+    return _along("softmax", x, dim, dtype)
 
 
-def log_softmax(x: Any, dim: int = -1) -> Tensor:
+def log_softmax(x: Any, dim: int = -1, *, dtype: Any = None) -> Tensor:
     """y_i = x_i − log Σ_j e^(x_j): the logarithm of softmax, without overflow."""
-    return _along("log_softmax", x, dim)
+    return _along("log_softmax", x, dim, dtype)
 
 
-def _along(name: str, x: Any, dim: int) -> Tensor:
+def _along(name: str, given: Any, dim: int, dtype: Any) -> Tensor:
     """The function of that name; a number without axes counts as one with an axis of extent 1."""
-    x, compute = floating(x), getattr(functions, name)
-    if x.ndim or dim not in (0, -1):
-        return cast(compute(x, dim), x.dtype)
-    return reshape(compute(reshape(x, (1,)), 0), ())
+    x = floating(given) if dtype is None else as_tensor(given).astype(dtype)
+    if not x.size:
+        return x
+    flat = reshape(x, (1,)) if not x.ndim and dim in (0, -1) else x
+    return reshape(getattr(functions, name)(flat, dim), x.shape)
 
 
-def softmin(x: Any, dim: int = -1) -> Tensor:
+def softmin(x: Any, dim: int = -1, *, dtype: Any = None) -> Tensor:
     """y_i = e^(−x_i)/Σ_j e^(−x_j): most weight on the smallest."""
-    return softmax(-floating(x), dim)
+    return softmax(-floating(x), dim, dtype=dtype)
 
 
 def gumbel_softmax(

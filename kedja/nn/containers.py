@@ -10,7 +10,7 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, M
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from kedja.front.tensor import Tensor, as_tensor
-from kedja.ground.errors import UsageError
+from kedja.ground.errors import OutOfRangeError, UsageError
 from kedja.nn.module import Module
 
 T = TypeVar("T")
@@ -79,6 +79,10 @@ class Sequential(Module):
     def __getitem__(self, place: int | slice) -> Module:
         if isinstance(place, slice) and isinstance(self.layers, dict):
             return Sequential(dict(list(self.layers.items())[place]))
+        if isinstance(place, int) and not -len(self) <= place < len(self):
+            raise OutOfRangeError(
+                f"layer {place} of a Sequential of {len(self)}", fix=f"0 to {len(self) - 1}"
+            )
         found = tuple(self)[place]
         return found if isinstance(found, Module) else Sequential(*found)
 

@@ -45,6 +45,36 @@ def feature_dropout(
     return _dropped("feature_dropout", x, shape, p, training, key)
 
 
+def dropout1d(
+    x: Any, p: float = 0.5, training: bool | None = None, *, key: Tensor | None = None
+) -> Tensor:
+    """`feature_dropout` of signals: x (N, C, L) or (C, L) → the same."""
+    return _of_examples(floating(x), 2, p, training, key)
+
+
+def dropout2d(
+    x: Any, p: float = 0.5, training: bool | None = None, *, key: Tensor | None = None
+) -> Tensor:
+    """`feature_dropout` of pictures: x (N, C, H, W) or (N, C, L) → the same, as in PyTorch."""
+    return feature_dropout(x, p, training, key=key)
+
+
+def dropout3d(
+    x: Any, p: float = 0.5, training: bool | None = None, *, key: Tensor | None = None
+) -> Tensor:
+    """`feature_dropout` of volumes: x (N, C, D, H, W) or (C, D, H, W) → the same."""
+    return _of_examples(floating(x), 4, p, training, key)
+
+
+def _of_examples(
+    x: Tensor, alone: int, p: float, training: bool | None, key: Tensor | None
+) -> Tensor:
+    """Channels dropped, where `alone` axes mean one example without a batch axis."""
+    if x.ndim == alone:
+        return feature_dropout(x[None], p, training, key=key)[0]
+    return feature_dropout(x, p, training, key=key)
+
+
 def alpha_dropout(
     x: Any, p: float = 0.5, training: bool | None = None, *, key: Tensor | None = None
 ) -> Tensor:
@@ -126,7 +156,7 @@ class _Dropout(Module):
         return f"p={self.p}"
 
     def _checked(self, x: Any) -> Tensor:
-        """x with a batch axis in front."""
+        """x as floats, of a shape that the layer takes."""
         x = floating(x)
         if self._ranks and x.ndim not in self._ranks:
             what = f"expects {self._shapes}, got shape {list(x.shape)}"
@@ -153,19 +183,8 @@ class Dropout(_Dropout):
         return dropout(x, self.p)
 
 
-class _ChannelDropout(_Dropout):
-    def __call__(self, x: Any) -> Tensor:
-        """(N, C, …) or (C, …) → the same."""
-        x = self._checked(x)
-        return (
-            feature_dropout(x[None], self.p)[0]
-            if x.ndim == self._ranks[0]
-            else (feature_dropout(x, self.p))
-        )
-
-
-class Dropout1d(_ChannelDropout):
-    """Dropout of whole channels: x (N, C, L) or (C, L) → the same. See `feature_dropout`.
+class Dropout1d(_Dropout):
+    """Dropout of whole channels: x (N, C, L) or (C, L) → the same. See `functional.dropout1d`.
 
     Source: J. Tompson et al.: Efficient object localization using convolutional networks (2015).
     """
@@ -173,19 +192,31 @@ class Dropout1d(_ChannelDropout):
     _ranks: ClassVar[tuple[int, ...]] = (2, 3)
     _shapes: ClassVar[str] = "(N, C, L) or (C, L)"
 
+    def __call__(self, x: Any) -> Tensor:
+        """(N, C, L) or (C, L) → the same."""
+        return dropout1d(self._checked(x), self.p)
 
-class Dropout2d(_ChannelDropout):
-    """Dropout of whole channels: x (N, C, H, W) or (C, H, W) → the same."""
+
+class Dropout2d(_Dropout):
+    """Dropout of whole channels: x (N, C, H, W) or (N, C, L) → the same, as in PyTorch."""
 
     _ranks: ClassVar[tuple[int, ...]] = (3, 4)
-    _shapes: ClassVar[str] = "(N, C, H, W) or (C, H, W)"
+    _shapes: ClassVar[str] = "(N, C, H, W) or (N, C, L)"
+
+    def __call__(self, x: Any) -> Tensor:
+        """(N, C, H, W) or (N, C, L) → the same."""
+        return dropout2d(self._checked(x), self.p)
 
 
-class Dropout3d(_ChannelDropout):
+class Dropout3d(_Dropout):
     """Dropout of whole channels: x (N, C, D, H, W) or (C, D, H, W) → the same."""
 
     _ranks: ClassVar[tuple[int, ...]] = (4, 5)
     _shapes: ClassVar[str] = "(N, C, D, H, W) or (C, D, H, W)"
+
+    def __call__(self, x: Any) -> Tensor:
+        """(N, C, D, H, W) or (C, D, H, W) → the same."""
+        return dropout3d(self._checked(x), self.p)
 
 
 class AlphaDropout(_Dropout):

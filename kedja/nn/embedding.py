@@ -11,7 +11,7 @@ from typing import Any, Self
 from kedja.front import functions, random
 from kedja.front.arithmetic import call, cast, reshape, where
 from kedja.front.tensor import Tensor, as_tensor
-from kedja.ground.dtypes import is_integer
+from kedja.ground.dtypes import int64, is_integer
 from kedja.ground.errors import DtypeError, ShapeError, UsageError
 from kedja.ir.graph import locating
 from kedja.nn import init as initializers
@@ -45,6 +45,19 @@ def embedding(
     place = _row("embedding", padding_idx, weight.shape[0])
     padding = functions.expand_dims(index == place, -1)
     return where(padding, functions.stop_gradient(rows), rows)
+
+
+def one_hot(indices: Any, num_classes: int = -1) -> Tensor:
+    """1 at each number's place along a new last axis, 0 elsewhere: (…) → (…, C), whole numbers.
+
+    C is the largest number and one more, unless `num_classes` is given (as inside `jit` it must).
+
+    >>> one_hot([0, 2]).tolist()
+    [[1, 0, 0], [0, 0, 1]]
+    """
+    index = _indices("one_hot", indices)
+    count = int(functions.max(index)) + 1 if num_classes == -1 else num_classes
+    return functions.one_hot(index, count, int64)
 
 
 def embedding_bag(

@@ -117,6 +117,17 @@ def _hashable(value: Any, name: str) -> Any:
     return value
 
 
+def can_change(static: Container) -> bool:
+    """Whether fields hold lists or dicts, to which something may be added later."""
+    return any(_is_open(place) for place in static.items)
+
+
+def _is_open(place: Place) -> bool:
+    if not isinstance(place, Container):
+        return False
+    return place.kind in (list, dict) or any(_is_open(each) for each in place.items)
+
+
 def join(static: Container, children: Iterable[Any]) -> dict[str, Any]:
     """The fields again, with these children: the inverse of `split`."""
     fields: dict[str, Any] = _join(static, iter(children))

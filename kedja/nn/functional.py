@@ -61,9 +61,17 @@ from kedja.nn.conv_functions import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from kedja.nn.distance import cosine_similarity, normalize, pairwise_distance
-from kedja.nn.dropout import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
-from kedja.nn.embedding import embedding, embedding_bag
+from kedja.nn.distance import cosine_similarity, normalize, pairwise_distance, pdist
+from kedja.nn.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+    feature_dropout,
+)
+from kedja.nn.embedding import embedding, embedding_bag, one_hot
 from kedja.nn.linear import bilinear, linear
 from kedja.nn.losses import (
     cosine_embedding_loss,
@@ -142,6 +150,9 @@ __all__ = [
     "cross_entropy",
     "ctc_loss",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
     "embedding_bag",
@@ -186,8 +197,10 @@ __all__ = [
     "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
+    "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",

@@ -62,6 +62,10 @@ class Module:
     3.0
     """
 
+    # What taking the module apart gave, kept while no field is set: calls of compiled functions
+    # take their arguments apart each time.
+    __slots__ = ("__dict__", "__weakref__", "_parts")
+
     _inline: ClassVar[str] = ""  # the field whose children are named without its own name
     _buffers: ClassVar[frozenset[str]] = frozenset()  # the fields that are annotated as buffers
     _made_by_dataclass: ClassVar[bool] = True
@@ -77,6 +81,11 @@ class Module:
         if "__call__" in cls.__dict__:
             cls.__call__ = _entering(cls.__call__)  # type: ignore[method-assign]
         tree.register(cls, _take_apart, partial(_put_together, cls), ties=True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name != "_parts":
+            object.__setattr__(self, "_parts", None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes."""
@@ -245,13 +254,19 @@ def _is_buffer(annotation: Any) -> bool:
 
 
 def _take_apart(module: Module) -> tree.Parts:
+    known: tree.Parts | None = getattr(module, "_parts", None)
+    if known is not None:
+        return known
     names, children, static, buffers = fields.split(
         vars(module).items(), Module, module._inline, module._buffers
     )
     if module.is_frozen:  # modules inside have marks of their own
         pairs = zip(children, buffers, strict=True)
         buffers = tuple(mark or not isinstance(child, Module) for child, mark in pairs)
-    return tree.Parts(names, children, static, buffers)
+    parts = tree.Parts(names, children, static, buffers if any(buffers) else ())
+    if not fields.can_change(static):
+        module._parts = parts
+    return parts
 
 
 def _put_together(cls: type[Module], static: Any, children: Sequence[Any]) -> Module:

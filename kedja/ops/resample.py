@@ -118,7 +118,7 @@ def _area(how: Sampling) -> Tables:
     """The mean over the new cell; cells meet at whole elements and may overlap by one."""
     place = np.arange(how.new)
     start, stop = place * how.old // how.new, -(-(place + 1) * how.old // how.new)
-    return _runs(start, stop, how.old, lambda index: np.ones(index.shape))
+    return _runs(start, stop, lambda index: np.ones(index.shape))
 
 
 def _filtered(how: Sampling, reach: float, weigh: Callable[[np.ndarray], np.ndarray]) -> Tables:
@@ -130,16 +130,17 @@ def _filtered(how: Sampling, reach: float, weigh: Callable[[np.ndarray], np.ndar
     start = np.maximum((centre - support + how.kind(0.5)).astype(np.int64), 0)
     stop = np.minimum((centre + support + how.kind(0.5)).astype(np.int64), how.old)
     half = how.kind(0.5)
-    return _runs(start, stop, how.old, lambda i: weigh((i - centre[:, None] + half) / wide))
+    return _runs(start, stop, lambda i: weigh((i - centre[:, None] + half) / wide))
 
 
-def _runs(
-    start: np.ndarray, stop: np.ndarray, extent: int, weigh: Callable[[np.ndarray], np.ndarray]
-) -> Tables:
-    """Neighbouring elements from start to stop, with weights of sum 1."""
+def _runs(start: np.ndarray, stop: np.ndarray, weigh: Callable[[np.ndarray], np.ndarray]) -> Tables:
+    """Neighbouring elements from start to stop, with weights of sum 1.
+
+    Where a run is shorter than the longest, its last element stands again, with weight 0.
+    """
     index = start[:, None] + np.arange(int(np.max(stop - start, initial=1)))
     weight = np.where(index < stop[:, None], weigh(index), 0)
-    index = np.minimum(index, extent - 1)
+    index = np.minimum(index, stop[:, None] - 1)
     return index, weight / weight.sum(axis=1, keepdims=True)
 
 

@@ -106,6 +106,8 @@ class Groups(Optimizer):
         found: dict[str, Any] = {}
         for name, each in self.optimizers.items():
             found.update(each.averaged(old[name], state[name]))
+        if all(found[path] is leaf for path, leaf in trained(params)):
+            return params
         return exchanged(params, [found[path] for path, _ in trained(params)])
 
     def _divided(self, params: Any, values: Iterable[Any]) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from kedja.front.loop import Loop, Progress
 from kedja.front.tensor import Tensor, from_value
 from kedja.ground.dtypes import float64, int64, uint32
 from kedja.ground.errors import UsageError
+from kedja.nn.precision import Policy
 from kedja.train.examples import Array, Examples
 from kedja.train.metrics import Metric
 from kedja.train.objective import Objective
@@ -116,9 +117,11 @@ def batch_size(count: int) -> int:
     return next((size for size in sizes if count % size == 0), LARGEST)
 
 
-def predict(model: Any, x: Array, prepare: Any = None, batch: int = 1024) -> Array:
+def predict(
+    model: Any, x: Array, prepare: Any = None, batch: int = 1024, policy: Policy | None = None
+) -> Array:
     """The network's answers to raw inputs (N, …), computed at once, in batches, uncompiled."""
-    objective = Objective(lambda p, t: p, prepare)
+    objective = Objective(lambda p, t: p, prepare, policy)
     parts = [
         objective.predict(model, from_value(x[start : start + batch])).numpy()
         for start in range(0, len(x), batch)

@@ -6,6 +6,7 @@ Not here: the loss functions (`kedja/nn`), the steps (`stepper.py`). Next: `step
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from kedja.front.jit import without_value
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import DType, is_float, is_integer
 from kedja.ground.errors import DataError, DtypeError, ShapeError, UsageError
+from kedja.nn.losses.reduction import IGNORED
+from kedja.nn.precision import Policy
 from kedja.train.examples import Array, Examples
 
 Function = Callable[..., Any]
@@ -24,11 +27,13 @@ class Objective(NamedTuple):
     """A loss and what comes before the network.
 
     `loss(prediction, target)`, or `loss(model, x)` where there are no targets, is the mean over
-    the batch. `prepare` turns a raw batch into the network's input, inside the step.
+    the batch. `prepare` turns a raw batch into the network's input, inside the step. `policy` says
+    in which dtype the network's products are computed.
     """
 
     loss: Function
     prepare: Function | None = None
+    policy: Policy | None = None
 
     def predict(self, model: Any, x: Tensor) -> Tensor:
         """The network's answer to a raw batch."""
@@ -37,16 +42,21 @@ class Objective(NamedTuple):
                 f"the model ({type(model).__name__}) cannot be called",
                 fix="give a module, or leave y out and a loss of (model, x)",
             )
-        return as_tensor(model(self._prepared(x)))
+        with self._scope():
+            return as_tensor(model(self._prepared(x)))
 
     def of_batch(self, model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """The loss, a scalar, and the predictions that it is of (None without targets)."""
         if "y" not in batch:
-            return as_tensor(self.loss(model, self._prepared(batch["x"]))), None
+            with self._scope():
+                return as_tensor(self.loss(model, self._prepared(batch["x"]))), None
         prediction = self.predict(model, batch["x"])
         _require_rows(prediction, batch["x"].shape[0])
         prediction = aligned(prediction, batch["y"])
         return as_tensor(self.loss(prediction, batch["y"])), prediction
+
+    def _scope(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.policy is None else self.policy.scope()
 
     def _prepared(self, x: Tensor) -> Tensor:
         return x if self.prepare is None else self.prepare(x)
@@ -109,7 +119,7 @@ def _require_labels(prediction: Tensor, y: Array) -> None:
     if not is_integer(y.dtype) or prediction.ndim != y.ndim + 1:
         return
     classes = prediction.shape[-1]
-    wrong = np.argwhere((y < 0) | (y >= classes))
+    wrong = np.argwhere(((y < 0) | (y >= classes)) & (y != IGNORED))
     if len(wrong):
         place = tuple(int(i) for i in wrong[0])
         raise DataError(

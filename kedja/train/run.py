@@ -112,7 +112,7 @@ class Run:
             )
         self._stepper = Stepper(
             objective,
-            settings.optimizer,
+            settings.stepped(self._steps(batch)),
             self._model,
             self._given,
             batch=batch,
@@ -120,6 +120,10 @@ class Run:
             seed=settings.seed,
         )
         self._program = digest(self._stepper.loops[0].traced.outputs)
+
+    def _steps(self, batch: int) -> int:
+        """How many steps the whole run has."""
+        return self.epochs * -(-self._given.count // batch)
 
     @property
     def stepper(self) -> Stepper:
@@ -190,7 +194,7 @@ class Run:
             return self._best
         if self._stepper is None:
             return self._model
-        return _copy(self.stepper.carry["model"])
+        return _copy(self.stepper.averaged())
 
     @property
     def _restores(self) -> bool:
@@ -264,7 +268,7 @@ class Run:
     def _end_epoch(self, epoch: int) -> None:
         loss = self.stepper.epoch_loss(epoch)
         figures: dict[str, float] = {}
-        model = self.stepper.carry["model"]
+        model = self.stepper.averaged()
         if self._evaluation is not None:
             step = self.stepper.step
             self._show("validation", step)
@@ -275,16 +279,29 @@ class Run:
         early = self.settings.early_stopping
         if early is not None and self._restores and early.best([*self.rows, row]) == row.number:
             self._best = _copy(model)
-        self.rows.append(row)
+        self._close(row, self.stepper.observed(figures.get("loss", loss)))
         self._seconds["epoch"] = self._seconds["epoch_stepping"] = 0.0
         self._report.epoch(row, self.epochs)
         self._call_back(row)
         if self._is_save_due(min(EPOCH_SAVE_SECONDS, self.settings.checkpoint_seconds)):
             self.save()
 
+    def _close(self, row: Epoch, changes: dict[str, Any]) -> None:
+        """Book an epoch and what the optimiser makes of it, both or neither."""
+        try:
+            self._book(row, changes)
+        except KeyboardInterrupt:
+            self._book(row, changes)
+            raise
+
+    def _book(self, row: Epoch, changes: dict[str, Any]) -> None:
+        self.stepper.write_state(changes)
+        if len(self.rows) < row.number:
+            self.rows.append(row)
+
     def _call_back(self, row: Epoch) -> None:
         for each in self.settings.callbacks:
-            if each(row, _copy(self.stepper.carry["model"])) is True:
+            if each(row, _copy(self.stepper.averaged())) is True:
                 self.stopped = "callback"
 
     def _tick(self, stepping: bool = False) -> None:
@@ -313,8 +330,9 @@ class Run:
         arrays = {"losses": self.stepper.losses, **_without_ring(carry)}
         if self._best is not None:
             arrays["best"] = self._best
-        if self._best is not None and self.stopped:
-            arrays["last"], arrays["model"] = arrays["model"], arrays.pop("best")
+        if self.stopped and (self._best is not None or self.stepper.keeps_average):
+            arrays["last"], arrays["model"] = arrays["model"], self._result()
+            arrays.pop("best", None)
         checkpoint.save(folder, arrays, self._state())
         self._saved = time.monotonic()
 
@@ -327,6 +345,8 @@ class Run:
     def _options(self) -> dict[str, str]:
         """All that shapes the result, the data included."""
         options = self.settings.texts(self._model)
+        batch = min(self.settings.batch_size, self._given.count)
+        options |= self.settings.schedule_texts(self._steps(batch))
         for what, given in (("data", self._given), ("validation", self._validation)):
             for name, text in fingerprint(given).items():
                 options[f"{what} {name}"] = text
@@ -390,7 +410,7 @@ class Run:
         heads = _heads(arrays)
         if "best" in heads:
             return checkpoint.restored(model, arrays, "best", self._where)
-        if "last" in heads:
+        if "last" in heads and self._restores:
             return checkpoint.restored(model, arrays, "model", self._where)
         return None
 

@@ -114,6 +114,30 @@ class Stepper:
             "step": carry["step"] + kj.full((), 1, int64),
         }
 
+    # ------------------------------------------------------------------ the optimiser's own
+
+    def averaged(self) -> Any:
+        """The model to predict with: an average of parameters where the optimiser keeps one."""
+        averaged = getattr(self._optimizer, "averaged", lambda model, state: model)
+        return averaged(self.carry["model"], self.carry["optimizer"])
+
+    @property
+    def keeps_average(self) -> bool:
+        """Whether `averaged` is something else than the present model."""
+        return self.averaged() is not self.carry["model"]
+
+    def observed(self, figure: float) -> dict[str, Array]:
+        """What changes in the optimiser's state by a figure of quality; nothing is changed yet."""
+        state = self.carry["optimizer"]
+        observe = getattr(self._optimizer, "observe", lambda state, figure: state)
+        pairs = zip(tree.paths(observe(state, figure)), tree.leaves(state), strict=True)
+        return {path: new.numpy() for (path, new), old in pairs if new is not old}
+
+    def write_state(self, changes: dict[str, Array]) -> None:
+        """Set some leaves of the optimiser's state, by their paths."""
+        for path, value in changes.items():
+            self.loops[0].write(f"optimizer.{path}", value)
+
     # ------------------------------------------------------------------ where it stands
 
     @property

@@ -48,6 +48,13 @@ class Trainer:
       ten times a second. What it raises ends the run, after a last checkpoint.
     - `threads` sets the flag of that name for this run.
     - `callbacks` are called with `(epoch, model)` after each epoch; True ends the run.
+    - `schedule` takes the optimiser's rate through the run: `cosine`, `linear`, `one_cycle`,
+      `step`, `constant`, or a function (rate, updates) → schedule; `warmup` is how many updates
+      the rate rises linearly before. Schedules of your own go into the optimiser's `lr`.
+    - `clip_norm` and `clip_value` bound the gradients; `accumulate` makes one update of so many
+      batches; `ema` keeps a running average of the parameters, with which the run validates and
+      which it gives.
+    - `precision="bfloat16"` computes products in bfloat16; parameters stay as they are.
 
     `history` holds the last run, also after an error or Ctrl-C.
     """
@@ -69,6 +76,13 @@ class Trainer:
         progress: bool | Callable[[Moment], object] = True,
         threads: int | None = None,
         callbacks: Sequence[Callable[..., Any]] = (),
+        schedule: str | Callable[[float, int], Any] | None = None,
+        warmup: int = 0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
+        ema: float | None = None,
+        precision: str | None = None,
     ) -> None:
         self.model = model
         self.history: History | None = None
@@ -86,6 +100,13 @@ class Trainer:
             progress,
             threads,
             callbacks,
+            schedule,
+            warmup,
+            clip_norm,
+            clip_value,
+            accumulate,
+            ema,
+            precision,
         )
         self._settings.measured  # noqa: B018  # an unknown metric is an error here, not later
 
@@ -142,7 +163,8 @@ class Trainer:
     def predict(self, x: Any) -> Array:
         """The present model's answers to raw inputs (N, …), after `prepare`."""
         given = examples(x, None, float_dtype(self.model), "inputs")
-        return predict(self.model, given.x, self._settings.prepare)
+        settings = self._settings
+        return predict(self.model, given.x, settings.prepare, policy=settings.policy)
 
     def _data(self, x: Any, y: Any, validation: Validation) -> tuple[Examples, Examples | None]:
         dtype = float_dtype(self.model)

@@ -161,6 +161,14 @@ def test_more_in_a_batch_than_there_are(kedja):
         (["digits", "--epochs", "0"], "--epochs 0"),
         (["digits", "--seed", "-1"], "--seed -1"),
         (["digits", "--threads", "-3"], "--threads -3"),
+        (["digits", "--optimizer", "lbfgs"], "lbfgs looks at the loss over all examples"),
+        (["digits", "--schedule", "cosin"], "did you mean 'cosine'"),
+        (["digits", "--schedule", "step", "--warmup", "5"], "'step' with a warm-up"),
+        (["digits", "--warmup", "-1"], "--warmup -1"),
+        (["digits", "--clip", "0"], "--clip 0.0"),
+        (["digits", "--accumulate", "0"], "--accumulate 0"),
+        (["digits", "--ema", "1"], "--ema 1.0"),
+        (["digits", "--precision", "float16"], "products in float16"),
         (["digits", "--target", "label"], "holds pictures"),
         (["digits", "--colour", "red"], "No such option"),
         ([], "Missing argument"),
@@ -172,6 +180,36 @@ def test_wrong_usage(kedja, arguments, message):
     assert out == ""
     assert message in err
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("name", recipes.RATES)
+def test_every_optimizer_learns(kedja, name):
+    epochs = 30 if name in recipes.WHOLE else 8
+    options = ["--hidden", "8", "--epochs", epochs, "--optimizer", name, "--json"]
+    code, out, _ = kedja("train", "digits", *options, "--out", name, tier="auto")
+    assert code == 0
+    found = json.loads(out)
+    assert found["optimizer"] == name
+    assert 0 < found["train_loss"] < 2.32  # -log(1/10) is 2.30
+
+
+def test_the_options_around_the_optimizer(kedja):
+    options = ["--schedule", "cosine", "--warmup", 5, "--clip", 1, "--accumulate", 2]
+    options += ["--ema", 0.9, "--precision", "bfloat16"]
+    code, out, err = kedja("train", "digits", *SMALL, *options, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert [found[name] for name in ("schedule", "warmup", "clip", "accumulate")] == [
+        "cosine", 5, 1, 2
+    ]  # fmt: skip
+    assert [found[name] for name in ("ema", "precision")] == [0.9, "bfloat16"]
+    assert "schedule cosine, warm-up of 5 updates, gradients up to norm 1.0" in err
+    assert "products in bfloat16" in err
+    code, _, err = kedja("train", "digits", "--resume", "--clip", "2")
+    assert code == 2
+    assert "--clip 2.0, but the run was started with 1.0" in err
+    recorded = runs.load(Path("runs/digits-mlp")).recipe
+    assert recipes.Recipe.from_json(json.loads(json.dumps(recorded.to_json()))) == recorded
 
 
 def test_bad_data(kedja):

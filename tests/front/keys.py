@@ -50,12 +50,8 @@ def integer_arrays(extent: int, wide: tuple[int, ...]) -> Any:
     shapes = st.tuples(narrow, st.integers(0, len(wide))).map(lambda pair: pair[0][pair[1] :])
     dtypes = st.sampled_from((np.int64, np.int32, np.int8))
     return shapes.flatmap(
-        lambda shape: arrays_of.arrays(
-            dtypes, shape, elements=st.integers(-extent, extent - 1)
-        )
+        lambda shape: arrays_of.arrays(dtypes, shape, elements=st.integers(-extent, extent - 1))
     )
-
-
 
 
 @st.composite

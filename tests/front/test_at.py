@@ -84,7 +84,9 @@ def test_changes_are_differentiable(case, mode):
 @settings(max_examples=30)
 def test_compiled_changes_agree(case, mode):
     x, key, values = case
-    moving = [i for i, part in enumerate(key) if isinstance(part, np.ndarray) and part.dtype != bool]
+    moving = [
+        i for i, part in enumerate(key) if isinstance(part, np.ndarray) and part.dtype != bool
+    ]
 
     def change(x, indices, values):
         parts = list(key)
@@ -163,7 +165,12 @@ def test_values_for_each_true_element_need_the_mask():
 
 def test_the_dtype_stays():
     x = kj.tensor(np.zeros(3, np.int32))
-    for made in (x.at[0].set(2), x.at[[0]].add(np.int64(2)), x.at[x == 0].set(2), x.at[0].set(True)):
+    for made in (
+        x.at[0].set(2),
+        x.at[[0]].add(np.int64(2)),
+        x.at[x == 0].set(2),
+        x.at[0].set(True),
+    ):
         assert made.dtype == "int32"
         assert made.tolist()[0] in (1, 2)
     half = kj.zeros(3, "bfloat16")

@@ -96,6 +96,14 @@ def test_strides_of_pytorch_are_kept(name):
         assert t.tolist() == view.tolist()
 
 
+def test_asarray_takes_pytorchs_bfloat16():
+    torch = pytest.importorskip("torch")
+    made = torch.arange(3, dtype=torch.bfloat16)
+    t = kj.asarray(made)
+    made += 1
+    assert (t.dtype, t.tolist()) == ("bfloat16", [0, 1, 2])
+
+
 def test_what_pytorch_cannot_give_is_refused():
     torch = pytest.importorskip("torch")
     with pytest.raises(DtypeError, match="complex"):

@@ -15,7 +15,6 @@ import pytest
 import kedja as kj
 from kedja.ground.errors import DtypeError, ShapeError, TracingError, UsageError
 
-
 # ------------------------------------------------------------------------------- strangers
 
 
@@ -32,7 +31,9 @@ def test_a_list_of_tensors_can_be_searched_for_none():
     assert [kj.ones(2), None].index(None) == 1
 
 
-@pytest.mark.parametrize("name", ["add", "sub", "mul", "truediv", "and_", "lt", "lshift", "floordiv"])
+@pytest.mark.parametrize(
+    "name", ["add", "sub", "mul", "truediv", "and_", "lt", "lshift", "floordiv"]
+)
 def test_operators_with_a_stranger_are_a_type_error(name):
     function = getattr(operator, name)
     for stranger in (None, "text", {}):
@@ -115,7 +116,9 @@ def test_powers_of_integers_are_integers():
     np.testing.assert_array_equal(found.numpy(), a**b)
     np.testing.assert_array_equal((kj.tensor(a) ** 7).numpy(), a**7)
     np.testing.assert_array_equal((2 ** kj.tensor(b[:2])).numpy(), 2 ** b[:2])
-    np.testing.assert_array_equal((kj.tensor([2, 1, -1]) ** kj.tensor([-1, -2, -3])).numpy(), [0, 1, -1])
+    np.testing.assert_array_equal(
+        (kj.tensor([2, 1, -1]) ** kj.tensor([-1, -2, -3])).numpy(), [0, 1, -1]
+    )
     assert (kj.tensor(np.uint8([2])) ** 9).tolist() == [0]
     with pytest.raises(DtypeError, match="cast the base"):
         kj.tensor([2]) ** -1
@@ -238,7 +241,7 @@ def test_an_update_in_place_keeps_shape_and_dtype():
 METHODS = [
     *("abs", "sqrt", "exp", "log", "sin", "cos", "tanh", "floor", "ceil", "round", "isnan"),
     *("sign", "square", "sum", "prod", "mean", "var", "std", "max", "min", "any", "all"),
-    *("argmax", "argmin", "flatten", "squeeze"),
+    *("argmax", "argmin", "flatten", "squeeze", "cumsum", "cumprod", "sort", "argsort"),
 ]
 
 
@@ -256,6 +259,9 @@ def test_methods_with_arguments():
     np.testing.assert_array_equal(t.std(axis=0, correction=1).numpy(), x.std(0, ddof=1))
     np.testing.assert_array_equal(t.argmax(axis=1).numpy(), x.argmax(1))
     assert t.sum(dtype="int64").dtype == "int64"
+    assert t.sort(descending=True).tolist() == [[2, 1, 0], [5, 4, 3]]
+    np.testing.assert_array_equal(t.cumsum(1).numpy(), x.cumsum(1))
+    assert [each.tolist() for each in (t > 3).nonzero()] == [[1, 1], [1, 2]]
     assert t.unsqueeze(1).shape == (2, 1, 3)
     assert t.permute(1, 0).shape == t.transpose().shape == t.swapaxes(0, 1).shape == (3, 2)
     assert t.reshape(-1).shape == t.flatten().shape == (6,)

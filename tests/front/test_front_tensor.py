@@ -265,7 +265,11 @@ PROMOTED = """
 """
 LONG = {
     **{f"{kind[0]}{bits}": f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
-    **{"bool": "bool", "f16": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64"},
+    "bool": "bool",
+    "f16": "float16",
+    "bf16": "bfloat16",
+    "f32": "float32",
+    "f64": "float64",
     "-": "",
 }
 HEADS, *ROWS = (line.split() for line in PROMOTED.strip().splitlines())

@@ -427,7 +427,7 @@ WRONG = {
     "out_axes None": (lambda: kj.vmap(lambda x: (x, x), 0, (0, None))(X), UsageError, "result 1"),
     "text returned": (lambda: kj.vmap(lambda x: "x")(X), TracingError, "returned str"),
     "a branch": (lambda: kj.vmap(branching)(X), TracingError, "kj.where instead of `if`"),
-    "a look": (lambda: kj.vmap(lambda x: x.numpy())(X), TracingError, "input 'x' has no value"),
+    "a look": (lambda: kj.vmap(lambda x: x.numpy())(X), TracingError, "needs a value"),
     "a number": (lambda: kj.vmap(lambda x: float(x[0]))(X), TracingError, "float needs a value"),
 }  # fmt: skip
 

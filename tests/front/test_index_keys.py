@@ -117,6 +117,11 @@ def test_a_mask_without_a_value_says_why_and_what_to_do():
     assert __file__ in str(caught.value)
 
 
+def test_a_mask_of_a_batched_array_says_so_too():
+    with pytest.raises(TracingError, match="the shape of the result would depend on it"):
+        kj.vmap(lambda x: x[x > 0])(kj.ones((2, 3)))
+
+
 def test_a_mask_from_outside_is_a_constant_of_a_compiled_function():
     mask = kj.tensor([True, False, True])
     found = kj.jit(lambda x: x[mask] * 2)(kj.tensor([1.0, 2.0, 3.0]))

@@ -117,7 +117,16 @@ def test_pairwise_distance_equals_pytorchs(p, keepdim):
     assert_like_torch(torch, ours, theirs, [normal(3, 4), normal(3, 4, seed=1)])
 
 
-@pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 3.5, math.inf])
+def test_distances_of_all_pairs_equal_pytorchs(p):
+    torch = pytest.importorskip("torch")
+    ours = lambda x: functional.pdist(x, p)  # noqa: E731
+    assert_like_torch(torch, ours, lambda x: torch.nn.functional.pdist(x, p), [normal(4, 3)])
+    with pytest.raises(ShapeError, match=r"pdist of shape \[3\]"):
+        functional.pdist(np.ones(3))
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 3.0])
 def test_normalize_equals_pytorchs(p):
     torch = pytest.importorskip("torch")
     theirs = lambda x: torch.nn.functional.normalize(x, p)  # noqa: E731

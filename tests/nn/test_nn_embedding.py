@@ -64,6 +64,15 @@ def test_given_vectors_are_frozen_unless_asked_for():
     assert kj.grad(lambda m: kj.sum(m(3)))(free).weight.numpy().any()
 
 
+@pytest.mark.parametrize("count", [-1, 9])
+def test_one_hot_equals_pytorchs(count):
+    torch = pytest.importorskip("torch")
+    expected = torch.nn.functional.one_hot(torch.tensor(INDEX), count).numpy()
+    found = functional.one_hot(INDEX, count)
+    assert found.dtype == kj.int64
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_compiled_equals_interpreted():
     layer = nn.Embedding(V, D, padding_idx=1).astype(kj.float64)
     assert_same_compiled(kj.grad(lambda m, i: kj.sum(m(i) ** 2)), layer, INDEX)

@@ -102,6 +102,22 @@ def test_optimisers_leave_buffers_alone(name):
     assert not np.allclose(moved.inner.weight, model.inner.weight)
 
 
+def test_what_is_set_or_appended_later_is_seen():
+    model = nn.Sequential(nn.Linear(4, 3))
+    before = tree.flatten(model)[1]
+    model[0].bias = None
+    assert len(tree.leaves(model)) == 1
+    assert tree.flatten(model)[1] != before
+
+    class Listed(nn.Module):
+        layers: list[Any]
+
+    listed = Listed([nn.Linear(2, 2)])
+    assert len(tree.leaves(listed)) == 2
+    listed.layers.append(nn.Linear(2, 2))
+    assert len(tree.leaves(listed)) == 4
+
+
 # ------------------------------------------------------------------------------------ frozen
 
 

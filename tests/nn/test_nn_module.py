@@ -137,6 +137,7 @@ def test_a_loop_carries_modules():
         return {"model": tree.map(lambda p, g: p - 0.01 * g, carry["model"], moved)}
 
     x = np.ones((1, 4), np.float32)
+    kj.random.seed(0)
     model = block()
     with kj.scope(tier="interpret"):
         loop = Loop(step, {"model": model}, x)

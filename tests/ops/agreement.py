@@ -91,6 +91,7 @@ BOUNDS: dict[str, Bound] = {
     "softmax":       Bound(40, of_result_or_one, "x - max is rounded before it is raised"),
     "log_softmax":   Bound(40, of_inputs, "as logsumexp"),
     "cross_entropy": Bound(40, of_inputs, "as logsumexp"),
+    "scan":          Bound(8, of_largest, "XLA may leave products in its body unrounded (FMA)"),
     "unwindows":     Bound(8, of_terms("unwindows"), "as sum"),
     "convolution":   Bound(40, of_terms("convolution"), "as matmul"),
     "resample":      Bound(40, of_inputs, "as sum"),

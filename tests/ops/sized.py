@@ -13,9 +13,9 @@ import numpy as np
 
 from kedja.ground.dtypes import ALL, FLOATS, bool_, convert, float16, is_float, is_integer
 from kedja.ground.limits import float_limits
-from kedja.ir.op import TABLE, Case, Op, Pointwise
+from kedja.ir.op import TABLE, Case, Op, OwnProgram, Pointwise
 from tests.fixtures import float32, float64
-from tests.ops import walk
+from tests.ops import bodies, walk
 from tests.ops.matrices import MATRICES, takes_specials
 from tests.ops.spatial import SPATIAL
 
@@ -33,6 +33,12 @@ def calls(op: Op) -> Cases:
     rng, samples = np.random.default_rng(11), walk.cases(op)
     if is_pointwise(op):
         yield from pointwise(op, rng)
+        return
+    if op.name in bodies.CALLS:
+        yield from bodies.CALLS[op.name](rng)
+        return
+    if isinstance(op.lowering, OwnProgram):  # the graphs inside fix sizes and dtypes
+        yield from samples
         return
     made = list(SIZED[op.name](rng))
     if not made[0].inputs:
@@ -251,6 +257,12 @@ TAKEN = (
 ALONG = (((7,), (33,), 0), ((5, 17), (5, 3), 1), ((17, 5), (1, 5), 0), ((3, 5), (3, 0), 1))
 
 
+def ordered(rng: Rng) -> Cases:
+    """A value that waits for another of any shape."""
+    for shape, other in (((33,), (2,)), ((7, 1), ()), ((0, 3), (5, 5)), ((), (0,))):
+        yield Case(normal(rng, shape, other))
+
+
 def taken(rng: Rng) -> Cases:
     """Scalars, vectors and matrices of indices into odd axes."""
     for shape, index, axis in TAKEN:
@@ -357,6 +369,7 @@ SIZED: dict[str, Callable[[Rng], Cases]] = {
     "cross_entropy": labelled,
     "random_bits": keys,
     **SPATIAL,
+    "after": ordered,
     **MATRICES,
 }
 

@@ -241,3 +241,70 @@ def test_unknown_names_and_options():
     assert "did you mean 'betas'" in error.value.fix
     with pytest.raises(UsageError, match="sgd needs lr"):
         optim.optimizer("sgd")
+
+
+# --------------------------------------------------------------------------------- modules
+
+
+def with_buffers():
+    layers = [
+        nn.Linear(3, 4, key=kj.random.key(0)),
+        nn.BatchNorm1d(4),
+        nn.Linear(4, 2, key=kj.random.key(1)),
+    ]
+    return nn.Sequential(*layers).astype(kj.float64)
+
+
+def test_buffers_and_frozen_parameters_stay_what_they_are(opt):
+    net = with_buffers().at("2").freeze()
+    grads = tree.map(kj.ones_like, net)
+    state = opt.init(net)
+    for _ in range(2):
+        moved, state = opt.update(net, grads, state)
+        for (name, before), (_, after) in zip(tree.paths(net), tree.paths(moved), strict=True):
+            fixed = name.startswith("2.") or name in dict(net.buffers())
+            assert (before is after) == fixed or isinstance(opt, optim.Accumulate)
+    slots = [name for name, leaf in tree.paths(state) if leaf.ndim]
+    assert not any("running" in name or "2." in name for name in slots)
+    average = opt.averaged(moved, state)
+    assert average[1].running_mean is moved[1].running_mean
+
+
+def test_statistics_recorded_in_training_go_on(opt):
+    net, state = with_buffers(), None
+    state = opt.init(net)
+
+    def objective(net):
+        with nn.training() as layers:
+            value = nn.mse_loss(net(kj.tensor(X)), kj.ones((5, 2)))
+        return value, layers.updated(net)
+
+    @kj.jit
+    def step(net, state):
+        (_, net), grads = kj.value_and_grad(objective, has_aux=True)(net)
+        return opt.update(net, grads, state)
+
+    for _ in range(2):
+        net, state = step(net, state)
+    assert net[1].num_batches_tracked.item() == 2
+
+
+class Tied(nn.Module):
+    """One matrix at both ends."""
+
+    first: kj.Tensor
+    last: kj.Tensor
+
+    def __call__(self, x):
+        return (x @ self.first) @ self.last.mT
+
+
+def test_tied_weights_have_one_slot_and_stay_tied():
+    weight = kj.tensor(np.random.default_rng(0).standard_normal((3, 2)))
+    net, opt = Tied(weight, weight), optim.EMA(optim.Adam(0.1))
+    state = opt.init(net)
+    assert [name for name, _ in tree.paths(state["inner"]["mean"])] == ["first"]
+    grads = kj.grad(lambda net: kj.sum(net(kj.tensor(X)) ** 2))(net)
+    moved, state = opt.update(net, grads, state)
+    assert moved.first is moved.last
+    assert opt.averaged(moved, state).first is opt.averaged(moved, state).last

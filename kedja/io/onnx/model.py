@@ -48,6 +48,12 @@ class OnnxModel(Module):
         return self.plan.outputs
 
     @property
+    def known_inputs(self) -> tuple[str, ...]:
+        """The inputs on whose values shapes depend: a compiled function cannot trace them."""
+        known = sorting.needed(self.plan.steps)
+        return tuple(each.name for each in self.inputs if each.name in known)
+
+    @property
     def metadata(self) -> dict[str, str]:
         """The texts that the model carries."""
         return dict(self.plan.metadata)

@@ -9,17 +9,25 @@ from __future__ import annotations
 from kedja.io.onnx.operators import (
     activations,
     choosing,
+    control,
     convolution,
     drawing,
     elementwise,
     indexing,
+    learning,
     losses,
     making,
     movement,
+    normalization,
     pooling,
     products,
     quantization,
+    recurrent,
     reduce,
+    resizing,
+    sampling,
+    sequences,
+    signals,
 )
 from kedja.io.onnx.operators.left_out import LEFT_OUT
 from kedja.io.onnx.plan import Operator
@@ -27,17 +35,25 @@ from kedja.io.onnx.plan import Operator
 FAMILIES = (
     activations,
     choosing,
+    control,
     convolution,
     drawing,
     elementwise,
     indexing,
+    learning,
     losses,
     making,
     movement,
+    normalization,
     pooling,
     products,
     quantization,
+    recurrent,
     reduce,
+    resizing,
+    sampling,
+    sequences,
+    signals,
 )
 
 # The newest version of each operator set whose operators are known here.

@@ -1,0 +1,228 @@
+"""One row of the table, and the comparison of one sample of one of PyTorch's operators with ours.
+
+A row says which public function answers to an operator and how PyTorch's arguments become its own.
+Values, dtypes and vector-Jacobian products are compared. Not here: the rows (`offered.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+import kedja as kj
+
+RTOL, ATOL = 1.3e-5, 1e-5  # PyTorch's own for float32, the relative one ten times as wide
+ELSEWHERE = {"device", "layout", "memory_format", "requires_grad", "pin_memory"}  # no such things
+DTYPES = {
+    getattr(torch, name): getattr(kj, name)
+    for name in "int8 int16 int32 int64 uint8 float16 bfloat16 float32 float64 bool".split()
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`ours` takes PyTorch's arguments, tensors as kedja's. All else stands with a reason.
+
+    `skip` tells by reason which samples use what kedja refuses. `theirs` replaces PyTorch's
+    operator where its answer is not unique (signs of eigenvectors), by one of unique answers.
+    `double` compares the same samples in float64, where float32 tells nothing.
+    """
+
+    ours: Callable[..., Any]
+    skip: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
+    theirs: Callable[..., Any] | None = None
+    rtol: float = RTOL
+    atol: float = ATOL
+    dtypes: bool = True
+    gradients: bool = True
+    double: bool = False
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        usual = (RTOL, ATOL, True, True, False)
+        mine = (self.rtol, self.atol, self.dtypes, self.gradients, self.double)
+        if mine != usual and not self.why:
+            raise ValueError("a wider comparison without a reason")
+
+
+@dataclass
+class Outcome:
+    """What became of the samples of one operator."""
+
+    agreeing: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    differences: list[str] = field(default_factory=list)
+
+
+def name_of(op: Any) -> str:
+    """The name of an operator in the table: `div.floor_rounding`."""
+    return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else str(op.name)
+
+
+def samples(op: Any, double: bool = False) -> list[Any]:
+    """The float32 samples, as float64 if so wished; those of int64 where an operator has no floats."""
+    torch.manual_seed(0)
+    floats = torch.float32 in op.supported_dtypes("cpu")
+    dtype = torch.float32 if floats else torch.int64
+    found = list(op.sample_inputs("cpu", dtype, requires_grad=floats and op.supports_autograd))
+    return [doubled(each) for each in found] if double else found
+
+
+def doubled(sample: Any) -> Any:
+    """A sample whose float32 tensors are float64 leaves."""
+
+    def twice(x: Any) -> Any:
+        if isinstance(x, torch.Tensor) and x.dtype == torch.float32:
+            return x.detach().double().requires_grad_(x.requires_grad)
+        return torch.float64 if x is torch.float32 else x
+
+    return sample.transform(twice)
+
+
+def outcome(op: Any, row: Row, most: int | None = None) -> Outcome:
+    """All samples, or some, compared. Those that a row skips do not count among `most`."""
+    result = Outcome()
+    usable = []
+    for sample in samples(op, row.double):
+        reason = next((why for why, applies in row.skip.items() if applies(sample)), None)
+        if reason is None:
+            usable.append(sample)
+        else:
+            result.skipped[reason] += 1
+    for sample in some(usable, most):
+        try:
+            compare(op, row, sample)
+            result.agreeing += 1
+        except Exception as error:  # whatever it is, it is reported with the sample
+            text = f"{type(error).__name__}: {error}".strip()
+            result.differences.append(f"{described(sample)}\n{text}")
+    return result
+
+
+def some(given: list[Any], most: int | None) -> list[Any]:
+    """All of a list, or `most` of it, spread over it."""
+    if most is None or len(given) <= most:
+        return given
+    return [given[i] for i in np.linspace(0, len(given) - 1, most).astype(int)]
+
+
+# ----------------------------------------------------------------------------- one sample
+
+
+def compare(op: Any, row: Row, sample: Any) -> None:
+    """AssertionError where values, dtypes or vector-Jacobian products differ."""
+    arguments = (sample.input, tuple(sample.args), dict(sample.kwargs))
+    leaves = list({id(t): t for t in tensors(arguments) if t.requires_grad}.values())
+    theirs = row.theirs or op
+    expected = list(flat(theirs(sample.input, *sample.args, **sample.kwargs)))
+    followed = [i for i, e in enumerate(expected) if getattr(e, "requires_grad", False)]
+    found: list[Any] = []
+
+    def ours(*inputs: Any) -> tuple[Any, ...]:
+        given = dict(zip(map(id, leaves), inputs, strict=True))
+        first, rest, named = translated(arguments, given)
+        found[:] = flat(row.ours(first, *rest, **named))
+        return tuple(found[i] for i in followed)
+
+    pull = None
+    if followed and row.gradients:
+        pull = kj.vjp(ours, *(array(leaf) for leaf in leaves))[1]
+    else:
+        ours(*(kj.tensor(array(leaf)) for leaf in leaves))
+    assert len(found) == len(expected), f"{len(found)} results where PyTorch has {len(expected)}"
+    for place, (one, other) in enumerate(zip(found, expected, strict=True)):
+        assert_close(row, f"result {place}", one, other)
+    if pull is not None:
+        compare_gradients(row, pull, [expected[i] for i in followed], leaves)
+
+
+def compare_gradients(row: Row, pull: Any, outputs: list[Any], leaves: list[Any]) -> None:
+    """The vector-Jacobian products with one random vector."""
+    rng = np.random.default_rng(0)
+    vectors = [rng.uniform(0.5, 1.5, tuple(e.shape)).astype(array(e).dtype) for e in outputs]
+    given = [torch.from_numpy(each) for each in vectors]
+    expected = torch.autograd.grad(outputs, leaves, given, allow_unused=True)
+    found = pull(tuple(kj.tensor(each) for each in vectors))
+    for place, (leaf, one, other) in enumerate(zip(leaves, found, expected, strict=True)):
+        other = torch.zeros_like(leaf) if other is None else other
+        assert_close(row, f"gradient {place}", one, other)
+
+
+def assert_close(row: Row, what: str, one: Any, other: Any) -> None:
+    """One result of ours and one of PyTorch's."""
+    one, other = array(one), array(other)
+    if row.dtypes:
+        assert one.dtype == other.dtype, f"{what} of {one.dtype} where PyTorch has {other.dtype}"
+    assert one.shape == other.shape, f"{what} {one.shape} where PyTorch has {other.shape}"
+    np.testing.assert_allclose(one, other, row.rtol, row.atol, err_msg=what)
+
+
+# ------------------------------------------------------------------- PyTorch's arguments
+
+
+def array(x: Any) -> np.ndarray:
+    """The value of a tensor of either, or of a number; bfloat16 as float32."""
+    if isinstance(x, torch.Tensor):
+        x = x.detach().resolve_conj()
+        return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+    value = np.asarray(x)
+    return value.astype(np.float32) if value.dtype == kj.bfloat16 else value
+
+
+def tensors(x: Any) -> Iterator[Any]:
+    """PyTorch's tensors in nested arguments."""
+    if isinstance(x, torch.Tensor):
+        yield x
+    elif isinstance(x, (list, tuple)):
+        for each in x:
+            yield from tensors(each)
+    elif isinstance(x, dict):
+        yield from tensors(list(x.values()))
+
+
+def translated(x: Any, given: Mapping[int, Any]) -> Any:
+    """Arguments with kedja's tensors and dtypes for PyTorch's; `given` stands for the leaves."""
+    if isinstance(x, torch.Tensor):
+        return given[id(x)] if id(x) in given else kj.tensor(array(x).copy())
+    if isinstance(x, torch.dtype):
+        return DTYPES.get(x, x)
+    if isinstance(x, dict):
+        return {k: translated(v, given) for k, v in x.items() if k not in ELSEWHERE}
+    if isinstance(x, (list, tuple)):
+        kind = list if isinstance(x, list) else tuple
+        return kind(translated(each, given) for each in x)
+    return x
+
+
+def flat(x: Any) -> Iterator[Any]:
+    """The results in nested tuples; None is left out."""
+    if isinstance(x, (list, tuple)):
+        for each in x:
+            yield from flat(each)
+    elif x is not None:
+        yield x
+
+
+def described(sample: Any) -> str:
+    """The arguments of a sample, in one line."""
+    named = [f"{k}={shown(v)}" for k, v in sample.kwargs.items()]
+    return ", ".join([shown(sample.input), *map(shown, sample.args), *named])
+
+
+def shown(x: Any) -> str:
+    """A tensor by its dtype and shape, anything else as it is printed."""
+    if isinstance(x, torch.Tensor):
+        return f"{str(x.dtype).removeprefix('torch.')}{list(x.shape)}"
+    if isinstance(x, (list, tuple)):
+        return f"[{', '.join(map(shown, x))}]"
+    return repr(x)
+
+
+def same(home: Any, names: str) -> dict[str, Row]:
+    """Rows of operators that have the same name and arguments in both."""
+    return {name: Row(getattr(home, name)) for name in names.split()}
