@@ -55,7 +55,7 @@ def backward(outputs: Sequence[Node], cotangents: Sequence[Node], wrt: Sequence[
 
 def gradient(output: Node, wrt: Sequence[Node]) -> list[Node | None]:
     """∂output/∂x for each x of `wrt`; the output must be a scalar of a float dtype."""
-    with origin(output):
+    with origin(output, back=True):
         one = apply("full", value=1, shape=output.shape, dtype=output.dtype)
     return vjp([output], [one], wrt)
 
@@ -76,7 +76,7 @@ def _pass_on(node: Node, known: Known, needed: set[Node]) -> None:
     if node.op.name == "part":
         _gather(node, known)
         return
-    with origin(node):
+    with origin(node, back=True):
         for each, g in zip(node.inputs, input_cotangents(node, known[node], wanted), strict=True):
             if g is not None and each in needed:
                 known[each] = add(known.get(each), g)

@@ -7,7 +7,7 @@ itself (`kedja/train`). Next: `predict.py`.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -135,7 +135,7 @@ def _require(given: Mapping[str, Any], threads: int | None) -> None:
 def _require_steps(given: Mapping[str, Any]) -> None:
     """What surrounds the optimiser must make sense."""
     chosen = {name: value for name, value in given.items() if value is not None}
-    bounds = {
+    bounds: dict[str, tuple[Callable[[Any], bool], str]] = {
         "warmup": (lambda n: n >= 0, "a whole number from 0"),
         "accumulate": (lambda n: n >= 1, "a whole number from 1"),
         "clip": (lambda x: 0 < x < float("inf"), "a number above 0"),

@@ -65,13 +65,17 @@ class Fusion:
     def _measure(self, node: Node) -> None:
         inputs = [each for each in node.inputs if not self._is_boundary(each)]
         size = 1 + sum(self._size[each] for each in inputs)
-        if size > LARGEST:
-            for each in inputs:
-                if self._size[each] > 1:
-                    self.kept.add(each)
-            size = 1
+        for each in sorted(inputs, key=lambda part: -self._size[part]):
+            if size <= LARGEST or self._size[each] == 1:
+                break
+            size -= self._size[each]
+            self._keep_apart(_unspread(each))
         self._size[node] = size
         self._cost[node] = min(1e6, node.op.flops + sum(self._cost[each] for each in inputs))
+
+    def _keep_apart(self, node: Node) -> None:
+        if not self._is_boundary(node):
+            self.kept.add(node)
 
     def _follow_product(self, node: Node) -> None:
         """Note what can be the end of a product's epilogue: pointwise on it, and on nothing else
@@ -148,15 +152,23 @@ class Fusion:
 
     def _keep_operands(self, node: Node) -> None:
         for operand in node.inputs:
-            base = operand_base(operand, self.in_memory)
-            found = strided(operand, base)
-            keep = base if found is not None else operand
+            bases = [operand_base(operand, self.in_memory), operand]
+            if operand.op.name == "transpose":  # of a copy: the product reads it either way round
+                bases.insert(1, operand.inputs[0])
+            keep = next(base for base in bases if base is operand or strided(operand, base))
             if not is_stored(keep):
                 self.kept.add(keep)
 
     def products(self) -> list[Node]:
         """The kept matrix products, in order."""
         return [node for node in self.order if node in self.kept and is_product(node)]
+
+
+def _unspread(node: Node) -> Node:
+    """What a value was before it was repeated: it takes less memory, and is read as easily."""
+    while node.op.name in ("broadcast", "reshape"):
+        node = node.inputs[0]
+    return node
 
 
 def operand_base(node: Node, in_memory: Callable[[Node], bool]) -> Node:

@@ -168,7 +168,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             normal: Array = powers / powers.sum(axis=1, keepdims=True)
             return normal
         p = 1 / (1 + np.exp(-np.clip(z, -500, 500)))
-        return p if self._labels.y_type_.startswith("multilabel") else np.hstack([1 - p, p])
+        both: Array = np.hstack([1 - p, p])
+        return p if self._labels.y_type_.startswith("multilabel") else both
 
     def _labels_of(self, p: Array) -> Array:
         if self._labels.y_type_.startswith("multilabel"):

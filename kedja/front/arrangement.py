@@ -14,11 +14,12 @@ from kedja.front import arithmetic, index
 from kedja.front import tensor as front
 from kedja.front.creation import columns_of, rows_of
 from kedja.front.movement import broadcast_to, concat, flip, moveaxis, split, swapaxes
+from kedja.front.products import tensordot
 from kedja.front.selection import take_along_axis
 from kedja.ground.dtypes import bool_
 from kedja.ground.errors import DtypeError, ShapeError, UsageError
 from kedja.ir.graph import locating
-from kedja.ops.types import normal_axis
+from kedja.ops.types import broadcast_shapes, normal_axis
 
 if TYPE_CHECKING:
     from kedja.front.tensor import Tensor
@@ -92,17 +93,17 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> list[Tensor]:
 
 def narrow(x: Any, axis: int, start: int, length: int) -> Tensor:
     """`length` elements of an axis from `start` on."""
-    x = front.as_tensor(x)
+    whole = front.as_tensor(x)
     with locating():
-        axis = normal_axis("narrow", axis, x.ndim)
-        first = operator.index(start)
-        first = first + x.shape[axis] if first < 0 else first
-        if not 0 <= first <= first + length <= x.shape[axis]:
+        axis = normal_axis("narrow", axis, whole.ndim)
+        extent, first = whole.shape[axis], operator.index(start)
+        first = first + extent if first < 0 else first
+        if not 0 <= first <= first + length <= extent:
             raise ShapeError(
-                f"narrow to {start} … {start + length} of an axis of {x.shape[axis]}",
+                f"narrow to {start} … {start + length} of an axis of {extent}",
                 fix="a part of the axis",
             )
-    return x[(*(slice(None),) * axis, slice(first, first + length))]
+    return whole[(*(slice(None),) * axis, slice(first, first + length))]
 
 
 # ---------------------------------------------------------------------------------- turning
@@ -120,17 +121,17 @@ def flipud(x: Any) -> Tensor:
 
 def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
     """Turned by k right angles, from the first of the two axes towards the second."""
-    x = front.as_tensor(x)
+    whole = front.as_tensor(x)
     first, second = axes
     turns = k % 4
     if turns == 0:
-        return x
+        return whole
     if turns == 2:
-        return flip(x, (first, second))
+        return flip(whole, (first, second))
     return (
-        swapaxes(flip(x, second), first, second)
+        swapaxes(flip(whole, second), first, second)
         if turns == 1
-        else flip(swapaxes(x, first, second), second)
+        else flip(swapaxes(whole, first, second), second)
     )
 
 
@@ -205,7 +206,7 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
 def masked_select(x: Any, mask: Any) -> Tensor:
     """The elements where the mask is true, as a vector; both are broadcast together."""
     x, mask = front.as_tensor(x), _mask(mask)
-    shape = arithmetic.broadcast_shapes("masked_select", x.shape, mask.shape)
+    shape = broadcast_shapes("masked_select", x.shape, mask.shape)
     return broadcast_to(x, shape)[broadcast_to(mask, shape)]
 
 
@@ -226,10 +227,8 @@ def dot(a: Any, b: Any) -> Tensor:
         return arithmetic.binary("multiply", a, b)
     if max(a.ndim, b.ndim) <= 2:
         return arithmetic.matmul(a, b)
-    raise_to = moveaxis(b, -2, 0) if b.ndim > 1 else b
-    rows = arithmetic.reshape(raise_to, (raise_to.shape[0], -1))
-    made = arithmetic.matmul(a, rows)
-    return arithmetic.reshape(made, (*a.shape[:-1], *raise_to.shape[1:]))
+    summed_first = moveaxis(b, -2, 0) if b.ndim > 1 else b
+    return tensordot(a, summed_first, ((-1,), (0,)))
 
 
 def inner(a: Any, b: Any) -> Tensor:

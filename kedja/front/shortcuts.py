@@ -19,8 +19,6 @@ from kedja.front.elementwise import (
     isnan,
     log,
     log1p,
-    maximum,
-    minimum,
     sign,
     sin,
     sqrt,
@@ -101,13 +99,13 @@ def nan_to_num(
     >>> nan_to_num([1.0, math.nan]).tolist()
     [1.0, 0.0]
     """
-    x = front.as_tensor(x)
-    if not is_float(x.dtype):
-        return x
-    limits = float_limits(x.dtype)
-    x = where(isposinf(x), limits.max if posinf is None else posinf, x)
-    x = where(isneginf(x), limits.min if neginf is None else neginf, x)
-    return where(isnan(x), nan, x)
+    result = front.as_tensor(x)
+    if not is_float(result.dtype):
+        return result
+    limits = float_limits(result.dtype)
+    result = where(isposinf(result), limits.max if posinf is None else posinf, result)
+    result = where(isneginf(result), limits.min if neginf is None else neginf, result)
+    return where(isnan(result), nan, result)
 
 
 # -------------------------------------------------------------------------- of two arrays
@@ -124,26 +122,24 @@ def fmod(a: Any, b: Any) -> Tensor:
 
 
 def fmax(a: Any, b: Any) -> Tensor:
-    """The larger of both, that which is a number where the other is NaN."""
-    return _number_of(a, b, maximum(a, b))
+    """The larger of both (the first of two equal ones); a number where the other is NaN."""
+    return _preferred(binary("greater_equal", a, b), a, b)
 
 
 def fmin(a: Any, b: Any) -> Tensor:
-    """The smaller of both, that which is a number where the other is NaN."""
-    return _number_of(a, b, minimum(a, b))
+    """The smaller of both (the first of two equal ones); a number where the other is NaN."""
+    return _preferred(binary("less_equal", a, b), a, b)
 
 
-def _number_of(a: Any, b: Any, chosen: Tensor) -> Tensor:
-    if not is_float(chosen.dtype):
-        return chosen
-    return where(isnan(a), b, where(isnan(b), a, chosen))
+def _preferred(first: Tensor, a: Any, b: Any) -> Tensor:
+    return where(first | isnan(b), a, b)
 
 
 def xlogy(x: Any, y: Any) -> Tensor:
     """x·log y, 0 where x is 0 (but where y is NaN)."""
     with locating():
         x, y = (floating(each) for each in arithmetic.together("divide", x, y))
-        nothing = (x == 0) & ~isnan(y)
+        nothing = (x == 0) & ((y <= 0) | isposinf(y))  # where log y is not finite
         return where(nothing, 0, binary("multiply", x, log(where(nothing, 1, y))))
 
 

@@ -19,7 +19,7 @@ from kedja.ground.dtypes import is_float
 from kedja.ir import algebra
 from kedja.ir.algebra import NEGATIVE, POWER, PRODUCT, SUM, WHOLE, Sum, Text
 from kedja.ir.graph import Node, consumers, is_full, topological
-from kedja.ir.op import Leaf, Pointwise, Shape
+from kedja.ir.op import Bundle, Leaf, Pointwise, Shape
 from kedja.ir.values import SHORT, exact
 
 INLINE = 400  # a formula of more nodes than this names the parts that it uses twice,
@@ -197,7 +197,7 @@ class Writer:
         self._names = names
         self._simplify = simplify
         self._done: dict[Node, _Part] = {
-            node: _Part(Text(name), node.shape) for node, name in names.items()
+            node: _Part(Text(name), _shape(node)) for node, name in names.items()
         }
 
     def text(self, node: Node) -> Text:
@@ -281,7 +281,7 @@ class Writer:
             parts, shape = _filled(node, parts)
         else:
             wide = zip(parts, node.inputs, strict=True)
-            parts, shape = [_as_wide(part, each) for part, each in wide], node.shape
+            parts, shape = [_as_wide(part, each) for part, each in wide], _shape(node)
         texts = _within(node, [part.text for part in parts])
         return _Part(Text(_filled_in(node, texts), node.op.precedence), shape)
 
@@ -328,8 +328,15 @@ def _swaps_last(node: Node) -> bool:
     return rank > 1 and node.attrs["axes"] == (*range(rank - 2), rank - 1, rank - 2)
 
 
+def _shape(node: Node) -> Shape:
+    """A node's shape; none where it has several outputs."""
+    return () if isinstance(node.type, Bundle) else node.shape
+
+
 def _as_wide(part: _Part, node: Node) -> _Part:
     """The part with its broadcast written out, for ops that see the shape."""
+    if isinstance(node.type, Bundle):
+        return part
     if part.shape == node.shape or (part.shape == () and node.type.size == 1):
         return part
     return _Part(Text(f"broadcast({part.text.text}, {attribute(node.shape)})"), node.shape)
@@ -405,7 +412,7 @@ def _simplified(node: Node, parts: list[_Part]) -> _Part | None:
     if name == "sum" and parts[0].number is not None:
         count = node.inputs[0].type.size // max(1, node.type.size)
         return _Part(algebra.scale(parts[0].sum, Fraction(count)), ())
-    if not is_float(node.dtype) or name not in ARITHMETIC:
+    if name not in ARITHMETIC or not is_float(node.dtype):
         return None
     found = ARITHMETIC[name](*parts)
     return None if found is None else _Part(found, _filled(node, parts)[1])

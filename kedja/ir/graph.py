@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any, NamedTuple
+from weakref import ref
 
 import numpy as np
 
@@ -58,25 +59,55 @@ def user_source() -> Source | None:
     return Source(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
+class Layer(str):
+    """One call of a layer: the text is its path, `h.0.attn`; that of an outermost network is empty.
+
+    `outer` is the call inside which it stands, `kind` the class of the module, `module` gives the
+    module itself as long as somebody else holds it.
+    """
+
+    __slots__ = ("kind", "module", "outer")
+
+    outer: Layer | None
+    kind: str
+    module: Callable[[], Any]
+
+    @classmethod
+    def within(cls, outer: str, name: str, module: Any = None) -> Layer:
+        """The call of a layer of that name inside another one."""
+        found = cls(f"{outer}.{name}" if outer and name else outer or name)
+        found.outer = outer if isinstance(outer, Layer) else None
+        found.kind = "" if module is None else type(module).__name__
+        found.module = _nothing if module is None else ref(module)
+        return found
+
+
+def _nothing() -> None:
+    """The module of a scope that belongs to none."""
+
+
 _scope: ContextVar[str] = ContextVar("kedja_scope", default="")
-_origin: ContextVar[Node | None] = ContextVar("kedja_origin", default=None)
+_origin: ContextVar[tuple[Node, int] | None] = ContextVar("kedja_origin", default=None)
 
 
 @contextmanager
-def scope(name: str) -> Iterator[None]:
+def scope(name: str, module: Any = None) -> Iterator[Layer]:
     """Name the layer inside which nodes are made: scopes nest with a dot, `layers.0`."""
-    outer = _scope.get()
-    token = _scope.set(f"{outer}.{name}" if outer and name else outer or name)
+    layer = Layer.within(_scope.get(), name, module)
+    token = _scope.set(layer)
     try:
-        yield
+        yield layer
     finally:
         _scope.reset(token)
 
 
 @contextmanager
-def origin(node: Node) -> Iterator[None]:
-    """Nodes made inside belong to `node` (its derivative, its expansion): its line, its layer."""
-    token = _origin.set(node)
+def origin(node: Node, *, back: bool = False) -> Iterator[None]:
+    """Nodes made inside belong to `node` (its derivative, its expansion): its line, its layer.
+
+    `back` says that they are made on the way back through it.
+    """
+    token = _origin.set((node, node.back + back))
     try:
         yield
     finally:
@@ -85,16 +116,22 @@ def origin(node: Node) -> Iterator[None]:
 
 def provenance() -> tuple[Source | None, str]:
     """The source line and the layer of a node that is made now."""
-    node = _origin.get()
-    if node is not None:
-        return node.source, node.scope
+    found = _origin.get()
+    if found is not None:
+        return found[0].source, found[0].scope
     return user_source(), _scope.get()
+
+
+def _back() -> int:
+    """How often reverse mode has gone through what a node that is made now belongs to."""
+    found = _origin.get()
+    return 0 if found is None else found[1]
 
 
 class Node:
     """An op applied to nodes. Immutable; two nodes are equal only if they are the same one."""
 
-    __slots__ = ("__weakref__", "attrs", "inputs", "op", "scope", "source", "type")
+    __slots__ = ("__weakref__", "attrs", "back", "inputs", "op", "scope", "source", "type")
 
     op: Op
     inputs: tuple[Node, ...]
@@ -102,6 +139,7 @@ class Node:
     type: Type
     source: Source | None
     scope: str
+    back: int  # how often reverse mode went through its origin: 1 in a gradient, 0 in a value
 
     def __init__(
         self,
@@ -111,6 +149,7 @@ class Node:
         type: Type,
         source: Source | None,
         scope: str,
+        back: int = 0,
     ) -> None:
         put = object.__setattr__
         put(self, "op", op)
@@ -119,6 +158,7 @@ class Node:
         put(self, "type", type)
         put(self, "source", source)
         put(self, "scope", scope)
+        put(self, "back", back)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"nodes are immutable: cannot set {name}")
@@ -187,7 +227,7 @@ def make(op: Op, inputs: Sequence[Node], attrs: Mapping[str, Any]) -> Node:
         result = op.type(*(node.type for node in inputs), **attrs)
     except (ShapeError, DtypeError) as error:
         raise located(error, source, layer) from None
-    return Node(op, tuple(inputs), attrs, result, source, layer)
+    return Node(op, tuple(inputs), attrs, result, source, layer, _back())
 
 
 def located(error: KedjaError, source: Source | None, layer: str) -> KedjaError:
@@ -213,7 +253,7 @@ def rebuild(node: Node, inputs: Sequence[Node]) -> Node:
     if all(new is old for new, old in zip(inputs, node.inputs, strict=True)):
         return node
     result = node.op.type(*(each.type for each in inputs), **node.attrs)
-    return Node(node.op, tuple(inputs), node.attrs, result, node.source, node.scope)
+    return Node(node.op, tuple(inputs), node.attrs, result, node.source, node.scope, node.back)
 
 
 def constant(value: Any, name: str = "") -> Node:

@@ -234,7 +234,7 @@ class _BatchNorm(_Norm):
             self._record(factor, mean, var * (count / (count - 1)))
 
 
-class BatchNorm1d(_BatchNorm):
+class BatchNorm1d(_BatchNorm, init=False):
     """y = (x − mean)/√(var + eps)·weight + bias for each channel; see `functional.batch_norm`.
 
     Shapes: x (N, C) or (N, C, L) → the same; `weight`, `bias`, `running_mean`, `running_var` (C,),
@@ -252,14 +252,14 @@ class BatchNorm1d(_BatchNorm):
     _shapes: ClassVar[str] = "(N, C) or (N, C, L)"
 
 
-class BatchNorm2d(_BatchNorm):
+class BatchNorm2d(_BatchNorm, init=False):
     """As `BatchNorm1d`, for pictures: x (N, C, H, W) → the same."""
 
     _ranks: ClassVar[tuple[int, ...]] = (4,)
     _shapes: ClassVar[str] = "(N, C, H, W)"
 
 
-class BatchNorm3d(_BatchNorm):
+class BatchNorm3d(_BatchNorm, init=False):
     """As `BatchNorm1d`, for volumes: x (N, C, D, H, W) → the same."""
 
     _ranks: ClassVar[tuple[int, ...]] = (5,)
@@ -304,7 +304,7 @@ class _InstanceNorm(_Norm):
         return scaled(x, normalised(x, mean, var, self.eps), self.weight, self.bias)
 
 
-class InstanceNorm1d(_InstanceNorm):
+class InstanceNorm1d(_InstanceNorm, init=False):
     """y = (x − mean)/√(var + eps)·weight + bias, with the mean of each example and channel.
 
     Shapes: x (N, C, L) or (C, L) → the same; `weight` and `bias` (C,) with `affine`. With
@@ -319,14 +319,14 @@ class InstanceNorm1d(_InstanceNorm):
     _shapes: ClassVar[str] = "(N, C, L) or (C, L)"
 
 
-class InstanceNorm2d(_InstanceNorm):
+class InstanceNorm2d(_InstanceNorm, init=False):
     """As `InstanceNorm1d`, for pictures: x (N, C, H, W) or (C, H, W) → the same."""
 
     _ranks: ClassVar[tuple[int, ...]] = (3, 4)
     _shapes: ClassVar[str] = "(N, C, H, W) or (C, H, W)"
 
 
-class InstanceNorm3d(_InstanceNorm):
+class InstanceNorm3d(_InstanceNorm, init=False):
     """As `InstanceNorm1d`, for volumes: x (N, C, D, H, W) or (C, D, H, W) → the same."""
 
     _ranks: ClassVar[tuple[int, ...]] = (4, 5)

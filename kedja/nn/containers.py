@@ -165,7 +165,7 @@ class _Dict(Module, Generic[T]):
         return self._elements.items()
 
 
-class ModuleList(_List[Module]):
+class ModuleList(_List[Module], init=False):
     """Modules in a list: `0.weight`, `1.weight` … A list `+` others is a longer one.
 
     >>> from kedja.nn import Linear
@@ -178,7 +178,7 @@ class ModuleList(_List[Module]):
         return _as_module(place, element)
 
 
-class ModuleDict(_Dict[Module]):
+class ModuleDict(_Dict[Module], init=False):
     """Modules by name: `name.weight`.
 
     >>> from kedja.nn import Linear
@@ -191,7 +191,7 @@ class ModuleDict(_Dict[Module]):
         return _as_module(place, element)
 
 
-class ParameterList(_List[Tensor]):
+class ParameterList(_List[Tensor], init=False):
     """Arrays in a list: `0`, `1` …
 
     >>> [name for name, _ in ParameterList([[1.0], [2.0]]).parameters()]
@@ -202,7 +202,7 @@ class ParameterList(_List[Tensor]):
         return as_tensor(element)
 
 
-class ParameterDict(_Dict[Tensor]):
+class ParameterDict(_Dict[Tensor], init=False):
     """Arrays by name.
 
     >>> ParameterDict({"scale": 2.0})["scale"].item()

@@ -202,7 +202,7 @@ class _ConvForward(_Conv):
         return [(each, each) for each in self.padding]
 
 
-class Conv1d(_ConvForward):
+class Conv1d(_ConvForward, init=False):
     """y[o, p] = bias[o] + Σ x[c, p·stride + k·dilation]·weight[o, c, k], over c and k.
 
     Shapes: x (N, C, L) or (C, L) → (N, O, P) or (O, P), P as in `kj.conv`; `weight` (O, C/G, K),
@@ -217,7 +217,7 @@ class Conv1d(_ConvForward):
     _axes: ClassVar[int] = 1
 
 
-class Conv2d(_ConvForward):
+class Conv2d(_ConvForward, init=False):
     """y[o, p] = bias[o] + Σ x[c, p·stride + k·dilation]·weight[o, c, k], over c and both axes of k.
 
     Shapes: x (N, C, H, W) or (C, H, W) → (N, O, P, P) or (O, P, P), P as in `kj.conv`; `weight`
@@ -239,7 +239,7 @@ class Conv2d(_ConvForward):
     _axes: ClassVar[int] = 2
 
 
-class Conv3d(_ConvForward):
+class Conv3d(_ConvForward, init=False):
     """y[o, p] = bias[o] + Σ x[c, p·stride + k·dilation]·weight[o, c, k], over c and the axes of k.
 
     Shapes: x (N, C, D, H, W) or (C, D, H, W) → (N, O, P, P, P) or (O, P, P, P), P as in `kj.conv`;
@@ -335,7 +335,7 @@ class _ConvBack(_Conv):
         return text
 
 
-class ConvTranspose1d(_ConvBack):
+class ConvTranspose1d(_ConvBack, init=False):
     """Every element spreads the kernel: the transpose of `Conv1d`, whose gradient it computes.
 
     Shapes: x (N, C, L) or (C, L) → (N, O, P) or (O, P), P as in `kj.conv_transpose`; `weight`
@@ -349,7 +349,7 @@ class ConvTranspose1d(_ConvBack):
     _axes: ClassVar[int] = 1
 
 
-class ConvTranspose2d(_ConvBack):
+class ConvTranspose2d(_ConvBack, init=False):
     """Every element spreads the kernel: the transpose of `Conv2d`, whose gradient it computes.
 
     Shapes: x (N, C, H, W) or (C, H, W) → (N, O, P, P) or (O, P, P), with
@@ -369,7 +369,7 @@ class ConvTranspose2d(_ConvBack):
     _axes: ClassVar[int] = 2
 
 
-class ConvTranspose3d(_ConvBack):
+class ConvTranspose3d(_ConvBack, init=False):
     """Every element spreads the kernel: the transpose of `Conv3d`, whose gradient it computes.
 
     Shapes: x (N, C, D, H, W) or (C, D, H, W) → (N, O, P, P, P) or (O, P, P, P), P as in

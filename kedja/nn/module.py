@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -23,7 +23,7 @@ from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.ground.dtypes import as_dtype, is_float
 from kedja.ground.errors import ShapeError, UsageError
 from kedja.ground.suggest import did_you_mean
-from kedja.ir.graph import provenance, scope
+from kedja.ir.graph import Layer, provenance, scope
 from kedja.nn import fields, state, weights
 from kedja.nn.at import At
 
@@ -70,7 +70,8 @@ class Module:
     _buffers: ClassVar[frozenset[str]] = frozenset()  # the fields that are annotated as buffers
     _made_by_dataclass: ClassVar[bool] = True
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, init: bool = True, **options: Any) -> None:
+        """`init=False` tells type checkers that the class is made as its base is."""
         super().__init_subclass__(**options)
         _require_free_names(cls)
         cls._buffers = cls._buffers | _declared_buffers(cls)
@@ -312,14 +313,14 @@ def _entering(call: Callable[..., Any]) -> Callable[..., Any]:
     return named
 
 
-def _scope(outer: Module | None, inner: Module) -> AbstractContextManager[None]:
+def _scope(outer: Module | None, inner: Module) -> AbstractContextManager[Layer]:
     """The scope of a layer: its path within the module that calls it, else its class.
 
-    An outermost network needs none: its layers have the names that its `state_dict` gives them.
+    An outermost network has no name: its layers have those that its `state_dict` gives them.
     """
     if outer is not None:
-        return scope(_path(outer, inner))
-    return nullcontext() if inner.children() else scope(type(inner).__name__)
+        return scope(_path(outer, inner), inner)
+    return scope("" if inner.children() else type(inner).__name__, inner)
 
 
 def _path(outer: Module, inner: Module) -> str:

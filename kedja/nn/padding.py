@@ -72,7 +72,7 @@ class _ConstantPad(_Pad):
         return f"padding={self.padding}, value={self.value}"
 
 
-class ConstantPad1d(_ConstantPad):
+class ConstantPad1d(_ConstantPad, init=False):
     """`value` around one spatial axis.
 
     Shapes: x (N, C, L) or (C, L) → (N, C, P) or (C, P).
@@ -84,7 +84,7 @@ class ConstantPad1d(_ConstantPad):
     _axes: ClassVar[int] = 1
 
 
-class ConstantPad2d(_ConstantPad):
+class ConstantPad2d(_ConstantPad, init=False):
     """`value` around two spatial axes.
 
     Shapes: x (N, C, H, W) or (C, H, W) → (N, C, P, P) or (C, P, P).
@@ -97,7 +97,7 @@ class ConstantPad2d(_ConstantPad):
     _axes: ClassVar[int] = 2
 
 
-class ConstantPad3d(_ConstantPad):
+class ConstantPad3d(_ConstantPad, init=False):
     """`value` around three spatial axes.
 
     Shapes: x (N, C, D, H, W) or (C, D, H, W) → (N, C, P, P, P) or (C, P, P, P).
@@ -113,7 +113,7 @@ class ConstantPad3d(_ConstantPad):
 # --------------------------------------------------------------------------------- ZeroPad
 
 
-class ZeroPad1d(_Pad):
+class ZeroPad1d(_Pad, init=False):
     """Zeros around one spatial axis.
 
     Shapes: x (N, C, L) or (C, L) → (N, C, P) or (C, P).
@@ -125,7 +125,7 @@ class ZeroPad1d(_Pad):
     _axes: ClassVar[int] = 1
 
 
-class ZeroPad2d(_Pad):
+class ZeroPad2d(_Pad, init=False):
     """Zeros around two spatial axes.
 
     Shapes: x (N, C, H, W) or (C, H, W) → (N, C, P, P) or (C, P, P).
@@ -138,7 +138,7 @@ class ZeroPad2d(_Pad):
     _axes: ClassVar[int] = 2
 
 
-class ZeroPad3d(_Pad):
+class ZeroPad3d(_Pad, init=False):
     """Zeros around three spatial axes.
 
     Shapes: x (N, C, D, H, W) or (C, D, H, W) → (N, C, P, P, P) or (C, P, P, P).
@@ -154,7 +154,7 @@ class ZeroPad3d(_Pad):
 # --------------------------------------------------------------------------- ReflectionPad
 
 
-class ReflectionPad1d(_Pad):
+class ReflectionPad1d(_Pad, init=False):
     """The mirror image around one spatial axis.
 
     Shapes: x (N, C, L) or (C, L) → (N, C, P) or (C, P). The outer element, at
@@ -168,7 +168,7 @@ class ReflectionPad1d(_Pad):
     _mode: ClassVar[str] = "reflect"
 
 
-class ReflectionPad2d(_Pad):
+class ReflectionPad2d(_Pad, init=False):
     """The mirror image around two spatial axes.
 
     Shapes: x (N, C, H, W) or (C, H, W) → (N, C, P, P) or (C, P, P). The outer element, at
@@ -183,7 +183,7 @@ class ReflectionPad2d(_Pad):
     _mode: ClassVar[str] = "reflect"
 
 
-class ReflectionPad3d(_Pad):
+class ReflectionPad3d(_Pad, init=False):
     """The mirror image around three spatial axes.
 
     Shapes: x (N, C, D, H, W) or (C, D, H, W) → (N, C, P, P, P) or (C, P, P, P). The outer
@@ -201,7 +201,7 @@ class ReflectionPad3d(_Pad):
 # -------------------------------------------------------------------------- ReplicationPad
 
 
-class ReplicationPad1d(_Pad):
+class ReplicationPad1d(_Pad, init=False):
     """The outer element again and again around one spatial axis.
 
     Shapes: x (N, C, L) or (C, L) → (N, C, P) or (C, P).
@@ -214,7 +214,7 @@ class ReplicationPad1d(_Pad):
     _mode: ClassVar[str] = "replicate"
 
 
-class ReplicationPad2d(_Pad):
+class ReplicationPad2d(_Pad, init=False):
     """The outer element again and again around two spatial axes.
 
     Shapes: x (N, C, H, W) or (C, H, W) → (N, C, P, P) or (C, P, P).
@@ -228,7 +228,7 @@ class ReplicationPad2d(_Pad):
     _mode: ClassVar[str] = "replicate"
 
 
-class ReplicationPad3d(_Pad):
+class ReplicationPad3d(_Pad, init=False):
     """The outer element again and again around three spatial axes.
 
     Shapes: x (N, C, D, H, W) or (C, D, H, W) → (N, C, P, P, P) or (C, P, P, P).
@@ -245,7 +245,7 @@ class ReplicationPad3d(_Pad):
 # ----------------------------------------------------------------------------- CircularPad
 
 
-class CircularPad1d(_Pad):
+class CircularPad1d(_Pad, init=False):
     """The other end around one spatial axis.
 
     Shapes: x (N, C, L) or (C, L) → (N, C, P) or (C, P). At most S elements fit
@@ -259,7 +259,7 @@ class CircularPad1d(_Pad):
     _mode: ClassVar[str] = "circular"
 
 
-class CircularPad2d(_Pad):
+class CircularPad2d(_Pad, init=False):
     """The other end around two spatial axes.
 
     Shapes: x (N, C, H, W) or (C, H, W) → (N, C, P, P) or (C, P, P). At most S elements fit
@@ -274,7 +274,7 @@ class CircularPad2d(_Pad):
     _mode: ClassVar[str] = "circular"
 
 
-class CircularPad3d(_Pad):
+class CircularPad3d(_Pad, init=False):
     """The other end around three spatial axes.
 
     Shapes: x (N, C, D, H, W) or (C, D, H, W) → (N, C, P, P, P) or (C, P, P, P). At most S

@@ -282,7 +282,8 @@ class TransformerDecoderLayer(_Layer):
 class TransformerEncoder(Module):
     """`num_layers` copies of a layer, one after the other, and a norm at the end if one is given.
 
-    The copies start with the layer's weights and are then trained apart, as in PyTorch.
+    The copies start with the layer's weights and are then trained apart, as in PyTorch, whose
+    `enable_nested_tensor` and `mask_check` are taken and mean nothing here.
     Shapes: as the layer's. Parameters: `layers.0.self_attn.in_proj_weight` …, `norm.weight`.
 
     >>> import kedja as kj
@@ -299,6 +300,8 @@ class TransformerEncoder(Module):
         encoder_layer: TransformerEncoderLayer,
         num_layers: int,
         norm: Module | None = None,
+        enable_nested_tensor: bool = True,
+        mask_check: bool = True,
     ) -> None:
         require_positive("TransformerEncoder", num_layers=num_layers)
         self.layers = tuple(encoder_layer.copy() for _ in range(num_layers))

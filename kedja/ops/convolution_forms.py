@@ -178,15 +178,13 @@ def _gathered(seen: Node, w: Node, groups: int) -> Node:
     n, depth, size = seen.shape[0], math.prod(w.shape[1:]), math.prod(out)
     apart = apply("reshape", seen, shape=(n, groups, w.shape[1], *seen.shape[2:]))
     outer, inner = range(3, 3 + count), range(3 + count, 3 + 2 * count)
-    if out[-1] >= kernel[-1]:  # what lies side by side in the input does so in the copy
-        columns = apply("transpose", apart, axes=(1, 2, *inner, 0, *outer))
-        columns = apply("reshape", columns, shape=(groups, depth, n * size))
-    else:
-        rows = apply("transpose", apart, axes=(1, 0, *outer, 2, *inner))
-        rows = apply("reshape", rows, shape=(groups, n * size, depth))
-        columns = apply("transpose", rows, axes=(0, 2, 1))
+    turned = out[-1] < kernel[-1]  # what lies side by side in the input does so in the copy
+    order = (1, 0, *outer, 2, *inner) if turned else (1, 2, *inner, 0, *outer)
+    columns = apply("transpose", apart, axes=order)
+    shape = (n * size, depth) if turned else (depth, n * size)
+    columns = apply("reshape", columns, shape=(groups, *shape))
     matrix = apply("reshape", w, shape=(groups, w.shape[0] // groups, depth))
-    product = _product(matrix, columns)  # (G O/G N·P)
+    product = _product(matrix, columns, turned)  # (G O/G N·P)
     product = apply("reshape", product, shape=(w.shape[0], n, *out))
     return apply("transpose", product, axes=(1, 0, *range(2, len(product.shape))))
 
@@ -202,13 +200,14 @@ def _for_each_image(seen: Node, w: Node, out: Shape) -> Node:
     return apply("reshape", apply("matmul", matrix, columns), shape=(n, w.shape[0], *out))
 
 
-def _product(a: Node, b: Node) -> Node:
-    """A batched product; a plain one where the batch is one."""
-    if a.shape[0] != 1:
-        return apply("matmul", a, b)
-    plain = [apply("reshape", each, shape=each.shape[1:]) for each in (a, b)]
-    found = apply("matmul", *plain)
-    return apply("reshape", found, shape=(1, *found.shape))
+def _product(a: Node, b: Node, turned: bool = False) -> Node:
+    """A batched product, or a plain one where the batch is one; b comes transposed if `turned`."""
+    batch = a.shape[:1] if a.shape[0] != 1 else ()
+    a, b = (apply("reshape", each, shape=(*batch, *each.shape[1:])) for each in (a, b))
+    if turned:
+        b = apply("transpose", b, axes=(*range(len(batch)), len(batch) + 1, len(batch)))
+    found = apply("matmul", a, b)
+    return found if batch else apply("reshape", found, shape=(1, *found.shape))
 
 
 def _folded(seen: Node, w: Node, groups: int) -> Node:

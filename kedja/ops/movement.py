@@ -45,9 +45,10 @@ def reshape_index(space: Any, node: Node, out: Sequence[Any]) -> list[Any]:
     place = [space.constant(0)] * len(old)
     for mine, theirs in blocks(old, new):
         index = [out[axis] for axis in theirs]
-        if len(mine) != 1 or len(theirs) != 1:
-            flat = space.linearise(index, [new[axis] for axis in theirs])
-            index = space.delinearise(flat, [old[axis] for axis in mine])
+        if len(theirs) != 1:
+            index = [space.linearise(index, [new[axis] for axis in theirs])]
+        if len(mine) != 1:
+            index = space.delinearise(index[0], [old[axis] for axis in mine])
         for axis, mapped in zip(mine, index, strict=True):
             place[axis] = mapped
     return [(0, tuple(place), ())]

@@ -53,6 +53,8 @@ OPTIONAL = {
     "PIL",
     "matplotlib",
     "jax",
+    "onnx",
+    "google",  # the protocol buffers of onnx
 }  # extras: only inside the function that needs them
 WHOLLY_OPTIONAL = {"sklearn": "kedja/estimators/"}  # folders that are loaded with the extra only
 STANDARD = set(sys.stdlib_module_names)

@@ -154,7 +154,7 @@ def test_every_step_equals_pytorchs_to_rounding(name, data):
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_defaults_are_pytorchs(name):
     params = start()
-    grads = gradients(params, 30)
+    grads = gradients(params, 100)
     rate = {"lr": 1e-3} if name == "SGD" else {}  # ours has none to start from
     assert_same_steps(
         ours(getattr(optim, name)(**rate), params, grads),

@@ -43,12 +43,16 @@ LEFT_OUT = {
 }
 
 
-def dtype_of(code: int) -> DType:
-    """The dtype of an element type; UnsupportedError, by its name, for those that are none here."""
-    if code in CODES:
-        return CODES[code]
+def dtype_of(code: int, what: str = "") -> DType:
+    """The dtype of an element type; UnsupportedError, by its name, for those that are none here.
+
+    `what` is the input or the array that has this type.
+    """
+    found: DType | None = CODES.get(code)
+    if found is not None:
+        return found
     name = LEFT_OUT.get(code, f"number {code}")
     raise UnsupportedError(
-        f"the ONNX element type {name}",
+        f"{what or 'a value'} has the ONNX element type {name}",
         fix=f"kedja has {', '.join(each.name for each in CODES.values())}",
     )

@@ -122,10 +122,9 @@ def _proto(source: Source) -> Any:
                 f"an ONNX model of {type(source).__name__}", fix="a path, bytes, or a ModelProto"
             )
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"cannot read: {reason}", where=os.fspath(source)) from error
+        raise DataError(f"cannot read: {error.strerror or error}", where=str(source)) from error
     except extra.decode_errors() as error:
-        where = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+        where = str(source) if isinstance(source, (str, os.PathLike)) else None
         raise DataError(f"this is no ONNX model: {error}", where=where) from error
     if not found.HasField("graph") or not found.opset_import:
         raise DataError("this is no ONNX model: it has no graph, or names no operator set")
@@ -198,4 +197,3 @@ def _fits(declared: Extent, extent: int, symbols: dict[str, int]) -> bool:
     if isinstance(declared, str) and declared:
         return symbols.setdefault(declared, extent) == extent
     return not isinstance(declared, int) or declared == extent
-

@@ -30,7 +30,11 @@ class Port:
     def __str__(self) -> str:
         if self.dtype is None:
             return self.name
-        shape = "…" if self.shape is None else ", ".join("?" if n is None else str(n) for n in self.shape)
+        shape = (
+            "…"
+            if self.shape is None
+            else ", ".join("?" if n is None else str(n) for n in self.shape)
+        )
         return f"{self.name} {self.dtype.name}[{shape}]"
 
 
@@ -70,13 +74,10 @@ class Function:
 
 @dataclass(frozen=True, eq=False)
 class TypedFunction:
-    """An operator whose body ONNX writes once the types of the inputs are known.
-
-    `body(types)` gives it; it is asked once for each choice of types.
-    """
+    """An operator whose body ONNX writes once types are known: `body(types, attributes)`."""
 
     name: str
-    body: Callable[[tuple[Any, ...]], Function]
+    body: Callable[[tuple[Any, ...], Mapping[str, Any]], Function]
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,9 +112,7 @@ class Reader:
         key = (domain, node.op_type, getattr(node, "overload", ""))
         if key in self._protos:
             return self._function(key)
-        found = find(domain, node.op_type)
-        if found is None:
-            found = self._body(node, domain)
+        found = find(domain, node.op_type) or self._body(node, domain)
         if found is None:
             self._miss(domain, node.op_type, label)
             return Operator(node.op_type, _nothing)
@@ -131,8 +129,14 @@ class Reader:
         if typed is None:
             return None
 
+        known: dict[Any, Function] = {}
+
         def body(kinds: tuple[Any, ...], attributes: Mapping[str, Any]) -> Function:
-            return _read_function(typed(kinds, attributes), self._protos, self.opsets)
+            key = _types_key(kinds, attributes)
+            if key not in known:
+                made = typed(kinds, attributes)
+                known[key] = _read_function(made, self._protos, self.opsets)
+            return known[key]
 
         return TypedFunction(node.op_type, body)
 
@@ -156,6 +160,12 @@ class Reader:
         return _READERS[proto.type](self, proto)
 
 
+def _types_key(kinds: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
+    """What a body depends on: types, and attributes that a function around may have set."""
+    plain = ((n, v) for n, v in attributes.items() if isinstance(v, (int, float, str, tuple)))
+    return tuple(each.SerializeToString() for each in kinds), tuple(sorted(plain))
+
+
 def _nothing(*_: Any) -> None:
     """The rule of an operator that has none: a plan with such a step is never run."""
 
@@ -171,7 +181,9 @@ def _read_function(
     mine = _key(proto)
     rest = [each for key, each in others.items() if key != mine]
     reader = Reader({**opsets, **opsets_of(proto.opset_import)}, rest)
-    defaults = {each.name: reader.attribute(each) for each in (*more_defaults, *proto.attribute_proto)}
+    defaults = {
+        each.name: reader.attribute(each) for each in (*more_defaults, *proto.attribute_proto)
+    }
     steps = tuple(reader.steps(proto.node))
     reader.require_complete()
     return Function(proto.name, tuple(proto.input), tuple(proto.output), defaults, steps)
@@ -206,7 +218,7 @@ def array_of(proto: Any) -> Array:
 
     Raises UnsupportedError for an element type that is none here, DataError for broken contents.
     """
-    dtype = elements.dtype_of(proto.data_type)
+    dtype = elements.dtype_of(proto.data_type, f"the array {proto.name!r}")
     try:
         array = extra.load().numpy_helper.to_array(proto)
     except (ValueError, TypeError, OSError) as error:
@@ -231,17 +243,17 @@ def dense(proto: Any) -> Array:
 
 def port(proto: Any) -> Port:
     """A `ValueInfoProto`: the name and the type of an input or output."""
-    dtype, shape = port_type(proto.type)
+    dtype, shape = port_type(proto.type, f"the input or output {proto.name!r}")
     return Port(proto.name, dtype, shape)
 
 
-def port_type(proto: Any) -> tuple[Any, Any]:
+def port_type(proto: Any, what: str = "") -> tuple[Any, Any]:
     """The dtype and shape that a `TypeProto` declares; None for what is no tensor."""
     if proto.WhichOneof("value") != "tensor_type" or not proto.tensor_type.elem_type:
         return None, None
     kind = proto.tensor_type
     shape = tuple(map(_extent, kind.shape.dim)) if kind.HasField("shape") else None
-    return elements.dtype_of(kind.elem_type), shape
+    return elements.dtype_of(kind.elem_type, what), shape
 
 
 def _extent(dim: Any) -> Any:

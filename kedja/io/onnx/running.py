@@ -99,7 +99,10 @@ def run_function(
     given = [*inputs, *[None] * (len(function.inputs) - len(inputs))]
     names = Names(dict(zip(function.inputs, given, strict=False)), outer)
     _run_steps(function.steps, names, {**function.defaults, **attributes})
-    return [names.get(each) if used else None for used, each in zip(wanted, function.outputs, strict=False)]
+    return [
+        names.get(each) if used else None
+        for used, each in zip(wanted, function.outputs, strict=False)
+    ]
 
 
 # ---------------------------------------------------------------------------------- types

@@ -31,13 +31,13 @@ def roles(plan: Plan) -> Roles:
     """The roles of a plan's arrays."""
     known = needed(plan.steps)
     held = statistics(plan)
-    weights, fixed = [], []
+    found = Roles([], [])
     for name, array in plan.arrays.items():
         if name in known or (not is_float(array.dtype) and array.ndim < 2):
             continue
         learned = is_float(array.dtype) and array.ndim > 0 and name not in held
-        (weights if learned else fixed).append(name)
-    return Roles(weights, fixed)
+        (found.weights if learned else found.fixed).append(name)
+    return found
 
 
 def statistics(plan: Plan) -> set[str]:

@@ -2,8 +2,8 @@
 
 `reduction` is "mean" over the examples, "sum", or "none" (one loss for each). Outputs in half
 dtypes are computed, and given, in float32. Start at `reduction.py`; then by topic `regression.py`,
-`classes.py`, `binary.py`, `margins.py`, `pairs.py`, `ctc.py`, and all of them as layers in
-`modules.py`. Not here: metrics such as accuracy (`kedja/train`).
+`classes.py`, `binary.py`, `margins.py`, `pairs.py`, `ctc.py`; as layers in `modules.py`, with
+PyTorch's arguments in `functional.py`. Not here: metrics such as accuracy (`kedja/train`).
 """
 
 from kedja.nn.losses.binary import (

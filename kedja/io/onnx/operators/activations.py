@@ -43,6 +43,10 @@ def selu(x: Tensor, alpha: float, gamma: float) -> Tensor:
     return functional.elu(x, alpha) * gamma
 
 
+SELU_ALPHA = 1.67326319217681884765625  # the numbers of ONNX, which are those of float32
+SELU_GAMMA = 1.05070102214813232421875
+
+
 def hard_sigmoid(x: Tensor, alpha: float, beta: float) -> Tensor:
     """alpha·x + beta between 0 and 1."""
     return functions.clip(x * alpha + beta, 0, 1)
@@ -155,7 +159,7 @@ OPERATORS = (
     Operator("Mish",            scaled(functional.mish)),
     Operator("PRelu",           prelu),
     Operator("Relu",            scaled(functions.relu)),
-    Operator("Selu",            scaled(selu, alpha=1.67326319217681884765625, gamma=1.05070102214813232421875)),
+    Operator("Selu",            scaled(selu, alpha=SELU_ALPHA, gamma=SELU_GAMMA)),
     Operator("Shrink",          scaled(shrink, lambd=0.5, bias=0.0)),
     Operator("Sigmoid",         scaled(functions.sigmoid)),
     Operator("Softmax",         along(functions.softmax)),

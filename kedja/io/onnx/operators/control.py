@@ -32,9 +32,7 @@ def branch(call: Call, condition: Tensor) -> tuple[Value, ...]:
     flag = functions.reshape(condition, ())
     if is_known(flag):
         return tuple(call.run(yes if flag.item() else no, ()))
-    found: list[Value] = control.cond(
-        flag, lambda: _tensors(call, yes), lambda: _tensors(call, no)
-    )
+    found: list[Value] = control.cond(flag, lambda: _tensors(call, yes), lambda: _tensors(call, no))
     return tuple(found)
 
 
@@ -48,7 +46,9 @@ def _tensors(call: Call, plan: Plan) -> list[Value]:
 # ------------------------------------------------------------------------------------- loops
 
 
-def loop(call: Call, most: Value = None, condition: Value = None, *carry: Value) -> tuple[Value, ...]:
+def loop(
+    call: Call, most: Value = None, condition: Value = None, *carry: Value
+) -> tuple[Value, ...]:
     """A body run while a condition holds, at most so many times; scan outputs are stacked."""
     body = call.need("body")
     count = None if most is None else call.integer(most, "the trip count")
@@ -161,7 +161,9 @@ def scan(call: Call, *given: Value) -> tuple[Value, ...]:
     states, xs = list(given[: len(given) - count]), list(given[len(given) - count :])
     body = call.need("body")
     ins = _facts(call, "scan_input_axes", "scan_input_directions", count)
-    outs = _facts(call, "scan_output_axes", "scan_output_directions", len(body.outputs) - len(states))
+    outs = _facts(
+        call, "scan_output_axes", "scan_output_directions", len(body.outputs) - len(states)
+    )
     lines = [_line(x, axis, turned) for x, (axis, turned) in zip(xs, ins, strict=True)]
     last, found = _scanned(call, body, states, lines)
     ys = [_unline(y, axis, turned) for y, (axis, turned) in zip(found, outs, strict=True)]

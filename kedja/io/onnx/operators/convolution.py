@@ -20,7 +20,9 @@ from kedja.ops.windows import span
 
 def convolution(call: Call, x: Tensor, w: Tensor, b: Value = None) -> Tensor:
     """(N, C, …), (O, C/G, …) → (N, O, …)."""
-    return with_bias(convolved(x, w, frame(call, x.shape[2:], w.shape[2:]), call.get("group", 1)), b)
+    return with_bias(
+        convolved(x, w, frame(call, x.shape[2:], w.shape[2:]), call.get("group", 1)), b
+    )
 
 
 def convolved(x: Tensor, w: Tensor, where: Frame, groups: int) -> Tensor:

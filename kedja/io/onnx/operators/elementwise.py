@@ -164,7 +164,9 @@ def identity(call: Call, x: Value) -> Value:
     return (x,)
 
 
-def table(kind: Callable[..., Rule], pairs: Sequence[tuple[str, Callable[..., Any]]]) -> list[Operator]:
+def table(
+    kind: Callable[..., Rule], pairs: Sequence[tuple[str, Callable[..., Any]]]
+) -> list[Operator]:
     """Operators that are one of our functions each."""
     return [Operator(name, kind(function)) for name, function in pairs]
 

@@ -149,7 +149,6 @@ def _in_other_shape(places: Tensor, old: Sequence[int], new: Sequence[int]) -> T
     return found
 
 
-
 # fmt: off
 OPERATORS = (
     Operator("Gather",          gather),

@@ -112,7 +112,9 @@ def labelled(call: Call, x: Tensor) -> Tensor:
     place = functions.reshape(tensor_of(keys.astype(x.dtype)), (-1, *(1,) * x.ndim))
     hit = functions.equal(functions.expand_dims(x, 0), place)
     if keys.dtype.kind == "f":
-        both = functions.logical_and(functions.isnan(functions.expand_dims(x, 0)), functions.isnan(place))
+        both = functions.logical_and(
+            functions.isnan(functions.expand_dims(x, 0)), functions.isnan(place)
+        )
         hit = functions.logical_or(hit, both)
     first = cast(functions.argmax(cast(hit, int64), 0), int64)
     found = functions.take(tensor_of(values), first, 0)
@@ -124,7 +126,9 @@ def _column(call: Call, name: str) -> np.ndarray:
         if call.get(f"{name}_{ending}") is not None:
             return np.asarray(call.need(f"{name}_{ending}"), dtype)
     tensor = call.get(f"{name}_tensor")
-    return tensor if tensor is not None else call.refuse("texts")
+    if tensor is None:
+        call.refuse("texts")
+    return np.asarray(tensor)
 
 
 def _default(call: Call, dtype: np.dtype) -> np.ndarray:

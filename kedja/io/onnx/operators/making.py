@@ -47,7 +47,8 @@ def eye_like(call: Call, x: Tensor) -> Tensor:
     """Ones on a diagonal, in the shape of x."""
     code = call.get("dtype")
     dtype = x.dtype if code is None else elements.dtype_of(code)
-    return functions.eye(*x.shape, dtype=dtype, k=call.get("k", 0))
+    rows, columns = x.shape
+    return functions.eye(rows, columns, dtype=dtype, k=call.get("k", 0))
 
 
 def triangle(call: Call, x: Tensor, k: Value = None) -> Tensor:
@@ -62,7 +63,10 @@ def numbers(call: Call, start: Value, limit: Value, delta: Value) -> Tensor:
     """start, start + delta … before the limit."""
     first, end, step = (call.array(each, "a bound").reshape(()) for each in (start, limit, delta))
     kind = first.dtype
-    wide = [each.astype(np.float64 if kind.kind not in "iu" else np.int64) for each in (first, end, step)]
+    wide = [
+        each.astype(np.float64 if kind.kind not in "iu" else np.int64)
+        for each in (first, end, step)
+    ]
     count = max(0, int(np.ceil((wide[1] - wide[0]) / wide[2])))
     return tensor_of(convert(np.asarray(wide[0] + np.arange(count) * wide[2]), kind))
 
@@ -108,7 +112,7 @@ def _mel_matrix(bands: int, length: int, rate: float, low: float, high: float) -
             matrix[rise, band] = (rise - left) / (middle - left)
         fall = np.arange(middle, right)
         matrix[fall, band] = (right - fall) / max(right - middle, 1)
-    return matrix
+    return np.asarray(matrix)
 
 
 # fmt: off

@@ -25,7 +25,9 @@ def reshape(call: Call, x: Tensor, shape: Value = None) -> Tensor:
     wanted = list(call.need("shape")) if call.version < 5 else call.ints(shape, "shape")
     if not call.get("allowzero", 0):
         if any(n == 0 and place >= x.ndim for place, n in enumerate(wanted)):
-            call.wrong(f"0 in the shape {wanted} keeps an extent of {list(x.shape)} that is not there")
+            call.wrong(
+                f"0 in the shape {wanted} keeps an extent of {list(x.shape)} that is not there"
+            )
         wanted = [x.shape[place] if n == 0 else n for place, n in enumerate(wanted)]
     return functions.reshape(x, wanted)
 
@@ -115,13 +117,18 @@ def cut(call: Call, x: Tensor, *given: Value) -> Tensor:
         axes, steps = call.get("axes"), None
     else:
         names = ("starts", "ends", "axes", "steps")
-        read = [None if v is None else call.ints(v, n) for n, v in zip(names, given, strict=False)]
-        starts, ends, axes, steps = [*read, *[None] * (4 - len(read))]
+        whole = [*given, *[None] * (4 - len(given))]
+        starts, ends, axes, steps = (
+            None if value is None else call.ints(value, name)
+            for name, value in zip(names, whole, strict=True)
+        )
     if starts is None or ends is None:
         call.wrong("starts or ends are missing")
     places = range(len(starts)) if axes is None else axes
     key = [slice(None)] * x.ndim
-    for axis, start, end, step in zip(places, starts, ends, steps or [1] * len(starts), strict=True):
+    for axis, start, end, step in zip(
+        places, starts, ends, steps or [1] * len(starts), strict=True
+    ):
         place = normal_axis("Slice", axis, x.ndim)
         key[place] = slice(start, _end(end, step, x.shape[place]), step)
     return x[tuple(key)]
@@ -137,7 +144,9 @@ def _end(end: int, step: int, extent: int) -> int | None:
 NUMPY_MODES = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 
 
-def pad(call: Call, x: Tensor, widths: Value = None, value: Value = None, axes: Value = None) -> Tensor:
+def pad(
+    call: Call, x: Tensor, widths: Value = None, value: Value = None, axes: Value = None
+) -> Tensor:
     """Elements before and after along each axis; negative widths cut elements off."""
     mode = call.choice("mode", "constant", ("constant", *NUMPY_MODES))
     given = _widths(call, widths)
@@ -167,7 +176,8 @@ def _constant(call: Call, x: Tensor, pairs: Sequence[tuple[int, int]], value: Va
 def padded_by(x: Tensor, pairs: Sequence[tuple[int, int]], fill: Any) -> Tensor:
     """One value before and after; negative widths cut elements off."""
     key = tuple(
-        slice(max(0, -low), n - max(0, -high)) for (low, high), n in zip(pairs, x.shape, strict=True)
+        slice(max(0, -low), n - max(0, -high))
+        for (low, high), n in zip(pairs, x.shape, strict=True)
     )
     positive = [(max(0, low), max(0, high)) for low, high in pairs]
     return functions.pad(x[key], positive, np.asarray(fill).astype(x.dtype).item())
@@ -240,7 +250,9 @@ def reverse_sequence(call: Call, x: Tensor, lengths: Tensor) -> Tensor:
     if {batch, time} != {0, 1}:
         call.refuse(f"batch_axis={batch}, time_axis={time}")
     place = functions.reshape(functions.arange(x.shape[time]), (-1, 1) if time == 0 else (1, -1))
-    length = functions.reshape(functions.astype(lengths, place.dtype), (1, -1) if batch == 1 else (-1, 1))
+    length = functions.reshape(
+        functions.astype(lengths, place.dtype), (1, -1) if batch == 1 else (-1, 1)
+    )
     turned = functions.where(functions.less(place, length), length - 1 - place, place)
     wide = functions.reshape(turned, (*turned.shape, *(1,) * (x.ndim - 2)))
     return functions.take_along_axis(x, functions.broadcast_to(wide, x.shape), time)

@@ -1,4 +1,7 @@
-"""Normalisation: of batches, examples, groups, last axes, neighbours, vectors. Next: `losses.py`."""
+"""Normalisation: of batches, examples, groups, last axes, neighbours, vectors.
+
+Next: `losses.py`.
+"""
 
 from __future__ import annotations
 

@@ -86,6 +86,11 @@ def p_norm(x: Tensor, p: float, axes: tuple[int, ...], keepdims: bool = False) -
     return functions.pow(powers, 1 / p)
 
 
+def global_norm(call: Call, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The p-norm over all places."""
+    return p_norm(x, call.get("p", 2), axes, keepdims=True)
+
+
 def over_all(function: Any) -> Rule:
     """A reduction over all places, which keeps the axes."""
 
@@ -118,7 +123,7 @@ OPERATORS = (
     Operator("AveragePool",       average_pool),
     Operator("Col2Im",            col2im, known=(1, 2)),
     Operator("GlobalAveragePool", over_all(lambda call, x, axes: functions.mean(x, axes, True))),
-    Operator("GlobalLpPool",      over_all(lambda call, x, axes: p_norm(x, call.get("p", 2), axes, True))),
+    Operator("GlobalLpPool",      over_all(global_norm)),
     Operator("GlobalMaxPool",     over_all(lambda call, x, axes: functions.max(x, axes, True))),
     Operator("LpPool",            lp_pool),
     Operator("MaxPool",           max_pool),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from kedja.front import functions
 from kedja.front.arithmetic import cast
 from kedja.front.tensor import Tensor
@@ -20,7 +19,7 @@ from kedja.io.onnx.plan import Operator
 
 
 def spread(call: Call, parameter: Tensor, x: Tensor) -> Tensor:
-    """A scale or zero point over x: one number, one for each place of an axis, or for each block."""
+    """A scale or zero point over x: one number, one for each place of an axis, or each block."""
     if parameter.size == 1:
         return functions.reshape(parameter, ())
     axis, block = call.get("axis", 1) % x.ndim, call.get("block_size", 0)
@@ -38,7 +37,9 @@ def quantize(call: Call, x: Tensor, scale: Tensor, zero: Value = None) -> Tensor
     dtype = zero.dtype if zero is not None else elements.dtype_of(code) if code else uint8
     _require_integer(call, dtype)
     precision = call.get("precision", 0)
-    kind = elements.dtype_of(precision) if precision else scale.dtype if is_half(x.dtype) else x.dtype
+    kind = (
+        elements.dtype_of(precision) if precision else scale.dtype if is_half(x.dtype) else x.dtype
+    )
     kind = kind if is_float(kind) else float32
     ratio = cast(x, kind) / cast(spread(call, scale, x), kind)
     return held(functions.round(ratio), None if zero is None else spread(call, zero, x), dtype)
@@ -117,7 +118,9 @@ def qlinear_matmul(call: Call, *given: Any) -> Tensor:
     a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero = given
     product = functions.matmul(centred(a, a_zero, rows=True), centred(b, b_zero))
     a_scale, b_scale, y_scale = (cast(each, float32) for each in (a_scale, b_scale, y_scale))
-    rows = functions.reshape(a_scale, (-1, 1)) if a_scale.size > 1 else functions.reshape(a_scale, ())
+    rows = (
+        functions.reshape(a_scale, (-1, 1)) if a_scale.size > 1 else functions.reshape(a_scale, ())
+    )
     factor = rows * (b_scale if b_scale.size > 1 else functions.reshape(b_scale, ())) / y_scale
     return requantized(product, factor, y_zero, y_zero.dtype)
 

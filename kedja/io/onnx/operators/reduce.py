@@ -63,7 +63,9 @@ def log_sum(x: Tensor, axes: Any, keepdims: bool) -> Tensor:
     return functions.log(functions.sum(wide(x), axes, keepdims))
 
 
-def extremum(function: Callable[..., Tensor], identity: Callable[..., Any]) -> Callable[..., Tensor]:
+def extremum(
+    function: Callable[..., Tensor], identity: Callable[..., Any]
+) -> Callable[..., Tensor]:
     """The largest or smallest element; over an axis without elements the identity."""
 
     def rule(x: Tensor, axes: Any, keepdims: bool) -> Tensor:

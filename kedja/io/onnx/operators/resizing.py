@@ -83,7 +83,9 @@ def upsample(call: Call, x: Tensor, scales: Value = None) -> Tensor:
         given = [float(each) for each in call.array(scales, "scales")]
     else:
         given = list(call.get("scales", (1, 1, call.get("height_scale"), call.get("width_scale"))))
-    rules = Rules("nearest" if mode == "nearest" else "linear", "asymmetric", "floor", 0, False, False, 0)
+    rules = Rules(
+        "nearest" if mode == "nearest" else "linear", "asymmetric", "floor", 0, False, False, 0
+    )
     return resized(x, _by_scales(x, range(x.ndim), given, None), rules)
 
 
@@ -109,14 +111,12 @@ def _lines(call: Call, x: Tensor, roi: Value, scales: Value, sizes: Value) -> li
     ]
 
 
-def _by_scales(
-    x: Tensor, axes: Sequence[int], scales: Sequence[float], region: Any
-) -> list[Line]:
+def _by_scales(x: Tensor, axes: Sequence[int], scales: Sequence[float], region: Any) -> list[Line]:
     found = []
     for place, (axis, scale) in enumerate(zip(axes, scales, strict=True)):
         before = x.shape[axis]
         part = _part(region, place, len(scales))
-        found.append(Line(axis, before, int(math.floor(before * scale)), scale, part))
+        found.append(Line(axis, before, math.floor(before * scale), scale, part))
     return found
 
 

@@ -111,7 +111,9 @@ def _elements(x: Tensor, places: Sequence[Tensor], padding: str, corners: bool) 
             inside = fits if inside is None else functions.logical_and(inside, fits)
             place = functions.clip(place, 0, extent - 1)
         else:
-            place = functions.clip(functions.trunc(_held(place, extent, padding, corners)), 0, extent - 1)
+            place = functions.clip(
+                functions.trunc(_held(place, extent, padding, corners)), 0, extent - 1
+            )
         number = cast(place, int64)
         flat = number if flat is None else flat * extent + number
     n, channels = x.shape[:2]
@@ -141,7 +143,9 @@ def roi_align(call: Call, x: Tensor, rois: Tensor, images: Tensor) -> Tensor:
     if ratio > 0:
         return _aligned(x, images, start, size, out, (ratio, ratio), mode)
     if not is_known(size):
-        call.refuse("sampling_ratio=0 and regions that are traced: the number of samples is unknown")
+        call.refuse(
+            "sampling_ratio=0 and regions that are traced: the number of samples is unknown"
+        )
     parts = []
     for place, each in enumerate(size.numpy()):
         counts = tuple(max(1, math.ceil(n / m)) for n, m in zip(each, out, strict=True))

@@ -40,20 +40,18 @@ def _place(call: Call, items: Sequence, place: Value, last: int) -> int:
 
 def erase(call: Call, items: Sequence, place: Value = None) -> tuple[Sequence]:
     """The sequence without one element, the last unless a place is given."""
-    at = len(items) - 1 if place is None else _place(call, items, place, len(items) - 1) % len(items)
+    at = (
+        len(items) - 1 if place is None else _place(call, items, place, len(items) - 1) % len(items)
+    )
     return (items[:at] + items[at + 1 :],)
 
 
 def insert(call: Call, items: Sequence, item: Value, place: Value = None) -> tuple[Sequence]:
     """The sequence with one element more, at the end unless a place is given."""
     at = len(items) if place is None else _place(call, items, place, len(items))
-    return (items[:at] + [item] + items[at:] if at >= 0 else _inserted(items, item, at),)
-
-
-def _inserted(items: Sequence, item: Value, place: int) -> Sequence:
     changed = list(items)
-    changed.insert(place, item)
-    return changed
+    changed.insert(at, item)
+    return (changed,)
 
 
 def length(call: Call, items: Sequence) -> Tensor:
@@ -64,7 +62,9 @@ def length(call: Call, items: Sequence) -> Tensor:
 def joined(call: Call, items: Sequence) -> Tensor:
     """The elements one after the other along an axis, or side by side along a new one."""
     axis = call.need("axis")
-    return functions.stack(items, axis) if call.get("new_axis", 0) else functions.concat(items, axis)
+    return (
+        functions.stack(items, axis) if call.get("new_axis", 0) else functions.concat(items, axis)
+    )
 
 
 def split(call: Call, x: Tensor, sizes: Value = None) -> tuple[Sequence]:

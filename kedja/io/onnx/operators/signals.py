@@ -90,9 +90,7 @@ def _times(x: Tensor, matrix: Array) -> Tensor:
     return functions.matmul(x, tensor_of(matrix))
 
 
-def stft(
-    call: Call, x: Tensor, step: Value, window: Value = None, length: Value = None
-) -> Tensor:
+def stft(call: Call, x: Tensor, step: Value, window: Value = None, length: Value = None) -> Tensor:
     """The transforms of overlapping pieces of a signal (N, L, 1 or 2), weighted by a window."""
     if length is not None:
         size = call.integer(length, "frame_length")
