@@ -43,7 +43,7 @@ _NAMES = {
     "kedja.front.arithmetic": "where matmul",
     "kedja.front.creation": """
         tensor asarray from_dlpack full zeros ones empty full_like zeros_like ones_like empty_like
-        arange linspace eye tril triu meshgrid""",
+        arange linspace logspace eye tril triu tril_indices triu_indices meshgrid""",
     "kedja.front.elementwise": """
         negative positive abs sign sqrt square reciprocal exp expm1 log log1p log2 log10
         sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh
@@ -62,10 +62,10 @@ _NAMES = {
         unstack split""",
     "kedja.front.selection": "take take_along_axis scatter_add one_hot",
     "kedja.front.products": "vecdot tensordot",
-    "kedja.front.matrix_products": "cross kron outer",
+    "kedja.front.matrix_products": "cross kron outer addmm",
     "kedja.front.sorting": """
         sort argsort top_k searchsorted quantile median count_nonzero bincount histogram
-        unique_all unique_counts unique_inverse unique_values nonzero argwhere""",
+        unique unique_all unique_counts unique_inverse unique_values nonzero argwhere""",
     "kedja.front.einsum": "einsum",
     "kedja.front.neural": "gelu softmax log_softmax logsumexp cross_entropy_each",
     "kedja.front.cumulative": """
@@ -79,9 +79,9 @@ _NAMES = {
         rsqrt exp2 frac sinc logit deg2rad rad2deg isposinf isneginf nan_to_num fmod fmax fmin
         xlogy heaviside lerp isclose allclose isin nansum nanmean trapezoid cov corrcoef""",
     "kedja.front.arrangement": """
-        atleast_1d atleast_2d atleast_3d unflatten hstack vstack dstack column_stack chunk narrow
-        fliplr flipud rot90 diag diag_embed diagonal trace index_select gather masked_fill
-        masked_select dot inner mm bmm mv block_diag""",
+        atleast_1d atleast_2d atleast_3d unflatten hstack vstack dstack column_stack chunk
+        array_split narrow fliplr flipud rot90 diag diag_embed diagonal trace index_select gather masked_fill
+        masked_select unravel_index dot inner mm bmm mv block_diag""",
     "kedja.front.kinds": "result_type can_cast isdtype finfo iinfo",
     "kedja.front.namespace": """
         e pi inf nan newaxis __array_api_version__ __array_namespace_info__""",
@@ -97,6 +97,7 @@ _OTHER_NAMES = {  # the same by the names of NumPy and PyTorch
     "swapdims": "swapaxes",
     "unsqueeze": "expand_dims",
     "unbind": "unstack",
+    "tensor_split": "array_split",
     "topk": "top_k",
     "clamp": "clip",
     "bitwise_not": "bitwise_invert",

@@ -277,10 +277,9 @@ class Values:
         step = self.step(expr.offset)
         if step == 0 and (holds is None or not isinstance(holds.type, ir.VectorType)):
             return self._load_one(expr, holds)
-        if step == 1:
-            mask = self._mask(holds)
-            if not (expr.leaves_buffer and holds is None):
-                return self._load_lanes(expr, self.base(expr.offset), mask)
+        if step in (1, 2) and not (expr.leaves_buffer and holds is None):
+            load = self._load_lanes if step == 1 else self._load_every_second
+            return load(expr, self.base(expr.offset), self._mask(holds))
         return self._gather(expr, holds)
 
     def _load_one(self, expr: Load, holds: ir.Value | None) -> ir.Value:
@@ -315,6 +314,29 @@ class Values:
         made = declare(self.b.module, name, [PTR, I32, mask.type, kind], kind)
         loaded = self.b.call(made, [address, ir.Constant(I32, size), mask, constant(kind, 0)])
         return self._into_register(loaded, expr.dtype)
+
+    def _load_every_second(self, expr: Load, offset: ir.Value, mask: ir.Value | None) -> ir.Value:
+        """Two vectors side by side, of which every second element is taken.
+
+        They share an element, so that the last one is also the last that is wanted.
+        """
+        assert self.vector is not None
+        lanes = self.vector.lanes
+        halves = []
+        for first in (0, lanes - 1):
+            place = self.b.add(offset, i64(first)) if first else offset
+            halves.append(self._load_lanes(expr, place, self._stretched(mask, first)))
+        picks = [2 * lane if 2 * lane < lanes else 2 * lane + 1 for lane in range(lanes)]
+        return self.b.shuffle_vector(*halves, ir.Constant(ir.VectorType(I32, lanes), picks))
+
+    def _stretched(self, mask: ir.Value | None, first: int) -> ir.Value | None:
+        """The mask of neighbouring elements from `first` on, of which lanes want every second."""
+        if mask is None:
+            return None
+        lanes = mask.type.count
+        wanted = [e // 2 if e % 2 == 0 else lanes for e in range(first, first + lanes)]
+        none = constant(mask.type, 0)
+        return self.b.shuffle_vector(mask, none, ir.Constant(ir.VectorType(I32, lanes), wanted))
 
     def _gather(self, expr: Load, holds: ir.Value | None) -> ir.Value:
         assert self.vector is not None

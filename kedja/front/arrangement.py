@@ -19,7 +19,7 @@ from kedja.front.selection import take_along_axis
 from kedja.ground.dtypes import bool_
 from kedja.ground.errors import DtypeError, ShapeError, UsageError
 from kedja.ir.graph import locating
-from kedja.ops.types import broadcast_shapes, normal_axis
+from kedja.ops.types import broadcast_shapes, extents, normal_axis
 
 if TYPE_CHECKING:
     from kedja.front.tensor import Tensor
@@ -89,6 +89,23 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> list[Tensor]:
             raise UsageError(f"chunk into {chunks} parts", fix="1 or more")
     size = max(1, -(-extent // chunks))
     return split(x, list(range(size, extent, size)), axis)
+
+
+def array_split(x: Any, parts: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+    """As `split`, into parts that need not be equal: the first ones are longer by one.
+
+    >>> [each.tolist() for each in array_split([1, 2, 3], 2)]
+    [[1, 2], [3]]
+    """
+    x = front.as_tensor(x)
+    with locating():
+        extent = x.shape[normal_axis("array_split", axis, x.ndim)]
+        if not isinstance(parts, int):
+            return split(x, parts, axis)
+        if parts < 1:
+            raise UsageError(f"array_split into {parts} parts", fix="1 or more")
+    size, longer = divmod(extent, parts)
+    return split(x, [size * i + min(i, longer) for i in range(1, parts)], axis)
 
 
 def narrow(x: Any, axis: int, start: int, length: int) -> Tensor:
@@ -175,6 +192,23 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
 
 
 # ----------------------------------------------------------------------- by places and masks
+
+
+def unravel_index(indices: Any, shape: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """Places in row-major order as one index for each axis of a shape.
+
+    >>> [each.tolist() for each in unravel_index([1, 5], (2, 3))]
+    [[0, 1], [1, 2]]
+    """
+    place = index.as_index(indices)
+    with locating():
+        whole = extents(shape)
+        place = index.from_front(place, math.prod(whole), 0)
+    found: list[Tensor] = []
+    for extent in reversed(whole):
+        found.insert(0, place % extent)
+        place = place // extent
+    return tuple(found)
 
 
 def index_select(x: Any, axis: int, indices: Any) -> Tensor:

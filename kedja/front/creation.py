@@ -190,6 +190,28 @@ def linspace(
     return front.Tensor(line, float32 if dtype is None else dtype)
 
 
+def logspace(
+    start: float,
+    stop: float,
+    num: int,
+    base: float = 10.0,
+    dtype: Any = None,
+    *,
+    device: Any = None,
+    endpoint: bool = True,
+) -> Tensor:
+    """base^start … base^stop: powers whose exponents are those of `linspace`.
+
+    >>> logspace(0, 2, 3)
+    Tensor([  1.,  10., 100.], float32)
+    """
+    with locating():
+        require_cpu(device)
+        (count,) = extents(num)
+    line = np.logspace(_number(start), _number(stop), count, endpoint=endpoint, base=base)
+    return front.Tensor(line, float32 if dtype is None else dtype)
+
+
 # ------------------------------------------------------------------------------------- matrices
 
 
@@ -233,6 +255,25 @@ def triu(x: Any, *, k: int = 0) -> Tensor:
     x = _matrix("triu", x)
     above = columns_of(x.shape[-2:]) >= rows_of(x.shape[-2:]) + k
     return arithmetic.where(above, x, full((), 0, x.dtype))
+
+
+def tril_indices(n_rows: int, n_cols: int | None = None, *, k: int = 0) -> Tensor:
+    """The rows and the columns (2, n) of the elements on and below the k-th diagonal.
+
+    >>> rows, columns = tril_indices(2)
+    >>> rows.tolist(), columns.tolist()
+    ([0, 1, 1], [0, 0, 1])
+    """
+    with locating():
+        shape = extents((n_rows, n_rows if n_cols is None else n_cols))
+    return front.from_value(np.array(np.tril_indices(shape[0], k, shape[1]), np.int64))
+
+
+def triu_indices(n_rows: int, n_cols: int | None = None, *, k: int = 0) -> Tensor:
+    """The rows and the columns (2, n) of the elements on and above the k-th diagonal."""
+    with locating():
+        shape = extents((n_rows, n_rows if n_cols is None else n_cols))
+    return front.from_value(np.array(np.triu_indices(shape[0], k, shape[1]), np.int64))
 
 
 def _matrix(name: str, x: Any) -> Tensor:

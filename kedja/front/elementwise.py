@@ -84,11 +84,24 @@ relu = _unary("relu", "max(x, 0); its derivative at 0 is 0.")
 silu = _unary("silu", "x·sigmoid(x).")
 floor = _unary("floor", "The largest whole number not above x.")
 ceil = _unary("ceil", "The smallest whole number not below x.")
-round = _unary("round", "The nearest whole number, the even one of two.")
 trunc = _unary("trunc", "x without its fraction.")
 isnan = _unary("isnan", "Whether x is NaN.")
 isinf = _unary("isinf", "Whether x is +∞ or −∞.")
 isfinite = _unary("isfinite", "Whether x is neither NaN nor infinite.")
+
+
+def round(x: Any, decimals: int = 0) -> Tensor:
+    """The nearest whole number, the even one of two; or the nearest with so many decimals.
+
+    >>> round([1.5, 2.5]).tolist(), round([12.35], -1).tolist()
+    ([2.0, 2.0], [10.0])
+    """
+    x = front.as_tensor(x)
+    if decimals == 0 or (decimals > 0 and not is_float(x.dtype)):
+        return unary("round", x)
+    up, down = ("multiply", "divide") if decimals > 0 else ("divide", "multiply")
+    scale = 10.0 ** (decimals if decimals > 0 else -decimals)
+    return arithmetic.cast(binary(down, unary("round", binary(up, x, scale)), scale), x.dtype)
 
 
 def positive(x: Any) -> Tensor:

@@ -81,6 +81,28 @@ def _crossed(a: Tensor, b: Tensor) -> Tensor:
     return stack([x[i - 2] * y[i - 1] - x[i - 1] * y[i - 2] for i in range(3)], -1)
 
 
+def addmm(x: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta·x + alpha·A B, with x repeated to the shape of the product.
+
+    >>> addmm([1.0, 2.0], [[1.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]).tolist()
+    [[2.0, 3.0]]
+    """
+    a, b = front.as_tensor(a), front.as_tensor(b)
+    with locating():
+        if a.ndim != 2 or b.ndim != 2:
+            raise ShapeError(
+                f"addmm of shapes {list(a.shape)} and {list(b.shape)}",
+                fix="two matrices; x + a @ b takes any",
+            )
+        product = arithmetic.matmul(a, b)
+        x = arithmetic.broadcast(front.as_tensor(x, product), product.shape)
+        return binary("add", _times(x, beta), _times(product, alpha))
+
+
+def _times(x: Tensor, factor: float) -> Tensor:
+    return x if factor == 1 else binary("multiply", x, factor)
+
+
 # ------------------------------------------------------------------------ read off a matrix
 
 

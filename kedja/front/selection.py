@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kedja.front import index
+from kedja.front import arithmetic, index
 from kedja.front import tensor as front
 from kedja.front.arithmetic import call
 from kedja.ground.dtypes import as_dtype, float32
-from kedja.ground.errors import UsageError
+from kedja.ground.errors import ShapeError, UsageError
 from kedja.ir.graph import locating
 from kedja.ops.types import extents, normal_axis
 
@@ -31,11 +31,33 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 
 
 def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
-    """y[i, j] = x[i, indices[i, j]] (for axis 1)."""
+    """y[i, j] = x[i, indices[i, j]] (for axis 1); all other axes are broadcast together.
+
+    >>> take_along_axis([[1, 2, 3], [4, 5, 6]], [[2, 0]], axis=1).tolist()
+    [[3, 1], [6, 4]]
+    """
     x, place = front.as_tensor(x), index.as_index(indices)
     with locating():
         axis = normal_axis("take_along_axis", axis, x.ndim)
-        return call("take_along_axis", x, index.from_front(place, x.shape[axis], axis), axis=axis)
+        place = index.from_front(place, x.shape[axis], axis)
+        return call("take_along_axis", *_beside(x, place, axis), axis=axis)
+
+
+def _beside(x: Tensor, place: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Both with the same extents but for one axis."""
+    pairs = list(zip(x.shape, place.shape, strict=False))
+    apart = [i for i, (m, n) in enumerate(pairs) if i != axis and m != n and 1 not in (m, n)]
+    if x.ndim != place.ndim or apart:
+        raise ShapeError(
+            f"take_along_axis of {list(x.shape)} by {list(place.shape)} along axis {axis}",
+            fix="as many axes in both; all but that one of equal extents, or 1",
+        )
+    common = [m if n == 1 else n for m, n in pairs]
+    first, second = (
+        arithmetic.broadcast(each, [*common[:axis], each.shape[axis], *common[axis + 1 :]])
+        for each in (x, place)
+    )
+    return first, second
 
 
 def scatter_add(x: Any, indices: Any, updates: Any, axis: int = 0) -> Tensor:

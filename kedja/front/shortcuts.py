@@ -14,6 +14,7 @@ from kedja.front import tensor as front
 from kedja.front.arithmetic import binary, power, unary, where
 from kedja.front.elementwise import (
     abs,
+    clip,
     copysign,
     isfinite,
     isnan,
@@ -31,6 +32,7 @@ from kedja.front.reductions import floating
 from kedja.front.reductions import mean as mean_of
 from kedja.front.reductions import sum as total
 from kedja.ground.dtypes import is_float, promote
+from kedja.ground.errors import ShapeError
 from kedja.ground.limits import float_limits
 from kedja.ir.graph import locating
 from kedja.ops.types import normal_axis
@@ -58,17 +60,20 @@ def frac(x: Any) -> Tensor:
 
 
 def sinc(x: Any) -> Tensor:
-    """sin(πx)/(πx), 1 at 0."""
+    """sin(πx)/(πx), 1 at 0; close to 0 by its series, so that higher derivatives are right too."""
     turned = binary("multiply", floating(x), math.pi)
-    at_zero = turned == 0
-    safe = where(at_zero, 1, turned)
-    return where(at_zero, 1, binary("divide", sin(safe), safe))
+    near = abs(turned) < 1e-2
+    square = where(near, turned * turned, 0.0)
+    series = 1 - square / 6 * (1 - square / 20)
+    safe = where(near, 1.0, turned)
+    return where(near, series, binary("divide", sin(safe), safe))
 
 
-def logit(x: Any) -> Tensor:
-    """log(x/(1 − x)), the inverse of sigmoid."""
+def logit(x: Any, eps: float | None = None) -> Tensor:
+    """log(x/(1 − x)), the inverse of sigmoid; `eps` holds x between eps and 1 − eps first."""
     x = floating(x)
-    return binary("subtract", log(x), log1p(-x))
+    held = x if eps is None else clip(x, eps, 1 - eps)
+    return binary("subtract", log(held), log1p(-held))
 
 
 def deg2rad(x: Any) -> Tensor:
@@ -237,13 +242,35 @@ def _axis_last(x: Tensor, axis: int) -> Tensor:
     return arithmetic.transpose(x, [*order, last])
 
 
-def cov(x: Any, correction: float = 1) -> Tensor:
-    """The covariances of variables (the rows) over their observations (the columns)."""
+def cov(x: Any, correction: float = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
+    """The covariances of variables (the rows) over their observations (the columns).
+
+    Σ w (x − m)(y − n)/(Σw − correction·Σ(w·aweights)/Σw) with the weighted means m and n and
+    w = fweights·aweights: how often an observation was made, and how much it counts.
+
+    >>> cov([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]).tolist()
+    [[1.0, -1.0], [-1.0, 1.0]]
+    """
     x = floating(x)
-    rows = arithmetic.reshape(x, (1, -1)) if x.ndim == 1 else x
-    apart = rows - mean_of(rows, axis=1, keepdims=True)
-    found = arithmetic.matmul(apart, apart.T) / (rows.shape[1] - correction)
-    return arithmetic.reshape(found, ()) if x.ndim == 1 else found
+    rows = arithmetic.reshape(x, (1, -1)) if x.ndim < 2 else x
+    often, much = (_weight(each, rows) for each in (fweights, aweights))
+    weight = often * much
+    whole = total(weight)
+    apart = rows - total(rows * weight, axis=1, keepdims=True) / whole
+    count = whole - correction * total(weight * much) / whole
+    found = arithmetic.matmul(apart * weight, apart.T) / count
+    return arithmetic.reshape(found, ()) if rows.shape[0] == 1 else found
+
+
+def _weight(given: Any, rows: Tensor) -> Tensor:
+    """One number for each observation, 1 unless they are given."""
+    numbers = front.as_tensor(1.0 if given is None else given)
+    with locating():
+        if numbers.shape not in ((), rows.shape[1:]):
+            raise ShapeError(
+                f"{list(numbers.shape)} weights of {rows.shape[1]} observations", fix="one for each"
+            )
+        return arithmetic.broadcast(arithmetic.cast(numbers, rows.dtype), rows.shape[1:])
 
 
 def corrcoef(x: Any) -> Tensor:

@@ -274,6 +274,24 @@ def unique_values(x: Any) -> Tensor:
     return _unique("unique_values", x).values
 
 
+def unique(
+    x: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+) -> Any:
+    """`unique_values`, and those parts of `unique_all` that are asked for, as NumPy names them.
+
+    >>> values, counts = unique([3, 1, 3], return_counts=True)
+    >>> values.tolist(), counts.tolist()
+    ([1, 3], [1, 2])
+    """
+    found = _unique("unique", x)
+    wanted = (return_index, return_inverse, return_counts)
+    more = [each for each, asked in zip(found[1:], wanted, strict=True) if asked]
+    return (found.values, *more) if more else found.values
+
+
 def _unique(name: str, x: Any) -> UniqueAll:
     with locating():
         x, value = _known(name, x)

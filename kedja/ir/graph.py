@@ -86,8 +86,16 @@ def _nothing() -> None:
     """The module of a scope that belongs to none."""
 
 
+class _Origin(NamedTuple):
+    """What nodes that are made now belong to, their `back`, and whether this is a way back."""
+
+    node: Node
+    back: int
+    returning: bool
+
+
 _scope: ContextVar[str] = ContextVar("kedja_scope", default="")
-_origin: ContextVar[tuple[Node, int] | None] = ContextVar("kedja_origin", default=None)
+_origin: ContextVar[_Origin | None] = ContextVar("kedja_origin", default=None)
 
 
 @contextmanager
@@ -105,9 +113,12 @@ def scope(name: str, module: Any = None) -> Iterator[Layer]:
 def origin(node: Node, *, back: bool = False) -> Iterator[None]:
     """Nodes made inside belong to `node` (its derivative, its expansion): its line, its layer.
 
-    `back` says that they are made on the way back through it.
+    `back` says that they are made on the way back through it, and so is all that is made inside.
     """
-    token = _origin.set((node, node.back + back))
+    outer = _origin.get()
+    on_the_way = outer is not None and outer.returning
+    count = outer.back if outer is not None and on_the_way else node.back + back
+    token = _origin.set(_Origin(node, count, on_the_way or back))
     try:
         yield
     finally:
@@ -118,14 +129,14 @@ def provenance() -> tuple[Source | None, str]:
     """The source line and the layer of a node that is made now."""
     found = _origin.get()
     if found is not None:
-        return found[0].source, found[0].scope
+        return found.node.source, found.node.scope
     return user_source(), _scope.get()
 
 
 def _back() -> int:
     """How often reverse mode has gone through what a node that is made now belongs to."""
     found = _origin.get()
-    return 0 if found is None else found[1]
+    return 0 if found is None else found.back
 
 
 class Node:

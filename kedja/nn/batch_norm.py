@@ -13,6 +13,8 @@ from kedja.front import functions
 from kedja.front.arithmetic import cast, reshape
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import float32, int64, is_half
+from kedja.ground.errors import ShapeError
+from kedja.ir.graph import locating
 from kedja.nn import init, state
 from kedja.nn.activation_functions import floating
 from kedja.nn.checks import require_positive
@@ -48,6 +50,15 @@ def normalised(x: Tensor, mean: Tensor, var: Tensor, eps: float) -> Tensor:
     return apart / functions.sqrt(along_channels(x, var) + eps)
 
 
+def _with_channels(name: str, given: Any) -> Tensor:
+    """The array as floats, checked to have channels."""
+    x: Tensor = floating(given)
+    with locating():
+        if x.ndim < 2:
+            raise ShapeError(f"{name} of shape {list(x.shape)}", fix="examples, channels, places")
+    return x
+
+
 def batch_norm(
     x: Any,
     running_mean: Any,
@@ -65,7 +76,7 @@ def batch_norm(
     place: it is `nn.BatchNorm1d` and its like that record running statistics; `momentum` is taken
     so that calls written for PyTorch run. Source: S. Ioffe, C. Szegedy: Batch normalization (2015).
     """
-    x = floating(x)
+    x = _with_channels("batch_norm", x)
     if training or running_mean is None or running_var is None:
         mean, var = _moments(x, (0, *range(2, x.ndim)))
     else:
@@ -88,7 +99,7 @@ def instance_norm(
     Shapes: x (N, C, …) → the same, all others (C,). Without `use_input_stats` the running ones are
     taken. Source: D. Ulyanov et al.: Instance normalization (2016).
     """
-    x = floating(x)
+    x = _with_channels("instance_norm", x)
     if use_input_stats or running_mean is None or running_var is None:
         mean, var = _moments(x, tuple(range(2, x.ndim)))
     else:

@@ -24,6 +24,7 @@ from kedja.ops.windows import numpy_unwindows, numpy_windows, span
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
 
+DEEP, PIECES = 4096, 16  # longer sums of products are cut into at most so many pieces
 FEW = 64  # with fewer places than this, all images make one product instead of one each
 
 
@@ -204,10 +205,25 @@ def _product(a: Node, b: Node, turned: bool = False) -> Node:
     """A batched product, or a plain one where the batch is one; b comes transposed if `turned`."""
     batch = a.shape[:1] if a.shape[0] != 1 else ()
     a, b = (apply("reshape", each, shape=(*batch, *each.shape[1:])) for each in (a, b))
+    if turned and not batch and a.shape[1] >= DEEP:
+        return _deep_product(a, b)
     if turned:
         b = apply("transpose", b, axes=(*range(len(batch)), len(batch) + 1, len(batch)))
     found = apply("matmul", a, b)
     return found if batch else apply("reshape", found, shape=(1, *found.shape))
+
+
+def _deep_product(a: Node, b: Node) -> Node:
+    """a (M D), b (N D) -> (1 M N): D in pieces that threads can share, added up at the end."""
+    depth = a.shape[1]
+    pieces = max(n for n in range(1, PIECES + 1) if depth % n == 0)
+    a, b = (
+        apply("reshape", each, shape=(each.shape[0], pieces, depth // pieces)) for each in (a, b)
+    )
+    parts = apply(
+        "matmul", apply("transpose", a, axes=(1, 0, 2)), apply("transpose", b, axes=(1, 2, 0))
+    )
+    return apply("reshape", apply("sum", parts, axes=(0,)), shape=(1, *parts.shape[1:]))
 
 
 def _folded(seen: Node, w: Node, groups: int) -> Node:

@@ -202,6 +202,8 @@ def slices(rng: Rng) -> Cases:
         ((32, 16), (33, 17), (1, 1)),
         ((5, 3), (5, 17), (1, 1)),
         ((0, 1), (32, 17), (7, 5)),
+        ((0, 0), (33, 17), (1, 2)),
+        ((3, 1), (30, 16), (2, 2)),
     ):
         attrs = {"starts": starts, "stops": stops, "steps": steps}
         yield Case(normal(rng, (33, 17)), attrs)

@@ -32,7 +32,7 @@ def matrices(seed: int = 0) -> Arrays:
 
 def gradients(params: Arrays, steps: int, seed: int = 0) -> list[Arrays]:
     """Gradients of all sizes, some of them zero."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 1])  # other numbers than the parameters'
 
     def one(shape: tuple[int, ...]) -> np.ndarray:
         sized = rng.standard_normal(shape) * 10.0 ** rng.integers(-3, 3)

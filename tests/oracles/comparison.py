@@ -223,6 +223,6 @@ def shown(x: Any) -> str:
     return repr(x)
 
 
-def same(home: Any, names: str) -> dict[str, Row]:
+def same(home: Any, names: str, *options: Any, **others: Any) -> dict[str, Row]:
     """Rows of operators that have the same name and arguments in both."""
-    return {name: Row(getattr(home, name)) for name in names.split()}
+    return {name: Row(getattr(home, name), *options, **others) for name in names.split()}

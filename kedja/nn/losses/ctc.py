@@ -35,8 +35,9 @@ def ctc_loss(
     Shapes: log_probabilities (T, N, C), labels (N, S) of any integer dtype, filled up with
     anything, lengths (N,); without the N for a single example. The mean divides each loss by the
     length of its labels first, as PyTorch's does. A sequence that is too short for its labels has
-    the loss ∞, with `zero_infinity` 0, and no gradient. Raises ShapeError, DtypeError, and
-    DataError for given lengths that are too long.
+    the loss ∞, with `zero_infinity` 0, and no gradient. The gradient is that of the formula for any
+    log_probabilities; PyTorch's is that for those which a log_softmax gives. Raises ShapeError,
+    DtypeError, and DataError for given lengths that are too long.
     Source: A. Graves et al.: Connectionist temporal classification, labelling unsegmented sequence
     data with recurrent neural networks (2006).
 

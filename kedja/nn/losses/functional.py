@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from kedja.front import functions
 from kedja.front.tensor import Tensor
-from kedja.nn.losses import binary, classes, regression
-from kedja.nn.losses.reduction import IGNORED
+from kedja.nn.losses import binary, classes, margins, regression
+from kedja.nn.losses.reduction import IGNORED, wide
 
 
 def cross_entropy(
@@ -74,6 +75,43 @@ def multilabel_soft_margin_loss(
 ) -> Tensor:
     """See `nn.multilabel_soft_margin_loss`."""
     return binary.multilabel_soft_margin_loss(input, target, reduction, weight=weight)
+
+
+def gaussian_nll_loss(
+    input: Any,
+    target: Any,
+    var: Any,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """See `nn.gaussian_nll_loss`; input and target may be of shapes that broadcast."""
+    x, y = functions.broadcast_arrays(wide(input), wide(target))
+    return regression.gaussian_nll_loss(x, y, var, full, eps, reduction)
+
+
+def multi_margin_loss(
+    input: Any,
+    target: Any,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Any = None,
+    *,
+    reduction: str = "mean",
+) -> Tensor:
+    """See `nn.multi_margin_loss`; a single example may have its label in a vector of one."""
+    x, label = functions.asarray(input), functions.asarray(target)
+    if x.ndim < 2:
+        x, label = x.reshape(-1), label.reshape(())
+    return margins.multi_margin_loss(x, label, p, margin, weight, reduction)
+
+
+def multilabel_margin_loss(input: Any, target: Any, *, reduction: str = "mean") -> Tensor:
+    """See `nn.multilabel_margin_loss`; a single class needs no axis."""
+    x, label = functions.asarray(input), functions.asarray(target)
+    if not x.shape:
+        x, label = x.reshape(1), label.reshape(1)
+    return margins.multilabel_margin_loss(x, label, reduction)
 
 
 def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool = False) -> Tensor:

@@ -169,10 +169,10 @@ def _variance(x: Tensor, v: Tensor) -> Tensor:
         if values is not None and (values < 0).any():
             fix = "a variance is 0 or more: for instance kj.softplus of an output"
             raise DataError("gaussian_nll_loss with a variance below 0", fix=fix)
-        if v.shape == () or broadcasts(v, x):
-            return v
-        if v.shape == x.shape[:-1]:
+        if v.shape not in (x.shape, ()) and v.shape == x.shape[:-1]:
             return v.reshape(*v.shape, 1)
+        if v.shape == () or (v.ndim == x.ndim and broadcasts(v, x)):
+            return v
         raise ShapeError(
             f"gaussian_nll_loss of outputs {list(x.shape)} and variances {list(v.shape)}",
             fix="one variance for each output, or one for each row",

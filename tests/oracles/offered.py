@@ -1,0 +1,47 @@
+"""The table: which of PyTorch's operators kedja offers, and which of those are not compared.
+
+`ROWS` has an adapter for each operator (and variant) that kedja has under the Array API's, NumPy's
+or PyTorch's name; `LEFT_OUT` tells why a name that both have is not compared. A name that stands in
+neither fails the test (`test_oracles_op_db.py`), so that a new function gets its row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kedja as kj
+from tests.oracles import rows_arrays, rows_elementwise, rows_functional, rows_linalg, rows_losses
+
+ROWS = {
+    **rows_elementwise.ROWS,
+    **rows_arrays.ROWS,
+    **rows_linalg.ROWS,
+    **rows_functional.ROWS,
+    **rows_losses.ROWS,
+}
+HOMES = {"": kj, "linalg.": kj.linalg, "nn.functional.": kj.nn.functional}
+LEFT_OUT: dict[str, str] = {}
+
+
+def public_name(name: str) -> str | None:
+    """`kj.linalg.inv` where kedja has a function, or a method of tensors, of that PyTorch name."""
+    for prefix in sorted(HOMES, key=len, reverse=True):
+        last = name.removeprefix(prefix)
+        if name.startswith(prefix) and "." not in last:
+            home: Any = HOMES[prefix]
+            if callable(getattr(home, last, None)):
+                return f"kj.{prefix}{last}"
+    if "." not in name and hasattr(kj.Tensor, name):
+        return f"kj.Tensor.{name}"
+    return None
+
+
+def missing(ops: list[Any], name_of: Any) -> list[str]:
+    """The operators that kedja has by name, but that have neither row nor reason."""
+    found = []
+    for op in ops:
+        names = [op.name, *(each.name for each in op.aliases)]
+        public = next(filter(None, map(public_name, names)), None)
+        if public and name_of(op) not in ROWS and name_of(op) not in LEFT_OUT:
+            found.append(f"{name_of(op)}: {public}")
+    return found
