@@ -73,15 +73,15 @@ _NAMES = {
         cumsum cumprod cummax cummin""",
     "kedja.front.convolution": "conv conv_transpose",
     "kedja.front.pooling": """
-        max_pool avg_pool lp_pool adaptive_avg_pool adaptive_max_pool""",
+        max_pool max_unpool avg_pool lp_pool adaptive_avg_pool adaptive_max_pool""",
     "kedja.front.resampling": "interpolate pixel_shuffle pixel_unshuffle channel_shuffle",
     "kedja.front.shortcuts": """
         rsqrt exp2 frac sinc logit deg2rad rad2deg isposinf isneginf nan_to_num fmod fmax fmin
         xlogy heaviside lerp isclose allclose isin nansum nanmean trapezoid cov corrcoef""",
     "kedja.front.arrangement": """
         atleast_1d atleast_2d atleast_3d unflatten hstack vstack dstack column_stack chunk
-        array_split narrow fliplr flipud rot90 diag diag_embed diagonal trace index_select gather masked_fill
-        masked_select unravel_index dot inner mm bmm mv block_diag""",
+        array_split narrow fliplr flipud rot90 diag diag_embed diagonal trace index_select gather
+        masked_fill masked_select unravel_index dot inner mm bmm mv block_diag""",
     "kedja.front.kinds": "result_type can_cast isdtype finfo iinfo",
     "kedja.front.namespace": """
         e pi inf nan newaxis __array_api_version__ __array_namespace_info__""",

@@ -25,6 +25,7 @@ FLOATS = (np.float64, np.float32)
 
 
 def takes_steps(estimator: BaseMLP) -> bool:
+    """Whether a solver can go on with further data; AttributeError where it cannot."""
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs a solver of steps, for instance 'adam'")
     return True

@@ -40,7 +40,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     >>> import numpy as np
     >>> x, y = np.array([[0.0], [1.0], [2.0], [3.0]]), ["low", "low", "high", "high"]
-    >>> net = MLPClassifier((8,), max_iter=300, learning_rate_init=0.05, tol=0, random_state=0)
+    >>> net = MLPClassifier((8,), max_iter=2000, learning_rate_init=0.05, random_state=0)
     >>> net.fit(x, y).predict([[0.2], [2.9]]).tolist()
     ['low', 'high']
     """

@@ -54,9 +54,12 @@ class Methods:
     relu = _elementwise("relu")
     floor = _elementwise("floor")
     ceil = _elementwise("ceil")
-    round = _elementwise("round")
     isnan = _elementwise("isnan")
     isfinite = _elementwise("isfinite")
+
+    def round(self, decimals: int = 0) -> Tensor:
+        """The nearest whole number, the even one of two; or the nearest with so many decimals."""
+        return elementwise.round(self, decimals)
 
     def astype(self: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
         """The values in another dtype. A tensor cannot be written to: `copy` changes nothing."""

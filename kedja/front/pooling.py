@@ -1,4 +1,4 @@
-"""Pooling by name: max_pool, avg_pool, lp_pool, adaptive_avg_pool, adaptive_max_pool.
+"""Pooling by name: max_pool, max_unpool, avg_pool, lp_pool, adaptive_avg_pool, adaptive_max_pool.
 
 Arguments are those of `torch.nn.functional.max_pool2d` and its like, over any number of spatial
 axes: x (N, C, *S). Not here: layers (`kedja/nn/pooling.py`). Next: `resampling.py`.
@@ -16,10 +16,10 @@ from kedja.front import arithmetic, reductions
 from kedja.front.arithmetic import call
 from kedja.front.reductions import floating
 from kedja.front.spatial import Ints, Pairs, bordered, numbers, several, spatial_count
-from kedja.front.tensor import Tensor, as_tensor, from_value
+from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.ground.dtypes import lowest
 from kedja.ground.errors import ShapeError, UsageError
-from kedja.ir.graph import locating
+from kedja.ir.graph import full, locating
 from kedja.ops.resample import Sampling, tables
 from kedja.ops.windows import span
 
@@ -135,6 +135,61 @@ def _plane(extents: Ints) -> Tensor:
     return from_value(np.arange(math.prod(extents), dtype=np.int64).reshape(extents))
 
 
+def max_unpool(
+    x: Any,
+    indices: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """The maxima put back where `max_pool` found them, 0 elsewhere; of several the last.
+
+    Shapes: x and `indices` (N, C, *P) → (N, C, *S), S = (P − 1)·stride − 2·padding + K unless
+    `output_size` names the spatial extents, of which pooling makes several the same.
+    Raises ShapeError, UsageError.
+
+    >>> values, indices = max_pool([[[1.0, 3.0, 5.0, 2.0]]], 2, return_indices=True)
+    >>> max_unpool(values, indices, 2).tolist()
+    [[[0.0, 3.0, 5.0, 0.0]]]
+    """
+    x, places = as_tensor(x), as_tensor(indices)
+    with locating():
+        size = _unpooled("max_unpool", x, kernel_size, stride, padding, output_size)
+        if places.shape != x.shape:
+            raise ShapeError(
+                f"max_unpool of shape {list(x.shape)} by indices of shape {list(places.shape)}",
+                fix="both are what max_pool gives with return_indices=True",
+            )
+        lines = (*x.shape[:2], math.prod(x.shape[2:]))
+        base = full(0, (*x.shape[:2], math.prod(size)), x.dtype)
+        flat = (arithmetic.reshape(each, lines) for each in (places, x))
+        found = call("scatter_set_along_axis", from_node(base), *flat, axis=2)
+        return arithmetic.reshape(found, (*x.shape[:2], *size))
+
+
+def _unpooled(
+    name: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, output_size: Any
+) -> Ints:
+    """The extents before pooling."""
+    count = spatial_count(name, x)
+    kernel = numbers(name, "kernel_size", kernel_size, count)
+    strides = kernel if _is_absent(stride) else numbers(name, "stride", stride, count)
+    pads = numbers(name, "padding", padding, count, low=0)
+    facts = list(zip(x.shape[2:], kernel, strides, pads, strict=True))
+    usual = tuple((n - 1) * step - 2 * pad + k for n, k, step, pad in facts)
+    if output_size is None:
+        return usual
+    wanted = numbers(name, "output_size", tuple(several(output_size))[-count:], count)
+    triples = zip(wanted, usual, strides, strict=True)
+    if any(abs(size - n) >= step for size, n, step in triples):
+        raise UsageError(
+            f"{name} of shape {list(x.shape)} to {list(wanted)}",
+            fix=f"less than a stride away from {list(usual)}",
+        )
+    return wanted
+
+
 # ------------------------------------------------------------------------------------- mean
 
 
@@ -159,10 +214,8 @@ def avg_pool(
     x = floating(x)
     with locating():
         how = _windows("avg_pool", x, kernel_size, stride, padding, 1, ceil_mode)
-        if divisor_override is not None and divisor_override < 1:
-            raise UsageError(
-                f"avg_pool with divisor_override={divisor_override}", fix="1 or more, or None"
-            )
+        if divisor_override == 0:
+            raise UsageError("avg_pool with divisor_override=0", fix="another number, or None")
         seen = call("windows", bordered(x, how.pads), **how.attrs)  # (N C P K)
         total = call("sum", seen, axes=tuple(range(seen.ndim - len(how.kernel), seen.ndim)))
         if divisor_override is not None:

@@ -54,7 +54,7 @@ class _Point(NamedTuple):
 def place(sizes: Mapping[Key, Size], edges: Sequence[tuple[Key, Key]]) -> Placement:
     """Place boxes of given sizes; every edge leads to a lower layer. `sizes` is in the order of
     evaluation: the source of an edge stands before its target."""
-    level = _levels(list(sizes), edges)
+    level = levels(list(sizes), edges)
     layers, chains = _layers(sizes, edges, level)
     links = [pair for chain in chains for pair in itertools.pairwise(chain)]
     above, below = _neighbours(links)
@@ -68,7 +68,7 @@ def place(sizes: Mapping[Key, Size], edges: Sequence[tuple[Key, Key]]) -> Placem
 # ---------------------------------------------------------------------------------- layers
 
 
-def _levels(keys: Sequence[Key], edges: Sequence[tuple[Key, Key]]) -> dict[Key, int]:
+def levels(keys: Sequence[Key], edges: Sequence[tuple[Key, Key]]) -> dict[Key, int]:
     """The longest path from the leaves; leaves themselves stand just above their first user."""
     level = dict.fromkeys(keys, 0)
     incoming: dict[Key, list[Key]] = {key: [] for key in keys}

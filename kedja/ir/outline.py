@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
-from kedja.ir.fold import Block, Item, is_inline, is_leaf, seen
+from kedja.ir.fold import Block, Item, is_leaf, seen
 from kedja.ir.frame import Frame, Inner
 from kedja.ir.graph import Node
 from kedja.ir.runs import Run, Shown, with_runs
@@ -73,6 +73,19 @@ def outline(frame: Frame, depth: int | None = None, expand: Iterable[str] = ()) 
             break
         found = more
     return found
+
+
+def flat(frame: Frame) -> list[Line]:
+    """One line for each node but the numbers, with the graphs inside it open."""
+    return [
+        Line(node, frame, 0, [_opened(each) for each in frame.inner(node)], open=True)
+        for node in frame.order
+        if node.op.name != "full" or node in frame.outputs
+    ]
+
+
+def _opened(inner: Inner) -> Line:
+    return Line(inner, inner.frame, 0, flat(inner.frame), open=True)
 
 
 def _count(lines: Iterable[Line]) -> int:
@@ -215,8 +228,3 @@ def known_paths(frame: Frame) -> Iterable[str]:
         for inner in frame.inner(node):
             yield from (inner.path, inner.owner.op.name)
             yield from known_paths(inner.frame)
-
-
-def is_row(node: Node) -> bool:
-    """Whether a node has a row of its own."""
-    return not is_inline(node)

@@ -185,6 +185,9 @@ from kedja.nn.pooling import (
     MaxPool1d,
     MaxPool2d,
     MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
 )
 from kedja.nn.positions import LearnedPositions, RotaryEmbedding, SinusoidalPositions
 from kedja.nn.precision import MixedPrecision, Policy
@@ -312,6 +315,9 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Maxout",
     "Mish",
     "MixedPrecision",

@@ -115,6 +115,9 @@ from kedja.nn.pooling_functions import (
     max_pool1d,
     max_pool2d,
     max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
 )
 from kedja.nn.positions import rotary, sinusoidal
 from kedja.nn.resample import (
@@ -189,6 +192,9 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "maxout",
     "mish",
     "mse_loss",

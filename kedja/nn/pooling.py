@@ -99,6 +99,67 @@ class MaxPool3d(_MaxPool):
     _axes: ClassVar[int] = 3
 
 
+# -------------------------------------------------------------------------------- MaxUnpool
+
+
+class _MaxUnpool(_Pool):
+    """The maxima put back where they were; see `MaxUnpool2d`."""
+
+    kernel_size: Numbers
+    stride: Numbers | None = None
+    padding: Numbers = 0
+
+    def __call__(self, x: Any, indices: Any, output_size: Any = None) -> Tensor:
+        """x and `indices` (N, C, *P) or (C, *P) → (N, C, *S) or (C, *S)."""
+        places, _ = batched(as_tensor(indices), self._axes + 2)
+        args = (places, self.kernel_size, self.stride, self.padding, output_size)
+        unpooled: Tensor = self._pooled(pooling.max_unpool, x, *args)
+        return unpooled
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """The maxima put back where `MaxPool1d` found them; all else as `MaxUnpool2d`.
+
+    Shapes: x and indices (N, C, P) or (C, P) → (N, C, L) or (C, L).
+
+    >>> values, indices = MaxPool1d(2, return_indices=True)([[1.0, 3.0, 5.0, 2.0]])
+    >>> MaxUnpool1d(2)(values, indices).tolist()
+    [[0.0, 3.0, 5.0, 0.0]]
+    """
+
+    _axes: ClassVar[int] = 1
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """The maxima put back where `MaxPool2d` found them (`return_indices=True`), 0 elsewhere.
+
+    Shapes: x and indices (N, C, P, P) or (C, P, P) → (N, C, H, W) or (C, H, W), with
+    S = (P − 1)·stride − 2·padding + K, or the spatial extents of `output_size`. Source: M. Zeiler,
+    R. Fergus: Visualizing and understanding convolutional networks (2013).
+
+    >>> import kedja as kj
+    >>> values, indices = MaxPool2d(2, return_indices=True)(kj.ones((1, 3, 5, 4)))
+    >>> MaxUnpool2d(2)(values, indices, output_size=(5, 4)).shape
+    (1, 3, 5, 4)
+    """
+
+    _axes: ClassVar[int] = 2
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """The maxima put back where `MaxPool3d` found them; all else as `MaxUnpool2d`.
+
+    Shapes: x and indices (N, C, P, P, P) or (C, P, P, P) → (N, C, D, H, W) or (C, D, H, W).
+
+    >>> import kedja as kj
+    >>> values, indices = MaxPool3d(2, return_indices=True)(kj.ones((1, 3, 4, 4, 4)))
+    >>> MaxUnpool3d(2)(values, indices).shape
+    (1, 3, 4, 4, 4)
+    """
+
+    _axes: ClassVar[int] = 3
+
+
 # ---------------------------------------------------------------------------------- AvgPool
 
 

@@ -80,6 +80,51 @@ def max_pool3d(
     return _over(3, pooling.max_pool, x, *args)
 
 
+def max_unpool1d(
+    x: Any,
+    indices: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """`kj.max_unpool` over one spatial axis: x (N, C, S) or (C, S)."""
+    places, _ = batched(as_tensor(indices), 3)
+    args = (places, kernel_size, stride, padding, output_size)
+    unpooled: Tensor = _over(1, pooling.max_unpool, x, *args)
+    return unpooled
+
+
+def max_unpool2d(
+    x: Any,
+    indices: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """`kj.max_unpool` over two spatial axes: x (N, C, S, S) or (C, S, S)."""
+    places, _ = batched(as_tensor(indices), 4)
+    args = (places, kernel_size, stride, padding, output_size)
+    unpooled: Tensor = _over(2, pooling.max_unpool, x, *args)
+    return unpooled
+
+
+def max_unpool3d(
+    x: Any,
+    indices: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    output_size: Any = None,
+) -> Tensor:
+    """`kj.max_unpool` over three spatial axes: x (N, C, S, S, S) or (C, S, S, S)."""
+    places, _ = batched(as_tensor(indices), 5)
+    args = (places, kernel_size, stride, padding, output_size)
+    unpooled: Tensor = _over(3, pooling.max_unpool, x, *args)
+    return unpooled
+
+
 def avg_pool1d(
     x: Any,
     kernel_size: Any,

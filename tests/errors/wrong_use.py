@@ -183,11 +183,13 @@ def gradients_of_another_model():
 
 
 def data_and_labels_of_different_length():
-    return kj.fit(NET, np.ones((6, 4)), np.zeros(5, int), loss="cross_entropy", optimizer=optim.SGD(0.1))
+    x, y = np.ones((6, 4)), np.zeros(5, int)
+    return kj.fit(NET, x, y, loss="cross_entropy", optimizer=optim.SGD(0.1))
 
 
 def label_without_an_output():
-    return kj.fit(NET, np.ones((6, 4)), np.full(6, 2), loss="cross_entropy", optimizer=optim.SGD(0.1))
+    x, y = np.ones((6, 4)), np.full(6, 2)
+    return kj.fit(NET, x, y, loss="cross_entropy", optimizer=optim.SGD(0.1))
 
 
 def loss_that_becomes_nan():

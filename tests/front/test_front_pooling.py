@@ -88,6 +88,25 @@ def test_compiled_is_interpreted(case, name):
     np.testing.assert_allclose(compiled, gradient, rtol=1e-11, atol=1e-12)
 
 
+@settings(max_examples=30)
+@given(windows(dilated=False))
+def test_max_unpool_is_pytorchs(torch, case):
+    """Where windows do not overlap: elsewhere PyTorch does not say which of several is put back."""
+    shape, options = case
+    options = {"kernel_size": options["kernel_size"]}
+    values, places = kj.max_pool(array(shape), **options, return_indices=True)
+    theirs = getattr(torch.nn.functional, f"max_unpool{len(shape) - 2}d")
+    right = torch.tensor(places.numpy())
+    divides = all(n % k == 0 for n, k in zip(shape[2:], options["kernel_size"], strict=True))
+    for size in (None, shape[2:]) if divides else (shape[2:],):
+        assert_like_torch(
+            torch,
+            lambda v, size=size: kj.max_unpool(v, places, **options, output_size=size),
+            lambda v, size=size: theirs(v, right, **options, output_size=size),
+            [values.numpy()],
+        )
+
+
 def test_nan_wins_and_what_is_padded_never_does():
     x = np.array([[[-1.0, -2.0, np.nan, -3.0]]])
     found = kj.max_pool(x, 2, 1, padding=1)
@@ -209,6 +228,8 @@ WRONG: list[tuple[Any, type[Exception], str, str]] = [
     (lambda: kj.avg_pool(X, 2, divisor_override=0), UsageError, "divisor_override=0", "or None"),
     (lambda: kj.avg_pool(X[0, 0], 2), ShapeError, r"of shape \[4, 4\]", "(N, C, …)"),
     (lambda: kj.lp_pool(X, 0, 2), UsageError, "norm_type=0", "other than 0"),
+    (lambda: kj.max_unpool(X, X[:, :1].astype(int), 2), ShapeError, "by indices", "both are what"),
+    (lambda: kj.max_unpool(X, X.astype(int), 2, output_size=5), UsageError, r"to \[5, 5\]", "away"),
     (lambda: kj.adaptive_avg_pool(X, (1, 2, 3)), UsageError, "2 spatial axes", "or 2 of them"),
     (lambda: kj.adaptive_avg_pool(X[..., :0], 2), ShapeError, "shape", "have elements"),
     (lambda: F.max_pool2d(X[0, 0], 2), ShapeError, "max_pool2d of shape", "(C, H, W)"),

@@ -20,7 +20,21 @@ ROWS = {
     **rows_losses.ROWS,
 }
 HOMES = {"": kj, "linalg.": kj.linalg, "nn.functional.": kj.nn.functional}
-LEFT_OUT: dict[str, str] = {}
+LEFT_OUT = {
+    "bmm.triton_optimized": "the same as bmm; its samples are for a GPU",
+    "div.trunc_rounding": "kj.div takes no rounding_mode; kj.trunc(a / b) is the same",
+    "empty": "what stands in the memory is anything",
+    "empty_like": "what stands in the memory is anything",
+    "equal": "kj.equal compares element by element, as the Array API says",
+    "linalg.eig": "complex numbers, which kj.linalg.eig refuses",
+    "linalg.eigvals": "complex numbers, which kj.linalg.eigvals refuses",
+    "linalg.matrix_rank.hermitian": "kj.linalg.matrix_rank has no option for symmetric matrices",
+    "linalg.pinv.hermitian": "kj.linalg.pinv has no option for symmetric matrices",
+    "median": "kj.median is the mean of the two in the middle, as NumPy's; PyTorch's the lower one",
+    "nn.functional.batch_norm.without_cudnn": "its samples are for a GPU; batch_norm is compared",
+    "nn.functional.silu.complex": "complex numbers",
+    "scatter_add": "kj.scatter_add adds whole slices, as PyTorch's index_add, which is compared",
+}
 
 
 def public_name(name: str) -> str | None:

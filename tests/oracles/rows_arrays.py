@@ -115,6 +115,11 @@ def split(x, sizes, dim=0):
     return kj.split(x, [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)], dim)
 
 
+def whole(x):
+    """PyTorch takes tensors for numbers of parts."""
+    return x.tolist() if isinstance(x, kj.Tensor) else x
+
+
 def repeat_interleave(x, repeats, dim=None, output_size=None):
     return kj.repeat(x, repeats, dim)
 
@@ -162,6 +167,7 @@ MOVEMENT = {
     "split.list_args": Row(split),
     "split_with_sizes": Row(split),
     "diagonal": Row(lambda x, offset=0, dim1=0, dim2=1: kj.diagonal(x, offset, dim1, dim2)),
+    "tensor_split": Row(lambda x, parts, dim=0: kj.tensor_split(x, whole(parts), dim)),
     "T": Row(lambda x: x.T),
     "mT": Row(lambda x: x.mT),
     "tril": Row(lambda x, k=0: kj.tril(x, k=k)),
@@ -198,6 +204,7 @@ INDICES = {
     "select": Row(lambda x, dim, place: kj.take(x, kj.asarray(place), dim)),
     "masked_fill": Row(kj.masked_fill),
     "masked_select": Row(kj.masked_select),
+    "unravel_index": Row(kj.unravel_index),
     "argwhere": Row(kj.argwhere),
     "nonzero": Row(lambda x, as_tuple: kj.nonzero(x) if as_tuple else kj.argwhere(x), NO_AXIS),
     "nn.functional.one_hot": Row(
@@ -230,11 +237,7 @@ def histogram(x, bins, *, range=None, weight=None, density=False):
 
 
 def unique(x, sorted=True, return_inverse=False, return_counts=False, dim=None):
-    found = kj.unique_all(x)
-    wanted = [found.values]
-    wanted += [found.inverse_indices] if return_inverse else []
-    wanted += [found.counts] if return_counts else []
-    return wanted
+    return kj.unique(x, return_inverse=return_inverse, return_counts=return_counts)
 
 
 NARROW_PLACES = {"places in int32": lambda s: s.kwargs.get("out_int32", False)}
@@ -260,7 +263,13 @@ CREATION = {
     "eye": Row(kj.eye),
     "arange": Row(lambda start, end=None, step=1, **o: kj.arange(start, end, step, **o)),
     "linspace": Row(kj.linspace),
+    "linspace.tensor_overload": Row(kj.linspace),
+    "logspace": Row(kj.logspace),
+    "logspace.tensor_overload": Row(kj.logspace),
+    "tril_indices": Row(lambda m, n, offset=0, **o: kj.tril_indices(m, n, k=offset)),
+    "triu_indices": Row(lambda m, n, offset=0, **o: kj.triu_indices(m, n, k=offset)),
     "clone": Row(kj.asarray),
+    "item": Row(lambda x: x.item()),
     "to": Row(cast, {"the dtype of another tensor": lambda s: hasattr(s.args[0], "grad")}),
 }
 ROWS = {**REDUCTIONS, **MOVEMENT, **INDICES, **SORTING, **CREATION}

@@ -110,7 +110,7 @@ def embedding_bag(weight, places, **options):
 
 CANCELS = "gradients that cancel: PyTorch's own float32 is as far from its float64 as ours"
 LAYERS = {
-    **functional("linear bilinear normalize cosine_similarity pairwise_distance"),
+    **functional("linear bilinear normalize cosine_similarity pairwise_distance pdist"),
     **functional("conv1d conv2d conv3d conv_transpose1d conv_transpose2d"),
     **functional("conv_transpose3d", double=True, why=CANCELS),
     **functional("batch_norm", {"an array with one axis": lambda s: s.input.ndim < 2}),

@@ -93,6 +93,8 @@ SCALARS = {"an axis of a scalar": lambda s: s.input.ndim == 0}
 PRODUCTS = {
     **same(kj, "mm bmm mv matmul dot inner outer kron trace"),
     "vdot": Row(kj.vecdot),
+    "addmm": Row(kj.addmm),
+    "addmm.decomposed": Row(kj.addmm),
     "einsum": Row(lambda operands, text: kj.einsum(text, *operands)),
     "tensordot": Row(lambda x, y, dims: kj.tensordot(x, y, dims), SUMS_OF_ONE),
     "cross": Row(lambda x, y, dim=-1: kj.cross(x, y, axis=dim)),
@@ -137,6 +139,11 @@ SOLUTIONS = {
         theirs=lambda a, b, driver: torch.linalg.lstsq(a, b, driver=driver)[0],
     ),
     "linalg.matrix_rank": Row(lambda x, atol=None, rtol=None: linalg.matrix_rank(x, rtol=rtol), TOLERANCES),
+    "linalg.lstsq.grad_oriented": Row(
+        lambda a, b, driver: linalg.lstsq(a, b)[0],
+        theirs=lambda a, b, driver: torch.linalg.lstsq(a, b, driver=driver)[0],
+    ),
+    "linalg.pinv.singular": Row(lambda a, b: linalg.pinv(a @ b.mT)),
     "linalg.cond": Row(linalg.cond),
     "linalg.tensorinv": Row(linalg.tensorinv),
     "linalg.tensorsolve": Row(lambda a, b, dims: linalg.tensorsolve(a, b), AXES),

@@ -24,16 +24,26 @@ def constant(context: Context, node: Node) -> Choice:
 
 
 def filled(context: Context, node: Node) -> Choice:
-    """One number everywhere."""
-    value = np.asarray(node.attrs["value"], node.dtype)
-    if node.shape == ():
-        return Choice((), lambda c: c.writer.constant(value))
+    """One number everywhere, which may follow the batch size itself."""
     extents = context.alignment.shape(node)
 
     def emit(c: Context) -> Name:
-        return c.writer.add("Expand", [c.writer.constant(value), c.writer.ints(extents)])
+        number = _number(c, node)
+        return number if node.shape == () else c.writer.add("Expand", [number, c.writer.ints(extents)])
 
     return Choice((), emit)
+
+
+def _number(c: Context, node: Node) -> Name:
+    value = c.scalar(node)
+    if value is not None:
+        return c.writer.constant(value, node.dtype)
+    twins = c.alignment.twins(node)
+    if any(int(twin.attrs["value"]) != twin.attrs["value"] for twin in twins):
+        raise wrong(node, "a number follows the batch size", "compute it with kedja's functions")
+    (line,) = c.alignment.each(node, lambda twin: (int(twin.attrs["value"]),))
+    whole = c.writer.add("Squeeze", [c.writer.ints([line])])
+    return c.writer.add("Cast", [whole], to=elements.CODE_OF[node.dtype])
 
 
 def counted(context: Context, node: Node) -> Choice:

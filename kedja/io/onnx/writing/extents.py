@@ -6,6 +6,7 @@ slope·B + start; anything else cannot be written, and is an error. Next: `trace
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -71,6 +72,7 @@ class Alignment:
         self.sizes = sizes
         self._twins: dict[Node, Twins] = {}
         self._known: list[set[Node]] = [set() for _ in sizes.values]
+        self.users: Counter[Node] = Counter()  # how many nodes of the first trace take each
 
     # ------------------------------------------------------------------ which belong together
 
@@ -88,6 +90,7 @@ class Alignment:
             if twins[0] not in self._twins:
                 self._require_alike(twins, place)
                 self.pair(twins)
+                self.users.update(twins[0].inputs)
 
     def _require_alike(self, twins: Twins, place: Sequence[dict[Node, int]]) -> None:
         first = twins[0]

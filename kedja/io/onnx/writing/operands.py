@@ -17,11 +17,13 @@ from kedja.ir.op import Shape
 
 def stripped(context: Context, node: Node) -> Node:
     """What is repeated to make a node: the input of a broadcast, a number for equal numbers."""
+    twins = context.alignment.twins(node)
     number = context.scalar(node)
-    if number is not None:
-        scalar = full(number, (), node.dtype)
-        context.alignment.pair((scalar,) * len(context.alignment.twins(node)))
-        return scalar
+    if number is not None or node.op.name == "full":
+        numbers = [number if number is not None else twin.attrs["value"] for twin in twins]
+        scalars = tuple(full(each, (), node.dtype) for each in numbers)
+        context.alignment.pair(scalars)
+        return scalars[0]
     while node.op.name == "broadcast":
         node = node.inputs[0]
     return node

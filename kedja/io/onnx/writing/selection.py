@@ -171,10 +171,11 @@ class Context:
         return all(below)
 
     def scalar(self, node: Node) -> bool | int | float | None:
-        """The one number that a node is everywhere; None where it is none."""
+        """The one number that a node is everywhere, at all batch sizes; None where it is none."""
         if node.op.name == "full":
-            number: bool | int | float = node.attrs["value"]
-            return number
+            numbers = [twin.attrs["value"] for twin in self.alignment.twins(node)]
+            number: bool | int | float = numbers[0]
+            return number if same_values([np.asarray(each) for each in numbers]) else None
         value = self.fixed(node)
         if value is None or value.size == 0 or value.dtype.kind == "V":
             return None
