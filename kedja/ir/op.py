@@ -277,8 +277,8 @@ class Op:
         composite = any(isinstance(each, ByExpansion) for each in facets)
         if composite != (self.expand is not None):
             raise VerificationError(f"op {self.name}: ByExpansion and `expand` go together")
-        for facet in ("type", "numpy", "sample", "formula", "dtypes"):
-            if not getattr(self, facet):
+        for facet in ("type", "numpy", "sample", "formula", "dtypes", "batch", "xla"):
+            if getattr(self, facet) in (None, "", ()):
                 raise VerificationError(f"op {self.name}: the facet {facet} is missing")
 
     def __repr__(self) -> str:

@@ -30,12 +30,20 @@ def drawing(lines: Sequence[Line], frame: Frame, title: str = "") -> Drawing:
         for node in needed(line, home):
             if node in home:
                 edges.append((home[node], keys[line]))
-            elif node not in frame.weights or isinstance(line.what, Node):
+            elif _is_named(node, line):
                 name = frame.shown_names[node]
                 boxes.setdefault(f"from {name}", port(name))
                 edges.append((f"from {name}", keys[line]))
         boxes[keys[line]] = box(line)
     return Drawing(boxes, list(dict.fromkeys(edges)), title)
+
+
+def _is_named(node: Node, line: Line) -> bool:
+    """Whether a value from outside the drawing is named in it: what a module works on, and all
+    that a single node uses."""
+    if isinstance(line.what, Node):
+        return True
+    return node in labels.taken(labels.block_of(line), line.frame)
 
 
 def key(line: Line) -> str:
@@ -84,7 +92,8 @@ def box(line: Line) -> Box:
         return node_box(line.what, line.frame, line.inside)
     outputs = labels.given(labels.last_of(line), line.frame)
     rows = [(labels.label(line), "kj-title"), (labels.note(line), "kj-small")]
-    rows.append((labels.typed(outputs), "kj-small"))
+    taken = labels.taken(labels.block_of(line), line.frame)
+    rows.append((f"{labels.typed(taken) or 'nothing'} → {labels.typed(outputs)}", "kj-small"))
     inside = (drawing(line.inside, line.frame),) if line.open else ()
     kind = "open" if line.open else "module"
     tip = "" if line.open else labels.nodes_inside(line.hidden)

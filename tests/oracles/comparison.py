@@ -7,7 +7,7 @@ Values, dtypes and vector-Jacobian products are compared. Not here: the rows (`o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 import kedja as kj
+from kedja.ground.errors import TracingError
 
 RTOL, ATOL = 1.3e-5, 1e-5  # PyTorch's own for float32, the relative one ten times as wide
 ELSEWHERE = {"device", "layout", "memory_format", "requires_grad", "pin_memory"}  # no such things
@@ -84,10 +85,9 @@ def doubled(sample: Any) -> Any:
     return sample.transform(twice)
 
 
-def outcome(op: Any, row: Row, most: int | None = None) -> Outcome:
-    """All samples, or some, compared. Those that a row skips do not count among `most`."""
-    result = Outcome()
-    usable = []
+def outcome(op: Any, row: Row, most: int | None = None, compiled: bool = False) -> Outcome:
+    """All samples compared, or `most` of them, spread over those that the row does not skip."""
+    result, usable = Outcome(), []
     for sample in samples(op, row.double):
         reason = next((why for why, applies in row.skip.items() if applies(sample)), None)
         if reason is None:
@@ -96,8 +96,12 @@ def outcome(op: Any, row: Row, most: int | None = None) -> Outcome:
             result.skipped[reason] += 1
     for sample in some(usable, most):
         try:
-            compare(op, row, sample)
+            compare(op, row, sample, compiled)
             result.agreeing += 1
+        except TracingError as error:
+            if not compiled:
+                raise
+            result.skipped[error.what] += 1
         except Exception as error:  # whatever it is, it is reported with the sample
             text = f"{type(error).__name__}: {error}".strip()
             result.differences.append(f"{described(sample)}\n{text}")
@@ -114,43 +118,67 @@ def some(given: list[Any], most: int | None) -> list[Any]:
 # ----------------------------------------------------------------------------- one sample
 
 
-def compare(op: Any, row: Row, sample: Any) -> None:
+def compare(op: Any, row: Row, sample: Any, compiled: bool = False) -> None:
     """AssertionError where values, dtypes or vector-Jacobian products differ."""
     arguments = (sample.input, tuple(sample.args), dict(sample.kwargs))
     leaves = list({id(t): t for t in tensors(arguments) if t.requires_grad}.values())
-    theirs = row.theirs or op
-    expected = list(flat(theirs(sample.input, *sample.args, **sample.kwargs)))
+    expected = list(flat((row.theirs or op)(sample.input, *sample.args, **sample.kwargs)))
     followed = [i for i, e in enumerate(expected) if getattr(e, "requires_grad", False)]
+    followed = followed if row.gradients else []
+    vectors = weights([expected[i] for i in followed])
+
+    def answers(*inputs: Any) -> Any:
+        return ours(row, arguments, leaves, inputs, followed, vectors)
+
+    inputs = [kj.tensor(array(leaf)) for leaf in leaves]
+    found, gradients = kj.jit(answers)(*inputs) if compiled else answers(*inputs)
+    assert len(found) == len(expected), f"{len(found)} results where PyTorch has {len(expected)}"
+    for place, (one, other) in enumerate(zip(found, expected, strict=True)):
+        assert_close(row, f"result {place}", one, other)
+    if followed:
+        theirs = gradients_of([expected[i] for i in followed], leaves, vectors)
+        for place, (one, other) in enumerate(zip(gradients, theirs, strict=True)):
+            assert_close(row, f"gradient {place}", one, other)
+
+
+def ours(
+    row: Row,
+    arguments: Any,
+    leaves: Sequence[Any],
+    inputs: Sequence[Any],
+    followed: Sequence[int],
+    vectors: Sequence[np.ndarray],
+) -> tuple[list[Any], tuple[Any, ...]]:
+    """Our results, and the products of the vectors with their Jacobians."""
     found: list[Any] = []
 
-    def ours(*inputs: Any) -> tuple[Any, ...]:
-        given = dict(zip(map(id, leaves), inputs, strict=True))
+    def function(*values: Any) -> tuple[Any, ...]:
+        given = dict(zip(map(id, leaves), values, strict=True))
         first, rest, named = translated(arguments, given)
         found[:] = flat(row.ours(first, *rest, **named))
         return tuple(found[i] for i in followed)
 
-    pull = None
-    if followed and row.gradients:
-        pull = kj.vjp(ours, *(array(leaf) for leaf in leaves))[1]
-    else:
-        ours(*(kj.tensor(array(leaf)) for leaf in leaves))
-    assert len(found) == len(expected), f"{len(found)} results where PyTorch has {len(expected)}"
-    for place, (one, other) in enumerate(zip(found, expected, strict=True)):
-        assert_close(row, f"result {place}", one, other)
-    if pull is not None:
-        compare_gradients(row, pull, [expected[i] for i in followed], leaves)
+    if not followed:
+        function(*inputs)
+        return found, ()
+    _, pull = kj.vjp(function, *inputs)
+    return found, pull(tuple(kj.tensor(each) for each in vectors))
 
 
-def compare_gradients(row: Row, pull: Any, outputs: list[Any], leaves: list[Any]) -> None:
-    """The vector-Jacobian products with one random vector."""
+def weights(outputs: Sequence[Any]) -> list[np.ndarray]:
+    """A vector for each output, which no symmetry cancels."""
     rng = np.random.default_rng(0)
-    vectors = [rng.uniform(0.5, 1.5, tuple(e.shape)).astype(array(e).dtype) for e in outputs]
+    return [rng.uniform(0.5, 1.5, tuple(e.shape)).astype(array(e).dtype) for e in outputs]
+
+
+def gradients_of(
+    outputs: Sequence[Any], leaves: Sequence[Any], vectors: Sequence[np.ndarray]
+) -> list[Any]:
+    """PyTorch's products of vectors and Jacobians; zeros for a leaf that no output depends on."""
     given = [torch.from_numpy(each) for each in vectors]
-    expected = torch.autograd.grad(outputs, leaves, given, allow_unused=True)
-    found = pull(tuple(kj.tensor(each) for each in vectors))
-    for place, (leaf, one, other) in enumerate(zip(leaves, found, expected, strict=True)):
-        other = torch.zeros_like(leaf) if other is None else other
-        assert_close(row, f"gradient {place}", one, other)
+    found = torch.autograd.grad(outputs, leaves, given, allow_unused=True)
+    pairs = zip(found, leaves, strict=True)
+    return [torch.zeros_like(leaf) if each is None else each for each, leaf in pairs]
 
 
 def assert_close(row: Row, what: str, one: Any, other: Any) -> None:

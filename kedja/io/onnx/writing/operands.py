@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kedja.io.onnx.writing.selection import Choice, Context, Name, Rule
-from kedja.ir.graph import Node, full
+from kedja.ir.graph import Node, apply, full
 from kedja.ir.op import Shape
 
 
@@ -24,9 +24,17 @@ def stripped(context: Context, node: Node) -> Node:
         scalars = tuple(full(each, (), node.dtype) for each in numbers)
         context.alignment.pair(scalars)
         return scalars[0]
-    while node.op.name == "broadcast":
-        node = node.inputs[0]
+    if node.op.name == "broadcast":
+        return stripped(context, node.inputs[0])
+    if node.op.name == "cast":
+        inner = stripped(context, node.inputs[0])
+        return node if inner is node.inputs[0] else _converted(context, inner, node)
     return node
+
+
+def _converted(context: Context, inner: Node, node: Node) -> Node:
+    """A cast of what is repeated, instead of a cast of all of it."""
+    return context.alignment.rewritten(inner, lambda x: apply("cast", x, dtype=node.dtype))
 
 
 def loose(context: Context, node: Node) -> tuple[Node, ...]:

@@ -145,11 +145,10 @@ class Context:
     def _value(self, node: Node) -> np.ndarray | None:
         if node.op.name == "full" or not self._is_number(node):
             return None
-        if not self.alignment.is_static(node):
-            return None
-        values = [reference.run([twin])[0] for twin in self.alignment.twins(node)]
-        if same_values(values):
-            return values[0]
+        if self.alignment.is_static(node):
+            values = [reference.run([twin])[0] for twin in self.alignment.twins(node)]
+            if same_values(values):
+                return values[0]
         if node.op.name == "constant":
             raise wrong(node, "an array follows the batch size", "make it with kedja's functions")
         return None
