@@ -94,7 +94,7 @@ def lower(
     watch: int | None,
 ) -> Lowered:
     """The passes from graph to schedule."""
-    report(GRAPHS, lambda: f"graph:\n{GraphView(outputs)}")
+    report(GRAPHS, lambda: f"graph:\n{GraphView(outputs).listing()}")
     applied: Counter[str] = Counter()
     graph = simplify(outputs, applied)
     _verified(graph)
@@ -102,7 +102,7 @@ def lower(
     graph = widen.widen(graph)
     graph = split.split(graph)
     _verified(graph, "widened")
-    report(PASSES, lambda: f"simplified, widened and split:\n{GraphView(graph)}")
+    report(PASSES, lambda: f"simplified, widened and split:\n{GraphView(graph).listing()}")
     final = distinct(graph, inputs, carry)
     _require_given(final, constants)
     replaced = {final[i]: inputs[j] for i, j in carry.items() if final[i] is not inputs[j]}

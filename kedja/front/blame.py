@@ -19,6 +19,7 @@ from kedja.ground.dtypes import is_float
 from kedja.interpret import reference
 from kedja.ir.formula import formula, letters
 from kedja.ir.graph import Node
+from kedja.ir.op import Bundle
 
 
 class Blame(NamedTuple):
@@ -87,7 +88,11 @@ def _ranges(loop: Loop) -> Mapping[Node, _Range]:
     return found
 
 
-def _range(value: np.ndarray[Any, Any]) -> _Range:
+def _range(value: Any) -> _Range:
+    if isinstance(value, tuple):  # of several outputs
+        parts = [_range(each) for each in value]
+        finite = all(each.finite for each in parts)
+        return _Range(min(p.low for p in parts), max(p.high for p in parts), finite)
     if not is_float(value.dtype) or not value.size:
         return _Range(0.0, 0.0, True)
     with np.errstate(invalid="ignore"):
@@ -126,5 +131,6 @@ def _own_formula(node: Node, names: Mapping[Node, str]) -> tuple[str, Mapping[No
 def _inputs(
     node: Node, ranges: Mapping[Node, _Range], names: Mapping[Node, str]
 ) -> tuple[str, ...]:
-    floats = [each for each in node.inputs if is_float(each.dtype)]
+    single = [each for each in node.inputs if not isinstance(each.type, Bundle)]
+    floats = [each for each in single if is_float(each.dtype)]
     return tuple(dict.fromkeys(f"{names[each]}, {each.type}, {ranges[each]}" for each in floats))

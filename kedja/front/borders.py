@@ -24,10 +24,10 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float | None 
     `pad` holds (before, behind) for the last axis, then for the one before it, and so on; negative
     numbers crop. Modes: "constant" (`value`, 0 unless given), "reflect" (mirrored at the outer
     element, which stands once), "replicate" (the outer element repeated), "circular" (the other
-    end). Raises ShapeError where a mode needs more elements than there are.
+    end of what is not cropped). Raises ShapeError where a mode needs more elements than there are.
 
-    >>> pad([1, 2, 3], (1, 2), "reflect").tolist(), pad([1, 2, 3], (1, -1), "circular").tolist()
-    ([2, 1, 2, 3, 2, 1], [3, 1, 2])
+    >>> pad([1, 2, 3], (1, 2), "reflect").tolist(), pad([1, 2, 3], (1, 0), "circular").tolist()
+    ([2, 1, 2, 3, 2, 1], [3, 1, 2, 3])
     """
     x = as_tensor(x)
     with locating():

@@ -62,7 +62,7 @@ def compiler(backend: str | None = None) -> Any:
 
 def backward(loss: Tensor, gradient: Any, retain: bool) -> None:
     """See `Tensor.backward`."""
-    if loss._freed:
+    if loss.is_freed:
         raise GradientError(
             "the history of this tensor was freed by an earlier backward()",
             fix="compute the loss again, or call the first backward(retain=True)",
@@ -106,6 +106,5 @@ def _accumulate(leaf: Tensor, g: np.ndarray) -> None:
 def _free(loss: Tensor) -> None:
     """The loss keeps its value and forgets how it was computed."""
     assert loss._value is not None
-    loss.forget()
+    loss.forget(freed=True)
     loss.tracks = False
-    loss._freed = True

@@ -16,8 +16,9 @@ import numpy as np
 
 from kedja.front import ambient, donation, evaluate, tree
 from kedja.front.precision import product_dtype
-from kedja.front.signature import Roles, changes
+from kedja.front.signature import Described, Roles, changes
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
+from kedja.front.weights import learned
 from kedja.ground.dtypes import as_dtype
 from kedja.ground.errors import TracingError, UsageError
 from kedja.ground.flags import BACKENDS, flags, require
@@ -84,6 +85,8 @@ class Program:
     traced: Traced
     run: Any
     carry: Mapping[int, int]  # output -> the donated input in whose memory it is written
+    names: tuple[str, ...]  # of the inputs: the paths of the arguments
+    learned: tuple[bool | None, ...]  # of the inputs: whether arrays of modules are learned
 
 
 class Call(NamedTuple):
@@ -174,8 +177,16 @@ class Compiled:
             run = compiler.compile(traced.outputs, traced.inputs, carry=carry)
         seconds = time.perf_counter() - start
         self.compile_seconds += seconds
-        self._tell(call, seconds)
-        return Program(traced, run, carry)
+        described = self._roles.described(*tree.unflatten(call.structure, call.leaves))
+        self._tell(call, described, seconds)
+        marks = learned(call.structure)
+        return Program(
+            traced,
+            run,
+            carry,
+            tuple(described[place][0] for place in call.places),
+            tuple(marks[place] for place in call.places),
+        )
 
     def _carry(self, call: Call, traced: Traced) -> dict[int, int]:
         """Which results are written over which donated arguments."""
@@ -186,9 +197,8 @@ class Compiled:
         types = [node.type for node in traced.outputs]
         return donation.pairs([node.type for node in traced.inputs], mask, types)
 
-    def _tell(self, call: Call, seconds: float) -> None:
+    def _tell(self, call: Call, now: Described, seconds: float) -> None:
         """Say why the function was traced (`KEDJA_DEBUG=1`)."""
-        now = self._roles.described(*tree.unflatten(call.structure, call.leaves))
         why = "first call" if self._last is None else changes(self._last, now)
         self._last = now
         name = getattr(self._f, "__qualname__", type(self._f).__name__)  # modules have none

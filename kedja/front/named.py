@@ -1,7 +1,8 @@
 """What is to be shown, as nodes with names: a tensor, several, a function, a compiled function.
 
 A function is traced with inputs called as its arguments; a tensor's graph is taken as it is, its
-leaves called by their `name`, else by the variable that the user's line assigns them to.
+leaves called by their `name`, by their path in the module that was called, or by the variable that
+the user's line assigns them to.
 Next: `derivation.py` and `explanation.py`.
 """
 
@@ -10,13 +11,13 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kedja.front import tree
+from kedja.front import tree, weights
 from kedja.front.jit import Compiled
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value, marked
 from kedja.ground.dtypes import as_dtype, float64, is_float
@@ -34,12 +35,16 @@ ASSIGNED = re.compile(
 
 @dataclass(frozen=True)
 class Subject:
-    """Output nodes, the names of their leaves, and the values of those that are inputs."""
+    """Output nodes, the names of their leaves, and the values of those that are inputs.
+
+    `weights` are the leaves that are arrays of modules, and whether each is learned.
+    """
 
     outputs: list[Node]
     names: dict[Node, str]
     values: dict[Node, np.ndarray] = field(default_factory=dict)
     inputs: tuple[Node, ...] = ()
+    weights: dict[Node, bool] = field(default_factory=dict)  # arrays of modules: learned or not
 
     @property
     def order(self) -> list[Node]:
@@ -58,16 +63,19 @@ class Subject:
     def variables(self) -> list[Node]:
         """The leaves that a derivative is taken for, unless told otherwise.
 
-        The inputs of a function; of a tensor the leaves that require a gradient, else those that
-        have a name, else all arrays.
+        The inputs of a function, but for buffers and frozen arrays of modules; of a tensor the
+        leaves that require a gradient, else those that have a name, else all arrays.
         """
         if self.inputs:
-            return [node for node in self.inputs if is_float(node.dtype)]
+            return [node for node in self.inputs if is_float(node.dtype) and self._moves(node)]
         leaves = [node for node in self.order if node in self.names and is_float(node.dtype)]
         wanted = [node for node in leaves if node in marked]
         if not wanted:
             wanted = [node for node in leaves if node.attrs.get("name")]
         return wanted or leaves
+
+    def _moves(self, node: Node) -> bool:
+        return self.weights.get(node, True)
 
 
 def subject(
@@ -106,7 +114,7 @@ def _is_function(what: Any, has_arguments: bool) -> bool:
 def _node(leaf: Tensor | Node) -> Node:
     if isinstance(leaf, Node):
         return leaf
-    if leaf._freed:
+    if leaf.is_freed:
         raise GradientError(
             "the history of this tensor was freed by backward()",
             fix="look at it before backward(), or call backward(retain=True)",
@@ -118,22 +126,48 @@ def _node(leaf: Tensor | Node) -> Node:
 
 
 def _of_nodes(outputs: list[Node], at: Mapping[str, Any]) -> Subject:
-    names = _names_of_leaves(outputs)
+    found = _named(weights.called(topological(outputs)))
+    names = _names_of_leaves(outputs, found.names)
     if not at:
-        return Subject(outputs, names)
+        return Subject(outputs, names, weights=found.weights)
     by_name = {name: node for node, name in names.items()}
     _require_known(at, by_name)
     replaced = {by_name[name]: _replacement(by_name[name], name, at[name]) for name in at}
     moved = substitute(outputs, replaced)
     kept = {replaced.get(node, node): name for node, name in names.items()}
-    return Subject(moved, kept, inputs=())
+    arrays = {replaced.get(node, node): mark for node, mark in found.weights.items()}
+    return Subject(moved, kept, inputs=(), weights=arrays)
 
 
-def _names_of_leaves(outputs: Sequence[Node]) -> dict[Node, str]:
+class _Arrays(NamedTuple):
+    """Arrays of modules: what each is called, and whether it is learned."""
+
+    names: dict[Node, str]
+    weights: dict[Node, bool]
+
+
+def _named(arrays: Iterable[tuple[str, Node, bool]]) -> _Arrays:
+    """The arrays by their first names; a name that another one has is not given twice."""
+    found = _Arrays({}, {})
+    taken: set[str] = set()
+    for name, node, mark in arrays:
+        if node in found.weights:
+            continue
+        found.weights[node] = mark
+        if name not in taken and not node.attrs.get("name"):
+            found.names[node] = name
+            taken.add(name)
+    return found
+
+
+def _names_of_leaves(outputs: Sequence[Node], known: Mapping[Node, str]) -> dict[Node, str]:
     order = topological(outputs)
     taken: set[str] = {str(node.attrs["name"]) for node in order if node.attrs.get("name")}
-    given: dict[Node, str] = {}
+    given = {node: name for node, name in known.items() if name not in taken}
+    taken |= set(given.values())
     for node in order:
+        if node in given:
+            continue
         found = _assigned_name(node)
         if found and found not in taken:
             given[node] = found
@@ -168,29 +202,30 @@ def _of_function(
     parameters = _parameters(f)
     _require_known({**at, **shapes}, parameters)
     plain = all(isinstance(value, (bool, int, float)) for value in at.values())
-    names: dict[Node, str] = {}
-    values: dict[Node, np.ndarray] = {}
+    given = _Given({}, {}, {})
     arguments: dict[str, Any] = {}
     for name, has_default in parameters.items():
         if name in at:
-            arguments[name] = _given(name, at[name], plain, names, values)
+            arguments[name] = given.take(name, at[name], plain)
         elif name in shapes or not has_default:
             node = variable(name, Type(tuple(shapes.get(name, ())), float64))
-            names[node] = name
+            given.names[node] = name
             arguments[name] = from_node(node)
     results = tree.leaves(_called(f, arguments))
     outputs = [_result(leaf) for leaf in results]
-    names |= _names_of_parameters(f)
-    inputs = tuple(names)
-    return Subject(outputs, leaf_names(topological(outputs), names), values, inputs)
-
-
-def _names_of_parameters(f: Callable[..., Any]) -> dict[Node, str]:
-    """A module is a function too: its arrays are variables, called by their paths."""
-    if isinstance(f, Compiled):
-        return {}
-    pairs = ((path, leaf) for path, leaf in tree.paths(f) if path)
-    return {leaf.node: path for path, leaf in pairs if isinstance(leaf, Tensor)}
+    own = _named(weights.arrays(f) if weights.is_module(f) else ())
+    names = given.names | own.names
+    inputs = tuple(given.names) + tuple(own.weights)
+    order = topological(outputs)
+    others = _named(weights.called(order))
+    free = {n: t for n, t in others.names.items() if n not in names and t not in names.values()}
+    return Subject(
+        outputs,
+        leaf_names(order, names | free),
+        given.values,
+        inputs,
+        others.weights | own.weights | given.weights,
+    )
 
 
 def _parameters(f: Callable[..., Any]) -> dict[str, bool]:
@@ -220,26 +255,30 @@ def _called(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     return f(*positional, **rest)
 
 
-def _given(
-    name: str,
-    value: Any,
-    plain: bool,
-    names: dict[Node, str],
-    values: dict[Node, np.ndarray],
-) -> Any:
-    """The argument with an input in place of each array; numbers alone count as float64."""
-    leaves, structure = tree.flatten(value)
-    filled = []
-    for (path, _), leaf in zip(tree.paths(value), leaves, strict=True):
-        if not isinstance(leaf, ARRAYS):
-            filled.append(leaf)
-            continue
-        array = np.asarray(leaf, np.float64) if plain else _array(leaf)
-        label = f"{name}.{path}" if path else name
-        node = variable(label, Type(array.shape, as_dtype(array.dtype)))
-        names[node], values[node] = label, array
-        filled.append(from_node(node))
-    return tree.unflatten(structure, filled)
+class _Given(NamedTuple):
+    """The inputs made for arguments: their names, their values, and which are arrays of modules."""
+
+    names: dict[Node, str]
+    values: dict[Node, np.ndarray]
+    weights: dict[Node, bool]
+
+    def take(self, name: str, value: Any, plain: bool) -> Any:
+        """The argument with an input in place of each array; numbers alone count as float64."""
+        leaves, structure = tree.flatten(value)
+        filled = []
+        marks = weights.learned(structure)
+        for (path, _), leaf, mark in zip(tree.paths(value), leaves, marks, strict=True):
+            if not isinstance(leaf, ARRAYS):
+                filled.append(leaf)
+                continue
+            array = np.asarray(leaf, np.float64) if plain else _array(leaf)
+            label = f"{name}.{path}" if path else name
+            node = variable(label, Type(array.shape, as_dtype(array.dtype)))
+            self.names[node], self.values[node] = label, array
+            if mark is not None:
+                self.weights[node] = mark
+            filled.append(from_node(node))
+        return tree.unflatten(structure, filled)
 
 
 def _array(value: Any) -> np.ndarray:
@@ -256,10 +295,12 @@ def _result(leaf: Any) -> Node:
 
 def _of_program(compiled: Compiled) -> Subject:
     """The graph of the latest trace of a compiled function."""
-    traced = compiled.programs[-1].traced
-    return Subject(
-        traced.outputs, leaf_names(topological(traced.outputs)), {}, tuple(traced.inputs)
-    )
+    program = compiled.programs[-1]
+    inputs = program.traced.inputs
+    outputs = program.traced.outputs
+    names = dict(zip(inputs, program.names, strict=True))
+    marks = weights.marked(inputs, program.learned)
+    return Subject(outputs, leaf_names(topological(outputs), names), {}, tuple(inputs), marks)
 
 
 # ---------------------------------------------------------------------------------- choice

@@ -71,13 +71,24 @@ class Tensor(operators.Operators, methods.Methods):
         self.grad = None
         self.tracks = tracks
 
-    def forget(self) -> None:
-        """Keep the value and forget how it was computed."""
+    def forget(self, *, freed: bool = False) -> None:
+        """Keep the value and forget how it was computed; `freed` says that `backward` did it."""
         self._made = None
+        self._freed = freed
 
     def give_up(self) -> None:
         """Hold neither a value nor its history any more (`kj.jit(f, donate=…)`)."""
         self._made = self._value = None
+
+    @property
+    def is_freed(self) -> bool:
+        """Whether `backward()` freed the history; the value is still there."""
+        return self._freed
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it was donated to a compiled function: it has neither a value nor a history."""
+        return self._made is None and self._value is None
 
     # ------------------------------------------------------------------ what it is
 

@@ -17,11 +17,11 @@ from kedja.ir.text import comment
 HEAD = ["digraph kedja {", '  node [shape=box, style=rounded, fontname="monospace"];']
 
 
-def dot(lines: Sequence[Line], frame: Frame) -> str:
+def dot(lines: Sequence[Line]) -> str:
     """The whole graph."""
     drawn = _Drawn()
     rows = [*drawn.boxes(lines, 1)]
-    rows += dict.fromkeys(drawn.edges(lines))
+    rows += drawn.edges(lines)
     return "\n".join([*HEAD, *rows, "}"]) + "\n"
 
 

@@ -1,8 +1,8 @@
 """A graph taken apart into blocks: one for each call of a layer, nested as the layers are.
 
-What reverse mode made of a layer stands in a block of its own. A block is one step of what surrounds
-it: nothing that it needs depends on it. A layer whose nodes cannot stand together so (one that a
-rewriting has torn apart) becomes several blocks.
+What reverse mode made of a layer stands in a block of its own. A block is one step of what
+surrounds it: nothing that it needs depends on it. A layer whose nodes cannot stand together so (one
+that a rewriting has torn apart) becomes several blocks.
 Not here: which blocks are shown open (`outline.py`). Next: `runs.py`, blocks that repeat.
 """
 

@@ -26,7 +26,8 @@ class Frame:
     """The nodes that some outputs need, with names; see the module's text.
 
     `names` are what leaves are called beyond their own names, `weights` the arrays of modules,
-    `around` is the layer in which the graph stands.
+    `around` is the layer in which the graph stands. What is shown of a graph may call its nodes by
+    names other than their numbers: `called`.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Frame:
         self.numbers = {node: f"{prefix}{place}" for place, node in enumerate(self.order)}
         self.names = leaf_names(self.order, names)
         self.weights = weights or {}
+        self.called: Mapping[Node, str] = {}
         self._around = around
 
     @cached_property
@@ -69,6 +71,8 @@ class Frame:
         return found
 
     def _shown_name(self, node: Node, found: Mapping[Node, str]) -> str:
+        if node in self.called:
+            return self.called[node]
         if node in self.names:
             return self.names[node]
         if node.op.name == "part":
@@ -127,11 +131,12 @@ class Frame:
         """The name of a leaf, else its value."""
         return self.names[node] if node in self.names else short(node.attrs["value"])
 
-    def formula(self, node: Node) -> str:
-        """The node in terms of its inputs' numbers; the name or the value of a leaf."""
+    def formula(self, node: Node, called: Mapping[Node, str] | None = None) -> str:
+        """The node in terms of what its inputs are called, by default their numbers; the name or
+        the value of a leaf."""
         if is_leaf(node) or node.op.name == "full":
             return self.leaf(node)
-        return step(node, {**self.numbers, **self.names})
+        return step(node, {**self.numbers, **self.names} if called is None else called)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """A graph as nested lists that a reader folds and unfolds, in HTML without scripts.
 
-Everything is there, however deep the picture above it goes; blocks that repeat once. Not here: the picture
-(`svg.py`). Next: `show.py`.
+Everything is there, however deep the picture above it goes; blocks that repeat stand there once.
+Not here: the picture (`svg.py`). Next: `show.py`.
 """
 
 from __future__ import annotations

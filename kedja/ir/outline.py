@@ -1,8 +1,8 @@
 """Which rows a graph is shown by: modules as one row each, opened as far as somebody wants.
 
-An outline is a tree of lines. A line shows a node, a block (the call of a module), a run of blocks that
-repeat, or a graph inside a node. Text, pictures and JSON are made of the same lines. Not here: what the
-lines say (`text.py`, `picture.py`). Next: `show.py`.
+An outline is a tree of lines. A line shows a node, a block (the call of a module), a run of blocks
+that repeat, or a graph inside a node. Text and pictures are made of the same lines. Not here: what
+the lines say (`text.py`, `picture.py`). Next: `labels.py`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Line:
     inside: list[Line] = field(default_factory=list)
     open: bool = False
     hidden: int = 0  # how many nodes are not shown, where it is closed
+    whole: bool = False  # whether every node of the graph has a line
 
     @property
     def count(self) -> int:
@@ -75,17 +76,19 @@ def outline(frame: Frame, depth: int | None = None, expand: Iterable[str] = ()) 
     return found
 
 
-def flat(frame: Frame) -> list[Line]:
-    """One line for each node but the numbers, with the graphs inside it open."""
+def flat(frame: Frame, *, numbers: bool = False) -> list[Line]:
+    """One line for each node, with the graphs inside it open; for numbers only where wanted."""
     return [
-        Line(node, frame, 0, [_opened(each) for each in frame.inner(node)], open=True)
+        Line(
+            node, frame, 0, [_opened(each, numbers) for each in frame.inner(node)], True, whole=True
+        )
         for node in frame.order
-        if node.op.name != "full" or node in frame.outputs
+        if numbers or node.op.name != "full" or node in frame.outputs
     ]
 
 
-def _opened(inner: Inner) -> Line:
-    return Line(inner, inner.frame, 0, flat(inner.frame), open=True)
+def _opened(inner: Inner, numbers: bool) -> Line:
+    return Line(inner, inner.frame, 0, flat(inner.frame, numbers=numbers), True)
 
 
 def _count(lines: Iterable[Line]) -> int:
@@ -156,8 +159,11 @@ def _inner(inner: Inner, choice: Choice, level: int) -> Line:
 
 
 def _homes(frame: Frame) -> Homes:
-    """The block that each leaf is shown in: inputs and arrays of the user in the outermost, those of
-    modules in the innermost that has all their uses (the first way through, not the way back)."""
+    """The block that each leaf is shown in.
+
+    Inputs and the user's arrays stand in the outermost, those of modules in the innermost that has
+    all their uses on the way there.
+    """
     users: dict[Node, list[Node]] = {}
     for node in frame.root.nodes:
         for each in node.inputs:

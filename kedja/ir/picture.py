@@ -1,12 +1,12 @@
 """The lines of an outline as boxes for `svg.py`.
 
-A module that is open is a box around a drawing of its own, in which small boxes name what comes from
-outside. Not here: which lines there are (`outline.py`). Next: `dot.py`.
+A module that is open is a box around a drawing of its own, in which small boxes name what comes
+from outside. Not here: which lines there are (`outline.py`). Next: `dot.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from kedja.ir import labels
 from kedja.ir.fold import is_inline
@@ -17,11 +17,17 @@ from kedja.ir.runs import Run
 from kedja.ir.svg import Box, Drawing, port
 from kedja.ir.text import comment
 
+Words = Callable[[Line], Box]
 LEAVES = ("input", "constant", "full")
 
 
-def drawing(lines: Sequence[Line], frame: Frame, title: str = "") -> Drawing:
-    """The lines as boxes: what they use from outside as small boxes with names."""
+def drawing(
+    lines: Sequence[Line], frame: Frame, title: str = "", words: Words | None = None
+) -> Drawing:
+    """The lines as boxes: what they use from outside as small boxes with names.
+
+    `words(line)` is what the box of a line says, by default what `box` says.
+    """
     keys = {line: key(line) for line in lines}
     home = {node: keys[line] for line in lines for node in covered(line)}
     boxes: dict[str, Box] = {}
@@ -34,7 +40,7 @@ def drawing(lines: Sequence[Line], frame: Frame, title: str = "") -> Drawing:
                 name = frame.shown_names[node]
                 boxes.setdefault(f"from {name}", port(name))
                 edges.append((f"from {name}", keys[line]))
-        boxes[keys[line]] = box(line)
+        boxes[keys[line]] = (words or box)(line)
     return Drawing(boxes, list(dict.fromkeys(edges)), title)
 
 
@@ -47,12 +53,13 @@ def _is_named(node: Node, line: Line) -> bool:
 
 
 def key(line: Line) -> str:
-    """A name for the box of a line that no other box has: the number of its last node."""
-    if isinstance(line.what, Node):
-        return line.frame.names.get(line.what, line.frame.numbers[line.what])
+    """A name for the box of a line that no other box has: that of its last node."""
     if isinstance(line.what, Inner):
         return line.what.path
-    return line.frame.numbers[labels.last_of(line).nodes[-1]]
+    node = line.what if isinstance(line.what, Node) else labels.last_of(line).nodes[-1]
+    if line.whole:
+        return line.frame.names.get(node, line.frame.numbers[node])
+    return line.frame.shown_names[node]
 
 
 def covered(line: Line) -> list[Node]:
@@ -89,7 +96,7 @@ def _through(node: Node, shown: Container[Node]) -> Node | None:
 def box(line: Line) -> Box:
     """The box of a line."""
     if isinstance(line.what, Node):
-        return node_box(line.what, line.frame, line.inside)
+        return node_box(line)
     outputs = labels.given(labels.last_of(line), line.frame)
     rows = [(labels.label(line), "kj-title"), (labels.note(line), "kj-small")]
     taken = labels.taken(labels.block_of(line), line.frame)
@@ -100,26 +107,31 @@ def box(line: Line) -> Box:
     return Box(_told(rows), kind, tip, inside, stacked=isinstance(line.what, Run) and not line.open)
 
 
-def node_box(node: Node, frame: Frame, inner: Sequence[Line] = ()) -> Box:
+def node_box(line: Line) -> Box:
     """The box of a node, with the graphs inside it that are open."""
+    node, frame, inner = line.what, line.frame, line.inside
+    assert isinstance(node, Node)
     kind = box_kind(node, node in frame.results)
-    name = frame.numbers[node]
-    formula = frame.formula(node)
-    rows = [(node.op.name, "kj-title"), (f"{name} = {formula}", "kj-text")]
+    formula = frame.formula(node, None if line.whole else frame.shown_names)
+    rows = [(node.op.name, "kj-title"), (f"{frame.numbers[node]} = {formula}", "kj-text")]
     if node.op.name in LEAVES:
         rows = [(frame.leaf(node), "kj-title")]
     rows.append((str(node.type), "kj-small"))
+    rows.append((str(node.scope) if line.whole else "", "kj-small"))
     tip = f"{frame.statement(node)}\n{comment(node)}".strip()
-    shown = [line for line in inner if line.open]
-    closed = [line for line in inner if not line.open]
-    rows += [(f"{_inner(line).head}: {labels.nodes_inside(line.hidden)}", "kj-small") for line in closed]
-    inside = tuple(drawing(line.inside, line.frame, _inner(line).head) for line in shown)
+    for each in inner:
+        if not each.open:
+            hidden = labels.nodes_inside(each.hidden)
+            rows.append((f"{head_of(each)}: {hidden}", "kj-small"))
+    shown = [each for each in inner if each.open]
+    inside = tuple(drawing(each.inside, each.frame, head_of(each)) for each in shown)
     return Box(_told(rows), "open" if inside else kind, tip, inside)
 
 
-def _inner(line: Line) -> Inner:
+def head_of(line: Line) -> str:
+    """What a graph inside a node is called, with its inputs."""
     assert isinstance(line.what, Inner)
-    return line.what
+    return line.what.head
 
 
 def _told(rows: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -131,10 +143,3 @@ def box_kind(node: Node, is_output: bool) -> str:
     if node.op.name in LEAVES:
         return "input" if node.op.name == "input" or node.attrs.get("name") else "constant"
     return "output" if is_output else "op"
-
-
-def edges_between(drawn: Sequence[Node], keys: Mapping[Node, str]) -> list[tuple[str, str]]:
-    """The edges among the drawn nodes, once each, also where an input is used twice."""
-    known = set(drawn)
-    pairs = ((keys[each], keys[node]) for node in drawn for each in node.inputs if each in known)
-    return list(dict.fromkeys(pairs))

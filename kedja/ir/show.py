@@ -101,7 +101,8 @@ class GraphView:
 
     def dot(self) -> str:
         """The rows in Graphviz's language."""
-        return dot(self.lines, self.frame)
+        lines = flat(self.frame, numbers=True) if self.is_flat else self.lines
+        return dot(lines)
 
     def svg(self) -> str:
         """The rows as a picture; single numbers stand in the formulas instead of boxes."""

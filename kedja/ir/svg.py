@@ -1,9 +1,9 @@
 """A graph as a picture: boxes with lines of text, joined by curves, as self-contained SVG.
 
 A box may hold a drawing of its own. Where an edge would pass many layers, a small box with the
-name of its beginning stands at its end instead. Colours follow the reader's light or dark preference.
-Nothing is loaded from anywhere. Not here: where the boxes stand (`layout.py`) and what the lines
-say (`picture.py`).
+name of its beginning stands at its end instead. Colours follow the reader's light or dark
+preference. Nothing is loaded from anywhere. Not here: where the boxes stand (`layout.py`) and what
+the lines say (`picture.py`).
 """
 
 from __future__ import annotations
@@ -223,9 +223,7 @@ def _box(box: Box, centre: tuple[float, float], size: tuple[float, float]) -> st
     style = "kj-box" if box.kind == "op" else f"kj-box kj-{box.kind}"
     extents = f'width="{width:.1f}" height="{height:.1f}" rx="8"/>'
     shifts = (6.0, 3.0, 0.0) if box.stacked else (0.0,)
-    rows = [
-        f'<rect class="{style}" x="{left + d:.1f}" y="{top + d:.1f}" {extents}' for d in shifts
-    ]
+    rows = [f'<rect class="{style}" x="{left + d:.1f}" y="{top + d:.1f}" {extents}' for d in shifts]
     above = 2.0 if box.kind == "port" else 0.7 * PADDING
     for number, (text, name) in enumerate(box.lines):
         rows.append(_text(text, name, (x, top + above + (number + 0.75) * LINE)))

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from string import Formatter
 from types import MappingProxyType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
 from kedja.ground.dtypes import ALL, is_half
 from kedja.ground.errors import KedjaError, UsageError, VerificationError
 from kedja.ir.graph import Graph, Node, Source, topological
+from kedja.ir.inside import graphs, is_closed
 from kedja.ir.op import TABLE, Bundle, ByExpansion, Fold, Kernel, Pointwise, Type
 
 Rule = Callable[[Node], str | None]  # what is wrong with a node; None where nothing is
@@ -134,6 +136,21 @@ def recorded_type(node: Node) -> str | None:
     return None if given == node.type else f"{node.type} is recorded, the op gives {given}"
 
 
+def sound_graphs(node: Node) -> str | None:
+    """The graphs inside are closed, and their nodes keep these rules too."""
+    for name, graph in graphs(node).items():
+        if graph in _sound:
+            continue
+        if not is_closed(graph):
+            return f"its graph {name} uses an input that is not its own"
+        verify(graph.outputs)
+        _sound.add(graph)
+    return None
+
+
+_sound: WeakSet[Graph] = WeakSet()  # graphs are immutable: once is enough
+
+
 def known_origin(node: Node) -> str | None:
     """The user's line is a Source or unknown; the layer is a name or empty."""
     if node.source is not None and not isinstance(node.source, Source):
@@ -166,6 +183,7 @@ RULES: dict[str, Rule] = {
     "sound type": sound_type,
     "taken dtype": taken_dtype,
     "recorded type": recorded_type,
+    "sound graphs": sound_graphs,
     "known origin": known_origin,
 }
 LOWERED: dict[str, Rule] = {"no composite": no_composite}

@@ -251,7 +251,7 @@ def _program(problem: _Problem) -> Any:
 def _build(problem: _Problem, jax: Any) -> Any:
     """Traced and compiled. Nothing of the graph is kept."""
     start = time.perf_counter()
-    report(GRAPHS, lambda: f"graph:\n{GraphView(problem.outputs)}")
+    report(GRAPHS, lambda: f"graph:\n{GraphView(problem.outputs).listing()}")
     if flags().verify:
         verify(problem.outputs)
     types = [

@@ -6,7 +6,7 @@ is first used. The page is `docs/onnx.md`. Start at `model.py` and `exporting.py
 
 from __future__ import annotations
 
-from kedja.io.onnx.exporting import export, save
+from kedja.io.onnx.exporting import OPSET, export, save
 from kedja.io.onnx.model import OnnxModel, load
 
-__all__ = ["OnnxModel", "export", "load", "save"]
+__all__ = ["OPSET", "OnnxModel", "export", "load", "save"]

@@ -1,12 +1,13 @@
 """Export: a module or a function of tensors written as an ONNX model.
 
-Not here: what each op becomes (`writing/rules.py`), reading (`model.py`). Next: `writing/extents.py`.
+Not here: what each op becomes (`writing/rules.py`), reading (`model.py`).
+Next: `writing/extents.py`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kedja.front import tree
@@ -36,6 +37,7 @@ def export(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     name: str | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> Any:
     """A module, or a function of tensors, as an `onnx.ModelProto`: what it computes in inference.
 
@@ -45,7 +47,8 @@ def export(
     there; a number names another axis, a sequence the batch axis of each input (or None). The
     function is traced at several batch sizes, and every shape that follows them is computed by the
     model. Arrays of modules stand under the names of their `state_dict`. Inputs are called `input`
-    (or `input_0`, `input_1` …), outputs `output`, unless named.
+    (or `input_0`, `input_1` …), outputs `output`, unless named. `metadata` are texts that the model
+    carries.
 
     Raises UnsupportedError, naming the op and the layer, for what ONNX has no operator for and for
     shapes that follow the batch in no line; UsageError for wrong options; MissingExtra without the
@@ -59,7 +62,9 @@ def export(
     traces = traced(function, example)
     with locating():
         names = _output_names(traces, output_names, example.names)
-        return _model(traces, example, names, opset, name or _name(function))
+        model = _model(traces, example, names, opset, name or _name(function))
+        extra.load().helper.set_model_props(model, dict(metadata or {}))
+    return model
 
 
 def save(
@@ -72,6 +77,7 @@ def save(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     name: str | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write a module, or a function of tensors, to an ONNX file, whole or not at all.
 
@@ -85,6 +91,7 @@ def save(
         input_names=input_names,
         output_names=output_names,
         name=name,
+        metadata=metadata,
     )
     atomic.write_bytes(path, model.SerializeToString())
 
@@ -95,9 +102,7 @@ def _name(function: Callable[..., Any]) -> str:
     return "function" if name == "<lambda>" else str(name)
 
 
-def _output_names(
-    traces: Traces, given: Sequence[str] | None, taken: Sequence[str]
-) -> list[str]:
+def _output_names(traces: Traces, given: Sequence[str] | None, taken: Sequence[str]) -> list[str]:
     """`output`, or `output_0` …, or with the paths of what is returned."""
     count = len(traces.graphs[0].outputs)
     if count == 0:
@@ -133,7 +138,9 @@ def _model(traces: Traces, example: Example, names: list[str], opset: int, name:
         used.take(each)
     found = context.emit(traces.graphs[0].outputs)
     _rename(writer, found, names)
-    ports = [_port(context, twins[0], each) for twins, each in zip(inputs, example.names, strict=True)]
+    ports = [
+        _port(context, twins[0], each) for twins, each in zip(inputs, example.names, strict=True)
+    ]
     outputs = traces.graphs[0].outputs
     results = [_port(context, node, each) for node, each in zip(outputs, names, strict=True)]
     return _proto(writer, ports, results, opset, name)
@@ -201,5 +208,3 @@ def _proto(
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise VerificationError(f"the exported model is wrong: {error}") from error
     return model
-
-

@@ -29,7 +29,9 @@ def filled(context: Context, node: Node) -> Choice:
 
     def emit(c: Context) -> Name:
         number = _number(c, node)
-        return number if node.shape == () else c.writer.add("Expand", [number, c.writer.ints(extents)])
+        return (
+            number if node.shape == () else c.writer.add("Expand", [number, c.writer.ints(extents)])
+        )
 
     return Choice((), emit)
 
@@ -90,15 +92,16 @@ def of_kind(floats: Rule, integers: Rule, bools: Rule | None = None) -> Rule:
     return rule
 
 
-def shifted(direction: str) -> Rule:
-    """Bits moved: ONNX moves those of unsigned integers alone, so others are products."""
+def shifted(direction: str, of_signed: Rule) -> Rule:
+    """Bits moved: ONNX moves those of unsigned integers alone."""
 
     def rule(context: Context, node: Node) -> Choice:
+        if node.dtype.kind != "u":
+            return of_signed(context, node)
+
         def emit(c: Context, *names: Name) -> Name:
             return c.writer.add("BitShift", names, direction=direction)
 
-        if node.dtype.kind != "u":
-            raise wrong(node, f"ONNX shifts no bits of {node.dtype.name}", "use unsigned integers")
         return Choice(loose(context, node), emit)
 
     return rule
@@ -149,6 +152,16 @@ def float_rest(a: Node, b: Node) -> Node:
     return a - apply("floor", a / b) * b
 
 
+def power_of_two(x: Node) -> Node:
+    """2^x of whole numbers."""
+    return apply("integer_pow", full(2, x.shape, x.dtype), x)
+
+
+def halved(x: Node, by: Node) -> Node:
+    """x without its last bits: ⌊x/2^by⌋."""
+    return apply("floor_divide", x, power_of_two(by))
+
+
 def cut_off(x: Node) -> Node:
     """x without its fraction."""
     return apply("sign", x) * apply("floor", apply("abs", x))
@@ -164,7 +177,9 @@ def negative_sign(x: Node) -> Node:
     zero = apply("equal", x, like(x, 0))
     inverse = 1 / apply("where", zero, x, like(x, 1))
     below = apply("less", x, like(x, 0))
-    return apply("bitwise_or", below, apply("bitwise_and", zero, apply("less", inverse, like(x, 0))))
+    return apply(
+        "bitwise_or", below, apply("bitwise_and", zero, apply("less", inverse, like(x, 0)))
+    )
 
 
 def with_sign(x: Node, y: Node) -> Node:
@@ -176,7 +191,9 @@ def with_sign(x: Node, y: Node) -> Node:
 def whole_division(context: Context, node: Node) -> Choice:
     """⌊a/b⌋."""
     if is_float(node.dtype):
-        made = context.alignment.rewritten(node, lambda n: apply("floor", n.inputs[0] / n.inputs[1]))
+        made = context.alignment.rewritten(
+            node, lambda n: apply("floor", n.inputs[0] / n.inputs[1])
+        )
         return same(made)
     if node.dtype.kind == "u":
         return operator("Div")(context, node)
@@ -196,6 +213,11 @@ def powers(context: Context, node: Node) -> Choice:
     if number == 0.5 and node.dtype in (float32, float64):
         return Choice(node.inputs[:1], lambda c, x: c.writer.add("Sqrt", [x]))
     return operator("Pow")(context, node)
+
+
+def random(context: Context, node: Node) -> Choice:
+    """Random numbers: ONNX leaves open which ones, and inference needs none."""
+    raise wrong(node, "random numbers cannot be exported", "draw them outside, as a further input")
 
 
 def bits(name: str, of_bools: Rule) -> Rule:
@@ -266,13 +288,15 @@ RULES: dict[str, Rule] = {
     "bitwise_xor":   bits("BitwiseXor", operator("Xor")),
     "invert":        bits("BitwiseNot", operator("Not")),
     "logical_not":   operator("Not"),
-    "left_shift":    shifted("LEFT"),
-    "right_shift":   shifted("RIGHT"),
+    "left_shift":    shifted("LEFT", formula(lambda x, by: x * power_of_two(by))),
+    "right_shift":   shifted("RIGHT", formula(halved)),
     "isnan":         operator("IsNaN"),
     "isinf":         operator("IsInf"),
     "isfinite":      formula(finite),
     "signbit":       formula(negative_sign),
     "copysign":      formula(with_sign),
     "where":         operator("Where"),
+    "threefry":      random,
+    "random_bits":   random,
 }
 # fmt: on

@@ -1,4 +1,4 @@
-"""Which numbers in a graph follow the batch size: the same graph, traced at several sizes, compared.
+"""Which numbers in a graph follow the batch size: the same graph at several sizes, compared.
 
 A number that is n₁, n₂, n₃ at the batch sizes B₁, B₂, B₃ is a constant or the line
 slope·B + start; anything else cannot be written, and is an error. Next: `traces.py`.
@@ -59,7 +59,8 @@ class Sizes:
 
 def wrong(node: Node, what: str, fix: str) -> UnsupportedError:
     """The error for something that cannot be exported, with the op, the user's line, the layer."""
-    error = UnsupportedError(f"{node.op.name}: {what}", fix=fix)
+    layer = f" (in layer {node.scope})" if node.scope and node.source is None else ""
+    error = UnsupportedError(f"{node.op.name}: {what}{layer}", fix=fix)
     found = located(error, node.source, node.scope)
     assert isinstance(found, UnsupportedError)
     return found

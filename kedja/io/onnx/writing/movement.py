@@ -127,10 +127,10 @@ def spread(node: Node) -> Node:
             zeros = (0,) * (rank + 1)
             high = tuple(more if each == axis + 1 else 0 for each in range(rank + 1))
             wide = apply("reshape", x, shape=shape)
-            wide = apply(
-                "pad", wide, low=zeros, high=high, interior=zeros, value=attrs["value"]
+            wide = apply("pad", wide, low=zeros, high=high, interior=zeros, value=attrs["value"])
+            x = apply(
+                "reshape", wide, shape=(*x.shape[:axis], n * (more + 1), *x.shape[axis + 1 :])
             )
-            x = apply("reshape", wide, shape=(*x.shape[:axis], n * (more + 1), *x.shape[axis + 1 :]))
             stops = tuple(m - more if each == axis else m for each, m in enumerate(x.shape))
             x = apply("slice", x, starts=(0,) * rank, stops=stops, steps=(1,) * rank)
     return apply(

@@ -61,7 +61,9 @@ def _fit(
     fits: Callable[[Sequence[Shape], Node], bool],
 ) -> bool:
     twins = [context.alignment.twins(each) for each in (node, *operands)]
-    return all(fits([each.shape for each in mine[1:]], mine[0]) for mine in zip(*twins, strict=True))
+    return all(
+        fits([each.shape for each in mine[1:]], mine[0]) for mine in zip(*twins, strict=True)
+    )
 
 
 def operator(name: str) -> Rule:

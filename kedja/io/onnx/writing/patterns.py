@@ -204,6 +204,98 @@ def channels(node: Node, x: Node) -> Node | None:
     return node if not tail and node.shape == x.shape[1:2] else None
 
 
+def rms_norm(context: Context, node: Node) -> Choice | None:
+    """RMSNormalization, which ONNX has since version 23."""
+    scale = scaled(node)
+    if scale is None or scale.bias is not None or context.opset < 23:
+        return None
+    x, root = scale.value.inputs[0], unrepeated(scale.value.inputs[1])
+    if root.op.name != "sqrt" or root.inputs[0].op.name != "add":
+        return None
+    spread, small = root.inputs[0].inputs
+    epsilon, square = context.scalar(small), mean_of(context, spread)
+    if epsilon is None or square is None or not square.kept:
+        return None
+    rank = len(x.shape)
+    first = rank - len(square.axes)
+    is_square = square.x.op.name == "multiply" and square.x.inputs == (x, x)
+    if not is_square or square.axes != tuple(range(first, rank)):
+        return None
+    if scale.weight.shape != x.shape[first:]:
+        return None
+    given = {"axis": first - rank, "epsilon": float(epsilon)}
+    inputs = (x, scale.weight)
+    return Choice(inputs, lambda c, *names: c.writer.add("RMSNormalization", names, **given))
+
+
+def instance_norm(context: Context, node: Node) -> Choice | None:
+    """InstanceNormalization: the mean of each example and channel, with a scale and a bias."""
+    scale = scaled(node)
+    norm = None if scale is None else normed(context, scale.value)
+    if scale is None or norm is None or scale.bias is None or len(norm.x.shape) < 3:
+        return None
+    x = norm.x
+    axes = tuple(range(2, len(x.shape)))
+    arrays = [channels(each, x) for each in (scale.weight, scale.bias)]
+    middle, var = (of_examples(each, x) for each in (norm.mean, norm.var))
+    if None in arrays or middle is None or var is None or node.dtype != float32:
+        return None
+    mean, square = mean_of(context, middle), mean_of(context, var)
+    if mean is None or square is None or mean.x is not x or mean.axes != axes:
+        return None
+    if square.axes != axes or not is_square_apart(context, square.x, x, axes):
+        return None
+    epsilon = norm.epsilon
+    inputs = (x, *(each for each in arrays if each is not None))
+
+    def emit(c: Context, *names: Name) -> Name:
+        return c.writer.add("InstanceNormalization", names, epsilon=epsilon)
+
+    return Choice(inputs, emit)
+
+
+def of_examples(node: Node, x: Node) -> Node | None:
+    """The numbers (N, C) that a node is in the shape (N, C, 1 …)."""
+    if node.op.name != "reshape" or node.shape[2:] != (1,) * (len(x.shape) - 2):
+        return None
+    return node.inputs[0] if node.inputs[0].shape == x.shape[:2] else None
+
+
+def is_square_apart(context: Context, node: Node, x: Node, axes: tuple[int, ...]) -> bool:
+    """Whether a node is (x − mean(x))²."""
+    if node.op.name != "multiply" or node.inputs[0] is not node.inputs[1]:
+        return False
+    apart = node.inputs[0]
+    if apart.op.name != "subtract" or apart.inputs[0] is not x:
+        return False
+    middle = mean_of(context, unrepeated(apart.inputs[1]))
+    return middle is not None and middle.x is x and middle.axes == axes
+
+
+# --------------------------------------------------------------------------------- attention
+
+
+def attention(context: Context, node: Node) -> Choice | None:
+    """Attention with a mask of truth or none, which ONNX has since version 23."""
+    weights, v = node.inputs
+    if context.opset < 23 or len(node.shape) != 4 or weights.op.name != "softmax":
+        return None
+    scores, mask = weights.inputs[0], None
+    if scores.op.name == "where" and context.scalar(scores.inputs[2]) == -math.inf:
+        mask, scores = unrepeated(scores.inputs[0]), scores.inputs[1]
+    if weights.attrs["axes"] != (3,) or scores.op.name != "matmul":
+        return None
+    scaled_q, turned = scores.inputs
+    if scaled_q.op.name != "multiply" or turned.op.name != "transpose":
+        return None
+    scale = context.scalar(scaled_q.inputs[1])
+    if scale is None or turned.attrs["axes"] != (0, 1, 3, 2):
+        return None
+    inputs = [scaled_q.inputs[0], turned.inputs[0], v, *([] if mask is None else [mask])]
+    given = {"scale": float(scale)}
+    return Choice(tuple(inputs), lambda c, *names: c.writer.add("Attention", names, **given))
+
+
 # ------------------------------------------------------------------------ layers and their bias
 
 
@@ -259,8 +351,9 @@ def pooled(context: Context, node: Node) -> Choice | None:
 
 
 PATTERNS: dict[str, tuple[Pattern, ...]] = {
-    "add": (layer_norm, batch_norm, convolution_and_bias, product_and_bias),
-    "multiply": (layer_norm,),
+    "add": (layer_norm, batch_norm, instance_norm, convolution_and_bias, product_and_bias),
+    "multiply": (layer_norm, rms_norm),
+    "matmul": (attention,),
     "divide": (pooled, mean),
     "reshape": (kept_axes, product_of_rows),
     "sum": (spatial.summed,),

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kedja.io.onnx.writing.operands import loosened
+from kedja.ground.dtypes import int64
+from kedja.io.onnx.writing.operands import formula, loosened
 from kedja.io.onnx.writing.selection import Choice, Context, Name, Rule, instead
-from kedja.ir.graph import Node, expanded
+from kedja.ir.graph import Node, apply, expanded
 from kedja.ir.op import Shape
 
 
@@ -116,6 +117,22 @@ def smooth(context: Context, node: Node) -> Choice:
     return Choice(node.inputs, lambda c, x: c.writer.add("Gelu", [x], approximate=kind))
 
 
+def counted_before(x: Node, values: Node, *, side: str) -> Node:
+    """How many elements of a sorted line stand before each value."""
+    shape = (*values.shape, *x.shape)
+    line = apply("broadcast", x, shape=shape)
+    column = apply("reshape", values, shape=(*values.shape, 1))
+    before = "less" if side == "left" else "less_equal"
+    found = apply(before, line, apply("broadcast", column, shape=shape))
+    return apply("sum", apply("cast", found, dtype=int64), axes=(len(values.shape),))
+
+
+def sign_and_logarithm(x: Node) -> Node:
+    """The sign of the determinant, and the logarithm of its size."""
+    found = apply("det", x)
+    return apply("bundle", apply("sign", found), apply("log", apply("abs", found)))
+
+
 def determinant(context: Context, node: Node) -> Choice:
     """The determinant of each matrix."""
     return Choice(node.inputs, lambda c, x: c.writer.add("Det", [x]))
@@ -140,5 +157,7 @@ RULES: dict[str, Rule] = {
     "matmul":         product,
     "gelu":           smooth,
     "det":            determinant,
+    "slogdet":        formula(sign_and_logarithm),
+    "searchsorted":   formula(counted_before),
 }
 # fmt: on

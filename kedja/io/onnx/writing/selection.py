@@ -14,13 +14,24 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ground.dtypes import DType, float32, int8, int16, int32, int64, is_half, uint8, uint16, uint32
+from kedja.ground.dtypes import (
+    DType,
+    float32,
+    int8,
+    int16,
+    int32,
+    int64,
+    is_half,
+    uint8,
+    uint16,
+    uint32,
+)
 from kedja.ground.errors import KedjaError
 from kedja.interpret import reference
 from kedja.io.onnx.writing.extents import Alignment, same_values, wrong
 from kedja.io.onnx.writing.writer import Writer
 from kedja.ir.graph import Node, apply, expanded, located, topological
-from kedja.ir.op import ByExpansion, Leaf, OwnProgram, Pointwise, Reindex
+from kedja.ir.op import Leaf, OwnProgram, Pointwise, Reindex
 
 Name = Any  # a text; a tuple of them for an op with several outputs
 
@@ -36,7 +47,7 @@ class Choice:
 Rule = Callable[["Context", Node], Choice]
 
 # Integers that are computed in a wider type, in which every runtime computes.
-WIDER = {int8: int32, uint8: int32, int16: int32, uint16: int32, uint32: int64}
+WIDER: dict[DType, DType] = {int8: int32, uint8: int32, int16: int32, uint16: int32, uint32: int64}
 
 
 class Context:
@@ -129,8 +140,7 @@ class Context:
             return instead(self.alignment.rewritten(node, expanded))
         raise wrong(
             node,
-            f"the op {node.op.name} has no ONNX operator"
-            + (f" (layer {node.scope})" if node.scope else ""),
+            f"ONNX has no operator for the op {node.op.name}",
             "leave this part out of the exported function",
         )
 
@@ -208,13 +218,16 @@ def _wider(node: Node) -> dict[DType, DType] | None:
         return None
     if any(is_half(each.dtype) for each in node.inputs):
         return {each.dtype: float32 for each in node.inputs if is_half(each.dtype)}
-    if not isinstance(node.op.lowering, Pointwise | ByExpansion) or node.op.name in AS_THEY_ARE:
+    if not isinstance(node.op.lowering, Pointwise) or node.op.name in AS_THEY_ARE:
         return None
     narrow = {each.dtype for each in node.inputs} & set(WIDER)
-    return {dtype: WIDER[dtype] for dtype in narrow} or None
+    return {dtype: wide for dtype, wide in WIDER.items() if dtype in narrow} or None
 
 
-AS_THEY_ARE = {"where", "copy", "stop_gradient"}
+AS_THEY_ARE = {
+    "where", "copy", "stop_gradient", "left_shift", "right_shift", "threefry",
+    "bitwise_and", "bitwise_or", "bitwise_xor", "invert",
+}  # fmt: skip
 
 
 def _widened(node: Node, wider: Mapping[DType, DType]) -> Node:
@@ -224,5 +237,3 @@ def _widened(node: Node, wider: Mapping[DType, DType]) -> Node:
     ]
     result = apply(node.op.name, *inputs, **node.attrs)
     return result if result.dtype == node.dtype else apply("cast", result, dtype=node.dtype)
-
-

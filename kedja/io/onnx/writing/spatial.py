@@ -172,9 +172,9 @@ def summed(context: Context, node: Node) -> Choice | None:
 
 def pooled_mean(context: Context, node: Node) -> Choice | None:
     """The mean over windows whose sum a node is; padding counts as zeros."""
-    seen = node.inputs[0]
-    if node.op.name != "sum" or seen.op.name != "windows":
+    if node.op.name != "sum" or node.inputs[0].op.name != "windows":
         return None
+    seen = node.inputs[0]
     kernel, rank = seen.attrs["kernel"], len(seen.shape)
     inside = tuple(range(rank - len(kernel), rank))
     if node.attrs["axes"] != inside or len(node.shape) != len(kernel) + 2 or len(kernel) > 3:
@@ -216,29 +216,63 @@ def _gathered(node: Node) -> Node:
 
 
 def resampled(context: Context, node: Node) -> Choice:
-    """Resize along one axis, a choice of places, a mean over all, or a product with weights."""
-    axis, how, back = node.attrs["axis"], node.attrs["how"], node.attrs["back"]
-    if how.mode in ("nearest", "nearest-exact") and not back:
+    """Resize, a mean over whole axes, a choice of places, or a product with weights."""
+    how = node.attrs["how"]
+    options = resize_options(node)
+    if options is not None:
+        return _resized(node, options)
+    if how.mode == "area" and how.new == 1 and not node.attrs["back"]:
+        return _means(node)
+    if how.mode in ("nearest", "nearest-exact") and not node.attrs["back"]:
         return instead(context.alignment.rewritten(node, _chosen))
-    if not back and how.mode == "area" and how.new == 1:
-        return Choice(
-            node.inputs,
-            lambda c, x: c.writer.add("ReduceMean", [x, c.writer.ints([axis])], keepdims=1),
-        )
-    if not back and how.mode in ("linear", "cubic") and not how.antialias and how.scale is None:
-        return _resized(node, axis, how)
     return instead(context.alignment.rewritten(node, _weighted))
 
 
-def _resized(node: Node, axis: int, how: Sampling) -> Choice:
-    corners = "align_corners" if how.align else "half_pixel"
+def resize_options(node: Node) -> dict[str, str] | None:
+    """The attributes of Resize that mean the same as a resampling; None where none do."""
+    how: Sampling = node.attrs["how"]
+    plain = how.scale is None or how.old * how.scale == how.new
+    if node.attrs["back"] or how.antialias or not plain:
+        return None
+    if how.mode in ("linear", "cubic"):
+        corners = "align_corners" if how.align else "half_pixel"
+        return {"mode": how.mode, "coordinate_transformation_mode": corners}
+    if how.mode == "nearest" and how.new % how.old == 0:
+        corners = "asymmetric"
+        return {"coordinate_transformation_mode": corners, "nearest_mode": "floor"}
+    return None
+
+
+def _resized(node: Node, options: dict[str, str]) -> Choice:
+    """One Resize for all axes, which are resampled one after the other."""
+    sizes: dict[int, int] = {}
+    while node.op.name == "resample" and resize_options(node) == options:
+        if node.attrs["axis"] in sizes:
+            break
+        sizes[node.attrs["axis"]] = node.attrs["how"].new
+        node = node.inputs[0]
+    axes = sorted(sizes)
 
     def emit(c: Context, x: Name) -> Name:
-        inputs = [x, "", "", c.writer.ints([how.new])]
-        given = {"mode": how.mode, "coordinate_transformation_mode": corners, "axes": [axis]}
-        return c.writer.add("Resize", inputs, **given)
+        wanted = c.writer.ints([sizes[axis] for axis in axes])
+        return c.writer.add("Resize", [x, "", "", wanted], axes=axes, **options)
 
-    return Choice(node.inputs, emit)
+    return Choice((node,), emit)
+
+
+def _means(node: Node) -> Choice:
+    """Means over whole axes."""
+    axes: list[int] = []
+    while node.op.name == "resample" and node.attrs["how"].new == 1:
+        if node.attrs["how"].mode != "area" or node.attrs["back"]:
+            break
+        axes.append(node.attrs["axis"])
+        node = node.inputs[0]
+
+    def emit(c: Context, x: Name) -> Name:
+        return c.writer.add("ReduceMean", [x, c.writer.ints(sorted(axes))], keepdims=1)
+
+    return Choice((node,), emit)
 
 
 def _chosen(node: Node) -> Node:

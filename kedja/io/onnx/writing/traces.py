@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
 from kedja.front import tree
 from kedja.front.jit import Traced, trace
 from kedja.front.tensor import Tensor, as_tensor
@@ -151,6 +150,7 @@ def weight_names(function: Callable[..., Any]) -> dict[Node, str]:
 
 def _modules(function: Callable[..., Any]) -> dict[str, Module]:
     """The modules among the variables that a function takes from around it."""
+    function = inspect.unwrap(function)  # what a compiled function compiles
     if not inspect.isfunction(function):
         owner = getattr(function, "__self__", None)
         return {"self": owner} if isinstance(owner, Module) else {}
@@ -168,5 +168,3 @@ def _labels(module: Module, prefix: str) -> dict[Node, str]:
         if tensor.node.op.name == "constant":
             labels.setdefault(tensor.node, f"{prefix}{path}")
     return labels
-
-

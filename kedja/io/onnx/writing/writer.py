@@ -5,6 +5,7 @@ Not here: which nodes a graph needs (`selection.py`). Next: `selection.py`.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -63,7 +64,9 @@ class Writer:
     def add_several(self, op: str, inputs: Sequence[str], count: int, **attrs: Any) -> list[str]:
         """A node with several outputs."""
         label = self.names.take(f"{self.scope}/{op}" if self.scope else op)
-        outputs = [self.names.take(f"{label}:{place}" if place else f"{label}:0") for place in range(count)]
+        outputs = [
+            self.names.take(f"{label}:{place}" if place else f"{label}:0") for place in range(count)
+        ]
         given = {name: value for name, value in attrs.items() if value is not None}
         make = extra.load().helper.make_node
         self.nodes.append(make(op, list(inputs), outputs, name=label, **given))
@@ -80,7 +83,7 @@ class Writer:
     def constant(self, value: Any, dtype: Any = None) -> str:
         """A small array; equal ones are written once."""
         array = np.asarray(value, dtype)
-        key = array.dtype.name, array.shape, array.tobytes()
+        key = array.dtype.name, array.shape, hashlib.sha256(array.tobytes()).digest()
         known = self.root._constants
         if key not in known:
             known[key] = self.array(array, _constant_name(array))
