@@ -18,7 +18,7 @@ import kedja.ops
 from kedja.cli.output import say, say_json
 from kedja.front import evaluate
 from kedja.front.derivation import Module, is_elementwise, module
-from kedja.front.explanation import gate
+from kedja.front.gates import gate
 from kedja.front.tables import rendered
 from kedja.ground.dtypes import float32, float64, is_float
 from kedja.ground.errors import UsageError

@@ -18,7 +18,7 @@ from kedja.ground.dtypes import is_float
 from kedja.ground.errors import GradientError
 from kedja.ir.formula import formula, step, whole, written
 from kedja.ir.graph import Node, full, rebuild, variable, zeros_like
-from kedja.ir.op import ByExpansion, Leaf, NoDerivative, Pointwise
+from kedja.ir.op import Bundle, ByExpansion, Leaf, NoDerivative, Pointwise
 from kedja.ir.show import preformatted
 
 LONGEST = 160  # characters of a local derivative; longer ones are those of composites
@@ -146,16 +146,20 @@ def is_elementwise(node: Node) -> bool:
     if isinstance(node.op.lowering, Pointwise):
         return True
     along_axes = {"axes", "axis"} & set(node.attrs)
-    same = all(each.shape == node.shape for each in node.inputs)
-    return isinstance(node.op.lowering, ByExpansion) and same and not along_axes
+    if along_axes or not isinstance(node.op.lowering, ByExpansion):
+        return False
+    return all(each.shape == node.shape for each in node.inputs)
 
 
 def local_partials(node: Node, names: Mapping[Node, str]) -> dict[str, str]:
     """The derivative of one step by each of its inputs, as formulas in the inputs' names.
 
-    Steps that are not elementwise give what becomes of a gradient g.
+    Steps that are not elementwise give what becomes of a gradient g; steps with several outputs
+    have no such formula.
     """
-    if isinstance(node.op.derivative, NoDerivative) or not is_float(node.dtype):
+    if isinstance(node.type, Bundle) or isinstance(node.op.derivative, NoDerivative):
+        return {}
+    if not is_float(node.dtype):
         return {}
     moved = {each: variable(names[each], each.type) for each in node.inputs if each in names}
     copy = rebuild(node, [moved.get(each, each) for each in node.inputs])

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kedja.front.derivation import Derivation, derivation
+from kedja.front.explaining import Options
 from kedja.front.explanation import Explanation, explanation
 from kedja.front.named import Subject, subject
 from kedja.ground.errors import UsageError
@@ -46,7 +47,14 @@ def derive(
 
 
 def explain(
-    f: Any, at: Mapping[str, Any] | None = None, wrt: Any = None, *, sources: bool = True
+    f: Any,
+    at: Mapping[str, Any] | None = None,
+    wrt: Any = None,
+    *,
+    depth: int | None = None,
+    expand: str | Sequence[str] = (),
+    step: int | None = None,
+    sources: bool = True,
 ) -> Explanation:
     """Each node of a computation: formula, value, gradient, the gate's rule, the line of code.
 
@@ -56,6 +64,11 @@ def explain(
     nodes that lead to none of them have the gradient None, and so have all nodes where the output
     is not a float scalar. `sources=False` leaves out the lines of code.
 
+    A large computation is folded by its modules, as in `show`: `depth` and `expand` say how far it
+    is opened. Of a loop (`scan`, `while_loop`, an RNN) one step is shown, with the values and
+    gradients of that step: `step` counts from 0 in the order of evaluation, -1 is the last one.
+    Raises UsageError for a path that is not there and for a step that the loop does not have.
+
     >>> import kedja as kj
     >>> found = explain(lambda w, x: 1 + kj.exp(w * x), at={"w": 0.5, "x": 2})
     >>> found["w"].gradient.round(4).item()
@@ -63,7 +76,8 @@ def explain(
     """
     traced = subject(f, at)
     _require_values(traced)
-    return explanation(traced, wrt, sources=sources)
+    options = Options(depth, (expand,) if isinstance(expand, str) else tuple(expand), step)
+    return explanation(traced, wrt, options, sources=sources)
 
 
 def _require_values(traced: Subject) -> None:
@@ -76,11 +90,24 @@ def _require_values(traced: Subject) -> None:
         )
 
 
-def show(f: Any, at: Mapping[str, Any] | None = None) -> GraphView:
+def show(
+    f: Any,
+    at: Mapping[str, Any] | None = None,
+    *,
+    depth: int | None = None,
+    expand: str | Sequence[str] = (),
+) -> GraphView:
     """The graph of a tensor, of several, of a function, or of a compiled function after a call.
 
     Arguments of a function that `at` does not give are float64 scalars. The result prints as
-    text and has `dot()`, `svg()` and `json()`.
+    text and has `dot()`, `svg()`, `html()` and `json()`.
+
+    A graph of more than 60 nodes is folded: each call of a module is one row (or box) with what it
+    takes and gives and how much it learns; what reverse mode made of it is another one, called
+    `.backward`; equal blocks one after the other (`h.0 … h.11`) are one row. Modules nested less
+    deep than `depth` are open (0: none; by default as many as some fifty rows allow), and those
+    that `expand` names by their paths, as ["h.0.attn"]; ops with graphs inside, as `scan`, are
+    opened alike, by the name of the op. Raises UsageError for a path that is not there.
 
     >>> import kedja as kj
     >>> print(show(lambda x: kj.tanh(x) * 2).text(sources=False))
@@ -91,4 +118,4 @@ def show(f: Any, at: Mapping[str, Any] | None = None) -> GraphView:
     return %3
     """
     traced = subject(f, at)
-    return GraphView(traced.outputs, traced.names)
+    return GraphView(traced.outputs, traced.names, traced.weights, depth=depth, expand=expand)

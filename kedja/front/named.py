@@ -22,6 +22,7 @@ from kedja.front.jit import Compiled
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value, marked
 from kedja.ground.dtypes import as_dtype, float64, is_float
 from kedja.ground.errors import GradientError, TracingError, UsageError
+from kedja.ir.fold import is_leaf
 from kedja.ir.formula import leaf_names, letters
 from kedja.ir.graph import Node, constant, substitute, topological, variable
 from kedja.ir.op import Type
@@ -126,7 +127,7 @@ def _node(leaf: Tensor | Node) -> Node:
 
 
 def _of_nodes(outputs: list[Node], at: Mapping[str, Any]) -> Subject:
-    found = _named(weights.called(topological(outputs)))
+    outputs, found = _with_arrays(outputs)
     names = _names_of_leaves(outputs, found.names)
     if not at:
         return Subject(outputs, names, weights=found.weights)
@@ -146,17 +147,25 @@ class _Arrays(NamedTuple):
     weights: dict[Node, bool]
 
 
-def _named(arrays: Iterable[tuple[str, Node, bool]]) -> _Arrays:
+def _with_arrays(outputs: list[Node]) -> tuple[list[Node], _Arrays]:
+    """The outputs, and the arrays of the modules that were called on the way to them, as leaves."""
+    met = list(weights.called(topological(outputs)))
+    replaced = weights.computed(met)
+    return substitute(outputs, replaced) if replaced else outputs, _named(met)
+
+
+def _named(arrays: Iterable[weights.Array]) -> _Arrays:
     """The arrays by their first names; a name that another one has is not given twice."""
     found = _Arrays({}, {})
     taken: set[str] = set()
-    for name, node, mark in arrays:
-        if node in found.weights:
+    for path, tensor, mark in arrays:
+        node = tensor.node
+        if node in found.weights or not is_leaf(node):
             continue
         found.weights[node] = mark
-        if name not in taken and not node.attrs.get("name"):
-            found.names[node] = name
-            taken.add(name)
+        if path not in taken and not node.attrs.get("name"):
+            found.names[node] = path
+            taken.add(path)
     return found
 
 
@@ -212,16 +221,14 @@ def _of_function(
             given.names[node] = name
             arguments[name] = from_node(node)
     results = tree.leaves(_called(f, arguments))
-    outputs = [_result(leaf) for leaf in results]
+    outputs, others = _with_arrays([_result(leaf) for leaf in results])
     own = _named(weights.arrays(f) if weights.is_module(f) else ())
     names = given.names | own.names
     inputs = tuple(given.names) + tuple(own.weights)
-    order = topological(outputs)
-    others = _named(weights.called(order))
     free = {n: t for n, t in others.names.items() if n not in names and t not in names.values()}
     return Subject(
         outputs,
-        leaf_names(order, names | free),
+        leaf_names(topological(outputs), names | free),
         given.values,
         inputs,
         others.weights | own.weights | given.weights,

@@ -7,11 +7,11 @@ the arrays' names (`named.py`). Next: `named.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from kedja.front import tree
 from kedja.front.tensor import Tensor
-from kedja.ir.fold import chain
+from kedja.ir.fold import chain, is_leaf
 from kedja.ir.graph import Layer, Node
 
 Learned = list[bool | None]  # for each leaf: learned, fixed, or (None) not in a module
@@ -40,15 +40,23 @@ def is_module(kind: Any) -> bool:
     return hasattr(kind, "state_dict")
 
 
-def arrays(module: Any) -> Iterator[tuple[str, Node, bool]]:
-    """The arrays of a module that have values or nodes: path, node, and whether it is learned."""
+class Array(NamedTuple):
+    """An array of a module: its path, itself, and whether it is learned."""
+
+    path: str
+    tensor: Tensor
+    learned: bool
+
+
+def arrays(module: Any) -> Iterator[Array]:
+    """The arrays of a module, but for those that were given up."""
     marks = tree.trainable(tree.flatten(module)[1])
     for (path, leaf), mark in zip(tree.paths(module), marks, strict=True):
         if isinstance(leaf, Tensor) and not leaf.is_given_up:
-            yield path, leaf.node, mark
+            yield Array(path, leaf, mark)
 
 
-def called(order: Iterable[Node]) -> Iterator[tuple[str, Node, bool]]:
+def called(order: Iterable[Node]) -> Iterator[Array]:
     """The arrays of the modules that were called on the way to some nodes, while they are alive."""
     met: set[int] = set()
     for layer in _layers(order):
@@ -56,8 +64,19 @@ def called(order: Iterable[Node]) -> Iterator[tuple[str, Node, bool]]:
         if module is None or id(module) in met:
             continue
         met.add(id(module))
-        for path, node, mark in arrays(module):
-            yield f"{layer}.{path}" if layer else path, node, mark
+        for each in arrays(module):
+            yield each._replace(path=f"{layer}.{each.path}") if layer else each
+
+
+def computed(arrays: Iterable[Array]) -> dict[Node, Node]:
+    """Fresh arrays may still be graphs (of random numbers): they are computed, and become leaves."""
+    found: dict[Node, Node] = {}
+    for each in arrays:
+        old = each.tensor.node
+        if not is_leaf(old) and each.tensor.is_known and not each.tensor.tracks:
+            each.tensor.numpy()  # which forgets how it was computed
+            found[old] = each.tensor.node
+    return found
 
 
 def _layers(order: Iterable[Node]) -> Iterator[Layer]:

@@ -62,6 +62,13 @@ class Frame:
         """The nodes that stand for the outputs."""
         return set(apart(self.outputs))
 
+    def rename(self, called: Mapping[Node, str]) -> None:
+        """Call nodes by other names, here and where graphs inside see them."""
+        self.called = called
+        self.__dict__.pop("shown_names", None)
+        for inner in (each for several in self._inner.values() for each in several):
+            inner.frame.names.update(zip(inner.graph.inputs, inner.labels, strict=True))
+
     @cached_property
     def shown_names(self) -> dict[Node, str]:
         """What every node is called where others use it."""
@@ -91,25 +98,24 @@ class Frame:
         """The graphs inside a node, each as a frame of its own."""
         if node not in self._inner:
             found = graphs(node)
-            outside = [self.shown_names[each] for each in given(node)]
             self._inner[node] = [
-                self._framed(node, name, graph, outside, len(found) > 1)
-                for name, graph in found.items()
+                self._framed(node, name, graph, len(found) > 1) for name, graph in found.items()
             ]
         return self._inner[node]
 
-    def _framed(
-        self, node: Node, name: str, graph: Graph, outside: Sequence[str], several: bool
-    ) -> Inner:
+    def labels(self, node: Node) -> list[str]:
+        """What the inputs of the graphs inside a node are called."""
+        return input_names(node, [self.shown_names[each] for each in given(node)])
+
+    def _framed(self, node: Node, name: str, graph: Graph, several: bool) -> Inner:
         number = self.numbers[node]
-        labels = input_names(node, outside)
         frame = Frame(
             graph.outputs,
-            dict(zip(graph.inputs, labels, strict=True)),
+            dict(zip(graph.inputs, self.labels(node), strict=True)),
             prefix=f"{number}.{name}." if several else f"{number}.",
             around=node.scope,
         )
-        return Inner(f"{number}.{name}", name, node, graph, frame, tuple(labels))
+        return Inner(f"{number}.{name}", name, node, graph, frame, self)
 
     # -------------------------------------------------------------------------- one node
 
@@ -141,14 +147,19 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Inner:
-    """A graph inside a node: its path (`%7.body`), its name, and what its inputs are called."""
+    """A graph inside a node: its path (`%7.body`), its name, its frame and that of its owner."""
 
     path: str
     name: str
     owner: Node
     graph: Graph
     frame: Frame
-    labels: tuple[str, ...]
+    outer: Frame
+
+    @property
+    def labels(self) -> list[str]:
+        """What its inputs are called."""
+        return self.outer.labels(self.owner)
 
     @property
     def head(self) -> str:

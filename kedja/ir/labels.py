@@ -62,20 +62,23 @@ def looked_at(block: Block, frame: Frame) -> int:
 
 
 def given(block: Block, frame: Frame) -> list[Node]:
-    """What a block is there for: not what it only keeps for the way back."""
+    """What a block is there for: what others use, not what it only keeps for the way back.
+
+    Where nobody uses anything, its results.
+    """
     inside = set(block.nodes)
     found = [
         node
         for node in block.outputs
         if any(each.back <= block.back and each not in inside for each in frame.users[node])
-        or (node in frame.results and not block.back)
     ]
-    return found or block.outputs
+    return found or [node for node in block.outputs if node in frame.results] or block.outputs
 
 
 def results(block: Block, frame: Frame) -> int:
-    """How many results of the whole graph a block gives on the way back: gradients of arrays."""
-    return sum(node in frame.results for node in block.outputs) if block.back else 0
+    """How many results of the whole graph a block gives besides: gradients of arrays, new buffers."""
+    known = set(given(block, frame))
+    return sum(node in frame.results and node not in known for node in block.outputs)
 
 
 def parameters(block: Block, frame: Frame) -> int:

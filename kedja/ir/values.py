@@ -17,6 +17,8 @@ from kedja.ground.dtypes import bfloat16, is_float, is_half
 DIGITS = 6  # significant digits of a value that is shown to a person
 FEWER = 4  # and of the least, mean and largest of many
 SHORT = 4  # arrays of at most so many elements are shown in full
+FEWEST = 3  # and of these and the first elements, where both are shown
+FIRST = 3  # so many elements of a large array are shown
 LISTED = 64  # arrays of at most so many elements are listed in JSON
 
 
@@ -56,8 +58,10 @@ def rounded(value: Any, digits: int = DIGITS) -> str:
     return "0" if text == "-0" else text
 
 
-def summary(array: np.ndarray) -> str:
+def summary(array: np.ndarray, digits: int = FEWER) -> str:
     """An array in a few words: its elements where they are few, else least, mean and largest.
+
+    The latter are rounded to some significant digits.
 
     >>> summary(np.array([0.5, -1.0]))
     '[0.5, -1]'
@@ -72,8 +76,31 @@ def summary(array: np.ndarray) -> str:
         return f"[{', '.join(rounded(each) for each in array)}]"
     if array.dtype.kind == "b":
         return f"{int(array.sum())} of {array.size} true"
-    least, mean, largest = (rounded(each, FEWER) for each in _statistics(array))
+    least, mean, largest = (rounded(each, digits) for each in _statistics(array))
     return f"min {least}, mean {mean}, max {largest}{_holes(array)}"
+
+
+def glimpse(array: np.ndarray) -> str:
+    """All elements where they are few, else the first ones and `summary`.
+
+    >>> glimpse(np.eye(2))
+    '[[1, 0], [0, 1]]'
+    >>> glimpse(np.arange(100.0))
+    '0, 1, 2, … min 0, mean 49.5, max 99'
+    """
+    if 0 < array.size <= SHORT:
+        return _nested(array)
+    if array.size == 0 or array.dtype.kind == "b":
+        return summary(array)
+    first = ", ".join(rounded(each, FEWEST) for each in array.flat[:FIRST])
+    return f"{first}, … {summary(array, FEWEST)}"
+
+
+def _nested(array: np.ndarray) -> str:
+    """All elements, in brackets for each axis."""
+    if array.ndim == 0:
+        return rounded(array[()])
+    return f"[{', '.join(_nested(each) for each in array)}]"
 
 
 def _statistics(array: np.ndarray) -> tuple[float, float, float]:

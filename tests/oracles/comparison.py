@@ -19,10 +19,8 @@ from kedja.ground.errors import TracingError
 
 RTOL, ATOL = 1.3e-5, 1e-5  # PyTorch's own for float32, the relative one ten times as wide
 ELSEWHERE = {"device", "layout", "memory_format", "requires_grad", "pin_memory"}  # no such things
-DTYPES = {
-    getattr(torch, name): getattr(kj, name)
-    for name in "int8 int16 int32 int64 uint8 float16 bfloat16 float32 float64 bool".split()
-}
+NAMES = "int8 int16 int32 int64 uint8 float16 bfloat16 float32 float64 bool"
+DTYPES = {getattr(torch, name): getattr(kj, name) for name in NAMES.split()}
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,15 @@ def name_of(op: Any) -> str:
     return f"{op.name}.{op.variant_test_name}" if op.variant_test_name else str(op.name)
 
 
+def operators() -> dict[str, Any]:
+    """PyTorch's operators by their names, each variant for itself: `div.floor_rounding`."""
+    from torch.testing._internal.common_methods_invocations import op_db  # takes seconds
+
+    return {name_of(op): op for op in op_db}
+
+
 def samples(op: Any, double: bool = False) -> list[Any]:
-    """The float32 samples, as float64 if so wished; those of int64 where an operator has no floats."""
+    """The float32 samples, as float64 if so wished; of int64 where an operator has no floats."""
     torch.manual_seed(0)
     floats = torch.float32 in op.supported_dtypes("cpu")
     dtype = torch.float32 if floats else torch.int64
@@ -104,7 +109,8 @@ def outcome(op: Any, row: Row, most: int | None = None, compiled: bool = False) 
             result.skipped[error.what] += 1
         except Exception as error:  # whatever it is, it is reported with the sample
             text = f"{type(error).__name__}: {error}".strip()
-            result.differences.append(f"{described(sample)}\n{text}")
+            made = described(sample.input, *sample.args, **sample.kwargs)
+            result.differences.append(f"{made}\n{text}")
     return result
 
 
@@ -121,21 +127,22 @@ def some(given: list[Any], most: int | None) -> list[Any]:
 def compare(op: Any, row: Row, sample: Any, compiled: bool = False) -> None:
     """AssertionError where values, dtypes or vector-Jacobian products differ."""
     arguments = (sample.input, tuple(sample.args), dict(sample.kwargs))
-    leaves = list({id(t): t for t in tensors(arguments) if t.requires_grad}.values())
     expected = list(flat((row.theirs or op)(sample.input, *sample.args, **sample.kwargs)))
     followed = [i for i, e in enumerate(expected) if getattr(e, "requires_grad", False)]
     followed = followed if row.gradients else []
     vectors = weights([expected[i] for i in followed])
+    floats = list({id(t): t for t in tensors(arguments) if t.is_floating_point()}.values())
 
     def answers(*inputs: Any) -> Any:
-        return ours(row, arguments, leaves, inputs, followed, vectors)
+        return ours(row, arguments, floats, inputs, followed, vectors)
 
-    inputs = [kj.tensor(array(leaf)) for leaf in leaves]
+    inputs = [kj.tensor(array(each)) for each in floats]
     found, gradients = kj.jit(answers)(*inputs) if compiled else answers(*inputs)
     assert len(found) == len(expected), f"{len(found)} results where PyTorch has {len(expected)}"
     for place, (one, other) in enumerate(zip(found, expected, strict=True)):
         assert_close(row, f"result {place}", one, other)
     if followed:
+        leaves = [each for each in floats if each.requires_grad]
         theirs = gradients_of([expected[i] for i in followed], leaves, vectors)
         for place, (one, other) in enumerate(zip(gradients, theirs, strict=True)):
             assert_close(row, f"gradient {place}", one, other)
@@ -144,24 +151,26 @@ def compare(op: Any, row: Row, sample: Any, compiled: bool = False) -> None:
 def ours(
     row: Row,
     arguments: Any,
-    leaves: Sequence[Any],
+    floats: Sequence[Any],
     inputs: Sequence[Any],
     followed: Sequence[int],
     vectors: Sequence[np.ndarray],
 ) -> tuple[list[Any], tuple[Any, ...]]:
     """Our results, and the products of the vectors with their Jacobians."""
+    given = dict(zip(map(id, floats), inputs, strict=True))
+    leaves = [id(each) for each in floats if each.requires_grad]
     found: list[Any] = []
 
     def function(*values: Any) -> tuple[Any, ...]:
-        given = dict(zip(map(id, leaves), values, strict=True))
-        first, rest, named = translated(arguments, given)
+        now = {**given, **dict(zip(leaves, values, strict=True))}
+        first, rest, named = translated(arguments, now)
         found[:] = flat(row.ours(first, *rest, **named))
         return tuple(found[i] for i in followed)
 
     if not followed:
-        function(*inputs)
+        function(*(given[each] for each in leaves))
         return found, ()
-    _, pull = kj.vjp(function, *inputs)
+    _, pull = kj.vjp(function, *(given[each] for each in leaves))
     return found, pull(tuple(kj.tensor(each) for each in vectors))
 
 
@@ -236,10 +245,9 @@ def flat(x: Any) -> Iterator[Any]:
         yield x
 
 
-def described(sample: Any) -> str:
-    """The arguments of a sample, in one line."""
-    named = [f"{k}={shown(v)}" for k, v in sample.kwargs.items()]
-    return ", ".join([shown(sample.input), *map(shown, sample.args), *named])
+def described(*args: Any, **named: Any) -> str:
+    """Arguments in one line."""
+    return ", ".join([*map(shown, args), *(f"{k}={shown(v)}" for k, v in named.items())])
 
 
 def shown(x: Any) -> str:

@@ -7,6 +7,7 @@ neither fails the test (`test_oracles_op_db.py`), so that a new function gets it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import kedja as kj
@@ -50,12 +51,12 @@ def public_name(name: str) -> str | None:
     return None
 
 
-def missing(ops: list[Any], name_of: Any) -> list[str]:
+def missing(operators: Mapping[str, Any]) -> list[str]:
     """The operators that kedja has by name, but that have neither row nor reason."""
     found = []
-    for op in ops:
+    for name, op in operators.items():
         names = [op.name, *(each.name for each in op.aliases)]
         public = next(filter(None, map(public_name, names)), None)
-        if public and name_of(op) not in ROWS and name_of(op) not in LEFT_OUT:
-            found.append(f"{name_of(op)}: {public}")
+        if public and name not in ROWS and name not in LEFT_OUT:
+            found.append(f"{name}: {public}")
     return found

@@ -153,7 +153,9 @@ MOVEMENT = {
         {"an empty vector, left out": skips_an_empty_vector},
     ),
     **same(kj, "atleast_1d atleast_2d atleast_3d", {"several arrays at once": is_list}),
-    "diag_embed": Row(kj.diag_embed, {"other axes than the last two": lambda s: "dim1" in s.kwargs}),
+    "diag_embed": Row(
+        kj.diag_embed, {"other axes than the last two": lambda s: "dim1" in s.kwargs}
+    ),
     "broadcast_tensors": Row(kj.broadcast_arrays),
     "view": Row(kj.reshape),
     "flip": Row(lambda x, dims: kj.flip(x, dims)),
@@ -246,12 +248,15 @@ SORTING = {
     "argsort": Row(argsort, NO_AXIS),
     "topk": Row(top_k, NO_AXIS),
     "searchsorted": Row(searchsorted, NARROW_PLACES),
-    "bincount": Row(kj.bincount, dtypes=False, why="sums of integer weights stay integers, as in JAX"),
+    "bincount": Row(
+        kj.bincount, dtypes=False, why="sums of integer weights stay integers, as in JAX"
+    ),
     "histogram": Row(histogram, dtypes=False, why="counts are whole numbers, as in NumPy"),
     "unique": Row(unique, {"unique rows": lambda s: s.kwargs.get("dim") is not None}),
 }
 
 # -------------------------------------------------------------------------------- creation
+
 
 def cast(x, *others, memory_format=None):
     """`Tensor.to` with a dtype among all else."""

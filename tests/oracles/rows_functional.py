@@ -6,10 +6,11 @@ Random answers differ by their bits: what does not depend on them is compared. N
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import kedja as kj
-from kedja.nn import functional as F
+from kedja.nn import functional as F  # noqa: N812  as its users write it
 from tests.oracles.comparison import Row, same
 
 
@@ -68,6 +69,13 @@ def negative_divisor(s: Any) -> bool:
     return -2 in (*s.args, s.kwargs.get("divisor_override"))
 
 
+def unpool(f: Any) -> Callable[..., Any]:
+    """PyTorch takes the output's whole shape too."""
+    return lambda x, places, output_size, **o: f(x, places, output_size=output_size[2:], **o)
+
+
+TWICE = "of maxima at one place the last one stays; PyTorch gives a gradient to all of them"
+UNPOOLINGS = {f"max_unpool{n}d": unpool(getattr(F, f"max_unpool{n}d")) for n in (1, 2, 3)}
 MODES = "nearest nearest-exact linear bilinear bicubic trilinear area"
 PADDINGS = "constant reflect replicate replicate_negative circular"
 NO_DIVISOR = {"a negative divisor": negative_divisor}
@@ -78,6 +86,11 @@ SHAPES = {
     **functional("max_pool1d max_pool2d max_pool3d"),
     **functional("adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"),
     **functional("adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"),
+    **{
+        f"nn.functional.{name}": Row(f, gradients=False, why=TWICE)
+        for name, f in UNPOOLINGS.items()
+    },
+    **{f"nn.functional.{name}.grad": Row(f) for name, f in UNPOOLINGS.items()},
     **functional("unfold pixel_shuffle pixel_unshuffle channel_shuffle"),
     **functional("upsample_nearest upsample_bilinear"),
     **{f"nn.functional.interpolate.{mode}": Row(F.interpolate) for mode in MODES.split()},

@@ -6,8 +6,6 @@ Signs of vectors are LAPACK's and differ between its makers: magnitudes are comp
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 import kedja as kj
@@ -138,7 +136,9 @@ SOLUTIONS = {
         lambda a, b, driver: linalg.lstsq(a, b)[0],
         theirs=lambda a, b, driver: torch.linalg.lstsq(a, b, driver=driver)[0],
     ),
-    "linalg.matrix_rank": Row(lambda x, atol=None, rtol=None: linalg.matrix_rank(x, rtol=rtol), TOLERANCES),
+    "linalg.matrix_rank": Row(
+        lambda x, atol=None, rtol=None: linalg.matrix_rank(x, rtol=rtol), TOLERANCES
+    ),
     "linalg.lstsq.grad_oriented": Row(
         lambda a, b, driver: linalg.lstsq(a, b)[0],
         theirs=lambda a, b, driver: torch.linalg.lstsq(a, b, driver=driver)[0],

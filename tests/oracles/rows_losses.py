@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from kedja.nn import functional as F
+from kedja.nn import functional as F  # noqa: N812  as its users write it
 from tests.oracles.comparison import Row
 from tests.oracles.rows_functional import functional
 

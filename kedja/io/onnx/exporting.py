@@ -54,10 +54,10 @@ def export(
     shapes that follow the batch in no line; UsageError for wrong options; MissingExtra without the
     package onnx.
     """
+    extra.load()
     with locating():
         if not OLDEST <= opset <= NEWEST:
             raise UsageError(f"opset {opset}", fix=f"a version from {OLDEST} to {NEWEST}")
-        extra.load()
         example = example_of(example_inputs, dynamic_batch, input_names)
     traces = traced(function, example)
     with locating():

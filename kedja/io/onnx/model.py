@@ -6,7 +6,7 @@ Not here: what its operators mean (`operators`). Next: `reading.py`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -98,6 +98,7 @@ def load(source: Source) -> OnnxModel:
     their nodes), element types or operator sets that have no counterpart here, DataError where
     the file cannot be read or the model is broken, MissingExtra without the package onnx.
     """
+    extra.load()
     with locating():
         plan = reading.read_model(_proto(source))
         roles = sorting.roles(plan)
@@ -109,26 +110,34 @@ def load(source: Source) -> OnnxModel:
 
 
 def _proto(source: Source) -> Any:
+    """The protocol buffer of a model, from whatever it was given as."""
     onnx = extra.load()
     if isinstance(source, onnx.ModelProto):
-        return source
+        return _complete(source, None)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _complete(_decoded(lambda: onnx.ModelProto.FromString(bytes(source)), None), None)
+    if isinstance(source, (str, os.PathLike)):
+        where = os.fspath(source)
+        return _complete(_decoded(lambda: onnx.load(Path(source)), where), where)
+    raise UsageError(
+        f"an ONNX model of {type(source).__name__}", fix="a path, bytes, or a ModelProto"
+    )
+
+
+def _decoded(read: Callable[[], Any], where: str | None) -> Any:
     try:
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            found = onnx.ModelProto.FromString(bytes(source))
-        elif isinstance(source, (str, os.PathLike)):
-            found = onnx.load(Path(source))
-        else:
-            raise UsageError(
-                f"an ONNX model of {type(source).__name__}", fix="a path, bytes, or a ModelProto"
-            )
+        return read()
     except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", where=str(source)) from error
+        raise DataError(f"cannot read: {error.strerror or error}", where=where) from error
     except extra.decode_errors() as error:
-        where = str(source) if isinstance(source, (str, os.PathLike)) else None
         raise DataError(f"this is no ONNX model: {error}", where=where) from error
-    if not found.HasField("graph") or not found.opset_import:
-        raise DataError("this is no ONNX model: it has no graph, or names no operator set")
-    return found
+
+
+def _complete(proto: Any, where: str | None) -> Any:
+    if not proto.HasField("graph") or not proto.opset_import:
+        what = "this is no ONNX model: it has no graph, or names no operator set"
+        raise DataError(what, where=where)
+    return proto
 
 
 # ----------------------------------------------------------------------------------- inputs

@@ -219,9 +219,10 @@ def array_of(proto: Any) -> Array:
     Raises UnsupportedError for an element type that is none here, DataError for broken contents.
     """
     dtype = elements.dtype_of(proto.data_type, f"the array {proto.name!r}")
+    onnx = extra.load()
     try:
-        array = extra.load().numpy_helper.to_array(proto)
-    except (ValueError, TypeError, OSError) as error:
+        array = onnx.numpy_helper.to_array(proto)
+    except (ValueError, TypeError, OSError, onnx.checker.ValidationError) as error:
         fix = "load the model by its path, so that the files beside it are found"
         raise DataError(f"the array {proto.name!r} cannot be read: {error}", fix=fix) from error
     return convert(np.asarray(array), dtype)

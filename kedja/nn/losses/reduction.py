@@ -5,11 +5,13 @@ Next: `regression.py`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from kedja.front import functions
+from kedja.front.arithmetic import where
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import float32, is_half, is_integer
 from kedja.ground.errors import DataError, DtypeError, ShapeError, UsageError
@@ -41,10 +43,16 @@ def require_reduction(reduction: str, allowed: tuple[str, ...] = REDUCTIONS) -> 
 
 
 def averaged(each: Tensor, counts: Tensor | None, reduction: str) -> Tensor:
-    """As `reduced`, the mean being Σ each/Σ counts, where the losses are multiplied by counts."""
+    """As `reduced`, the mean being Σ each/Σ counts, where the losses are multiplied by counts.
+
+    The mean of nothing is NaN, its gradient 0, as in PyTorch.
+    """
     if counts is None or reduction != "mean":
         return reduced(each, reduction)
-    return functions.sum(each) / functions.sum(counts)
+    whole = functions.sum(counts)
+    nothing = whole == 0
+    mean = functions.sum(each) / where(nothing, 1.0, whole)
+    return where(nothing, math.nan, mean)
 
 
 def pair(name: str, outputs: Any, targets: Any) -> tuple[Tensor, Tensor]:

@@ -130,13 +130,19 @@ def cut(call: Call, x: Tensor, *given: Value) -> Tensor:
         places, starts, ends, steps or [1] * len(starts), strict=True
     ):
         place = normal_axis("Slice", axis, x.ndim)
-        key[place] = slice(start, _end(end, step, x.shape[place]), step)
+        key[place] = _slice(start, end, step, x.shape[place])
     return x[tuple(key)]
 
 
-def _end(end: int, step: int, extent: int) -> int | None:
-    """Where a slice ends; before the first element where it runs backwards."""
-    return None if step < 0 and end < -extent else end
+def _slice(start: int, end: int, step: int, extent: int) -> slice:
+    """A slice as ONNX reads it: numbers from the end on are counted once, then held inside."""
+    first, last = (each + extent if each < 0 else each for each in (start, end))
+    if step > 0:
+        return slice(min(max(first, 0), extent), min(max(last, 0), extent), step)
+    if extent == 0:
+        return slice(0, 0)
+    first, last = min(max(first, 0), extent - 1), min(max(last, -1), extent - 1)
+    return slice(first, None if last < 0 else last, step)
 
 
 # ----------------------------------------------------------------------------------- padding

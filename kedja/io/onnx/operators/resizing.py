@@ -178,8 +178,8 @@ def _places(line: Line, coordinates: str) -> Array:
         if width == 1:
             return new * 0 + (end - start) * last / 2 + start * last
         return new * (end - start) * last / (width - 1) + start * last
-    if coordinates == "pytorch_half_pixel" and width == 1:
-        return new * 0 - 0.5
+    if coordinates == "pytorch_half_pixel" and line.after == 1:
+        return new * 0
     half = (new + 0.5) / line.scale - 0.5
     if coordinates == "half_pixel_symmetric":
         half += line.before / 2 * (1 - line.after / width)

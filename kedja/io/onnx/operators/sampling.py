@@ -36,7 +36,8 @@ def grid_sample(call: Call, x: Tensor, grid: Tensor) -> Tensor:
     where = [_on_axis(g, n, corners) for g, n in zip(lines[::-1], extents, strict=True)]
     if mode == "nearest":
         where = [functions.round(each) for each in where]
-    where = [_held(p, n, padding, corners) for p, n in zip(where, extents, strict=True)]
+    if mode != "cubic":  # its neighbours are brought inside one by one
+        where = [_held(p, n, padding, corners) for p, n in zip(where, extents, strict=True)]
     taps = {"nearest": _one, "linear": _two, "cubic": _four}[mode]
     choices = [taps(each) for each in where]
     total: Any = None

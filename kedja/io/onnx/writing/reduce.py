@@ -118,9 +118,10 @@ def smooth(context: Context, node: Node) -> Choice:
 
 
 def counted_before(x: Node, values: Node, *, side: str) -> Node:
-    """How many elements of a sorted line stand before each value."""
-    shape = (*values.shape, *x.shape)
-    line = apply("broadcast", x, shape=shape)
+    """How many elements of a sorted line (… N) stand before each of the values (… M)."""
+    shape = (*values.shape, x.shape[-1])
+    line = apply("reshape", x, shape=(*x.shape[:-1], 1, x.shape[-1]))
+    line = apply("broadcast", line, shape=shape)
     column = apply("reshape", values, shape=(*values.shape, 1))
     before = "less" if side == "left" else "less_equal"
     found = apply(before, line, apply("broadcast", column, shape=shape))
