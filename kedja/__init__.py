@@ -38,6 +38,7 @@ _NAMES = {
     "kedja.front.custom": "custom_vjp custom_jvp",
     "kedja.front.loop": "Loop",
     "kedja.front.explain": "derive explain show",
+    "kedja.nn.summaries": "summary",
     "kedja.train": "fit Trainer",
     "kedja.nn.precision": "mixed_precision",
     "kedja.front.arithmetic": "where matmul",

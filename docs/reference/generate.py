@@ -37,7 +37,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {  # file: title, modules in ord
     "linalg": ("kj.linalg", ("kedja.front.linalg",)),
     "random": ("kj.random", ("kedja.front.random",)),
     "tree": ("kj.tree", ("kedja.front.tree",)),
-    "nn": ("kj.nn", ("kedja.nn", "kedja.nn.precision")),
+    "nn": ("kj.nn", ("kedja.nn", "kedja.nn.precision", "kedja.nn.summaries")),
     "functional": ("kj.nn.functional", ("kedja.nn.functional",)),
     "init": ("kj.nn.init", ("kedja.nn.init",)),
     "optim": ("kj.optim", ("kedja.optim",)),
@@ -45,7 +45,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {  # file: title, modules in ord
     "models": ("kj.models", ("kedja.models",)),
     "estimators": ("kj.estimators", ("kedja.estimators",)),
     "data": ("kj.data", ("kedja.data",)),
-    "io": ("kj.io", ("kedja.io",)),
+    "io": ("kj.io", ("kedja.io", "kedja.io.onnx")),
     "settings": ("Flags and errors", ("kedja.ground.flags", "kedja.ground.errors")),
 }
 

@@ -28,6 +28,7 @@ EXTRAS = {
     "vision": ("pillow", "PIL", "pictures"),
     "plots": ("matplotlib", "matplotlib", "drawings"),
     "xla": ("jax", "jax", "GPUs and TPUs through XLA"),
+    "onnx": ("onnx", "onnx", "networks from other systems, and to them"),
 }
 NOTABLE = ("avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512bf16")
 NOTABLE_MORE = ("avx512fp16", "avx512vnni", "amx-tile", "amx-bf16", "neon", "sve", "bf16", "i8mm")

@@ -20,8 +20,8 @@ from kedja.front.named import Subject, chosen
 from kedja.front.tensor import from_node
 from kedja.ground.dtypes import float64
 from kedja.ground.errors import UsageError
-from kedja.ir.formula import leaf_names
 from kedja.ir.graph import topological, variable
+from kedja.ir.names import leaf_names
 from kedja.ir.op import Type
 
 

@@ -24,12 +24,24 @@ from kedja.ground.dtypes import float32, float64, is_float
 from kedja.ground.errors import UsageError
 from kedja.ground.flags import flags
 from kedja.ground.suggest import did_you_mean
-from kedja.ir.graph import Node, make, variable
-from kedja.ir.op import TABLE, Case, Kernel, Leaf, NoDerivative, OnHost, Op, Type
+from kedja.ir.graph import Node, apply, make, variable
+from kedja.ir.op import (
+    TABLE,
+    Bundle,
+    Case,
+    Kernel,
+    Leaf,
+    NoDerivative,
+    OnHost,
+    Op,
+    OwnProgram,
+    Type,
+)
 
 OPS = Path(kedja.ops.__file__).parent
 ROOT = OPS.parent.parent
 WIDE = 4096  # elements for which an elementwise op is compiled
+UNCOMPILED = (Leaf, OnHost, OwnProgram)  # there is no code of such an op by itself
 LONGEST_CELL = 90  # characters of a derivative in the list of all ops
 
 
@@ -132,6 +144,8 @@ def _derivative_lines(record: Op, node: Node, shown: Module) -> list[tuple[str, 
 def _derivative(record: Op, node: Node, shown: Module) -> list[str]:
     if isinstance(record.derivative, NoDerivative):
         return [f"none: {record.derivative.reason}"]
+    if isinstance(node.type, Bundle):
+        return ["by a rule for all its outputs together"]
     if not is_float(node.dtype):
         return [f"none: its values are {node.dtype.name}"]
     if not any(is_float(each.dtype) for each in node.inputs):
@@ -145,6 +159,7 @@ RULES = {
     "Multilinear": "linear in each input: the gradient goes through the transposes",
     "Forward": "a rule for the tangent, which is transposed for the gradient",
     "ByExpansion": "that of the subgraph which the op names",
+    "Inner": "rules of its own, which differentiate the graphs inside",
 }
 
 
@@ -164,6 +179,7 @@ LOWERINGS = {
     "Fold": "fold: a reduction over axes",
     "ByExpansion": "by expansion: a name for a subgraph",
     "Leaf": "leaf: it is given, not computed",
+    "OwnProgram": "programs of its own for the graphs inside, run between the compiled parts",
 }
 
 
@@ -186,9 +202,12 @@ def _data(record: Op) -> dict[str, Any]:
 def example(record: Op) -> tuple[Node, dict[Node, str]]:
     """The op applied to inputs called x, or a and b, or x1, x2, x3 …; and these names.
 
-    Of the sample calls the first is taken whose inputs and output are floats with elements.
+    Of the sample calls the first is taken whose inputs and output are floats with elements. An op
+    without samples of its own takes the outputs of another one, called `several`.
     """
     cases = record.sample(np.random.default_rng(0))
+    if not cases:
+        return _example_of_part(record)
     case = next((each for each in cases if _is_telling(record, each)), cases[0])
     labels = _labels(len(case.inputs))
     inputs = [
@@ -199,9 +218,19 @@ def example(record: Op) -> tuple[Node, dict[Node, str]]:
     return node, {**dict(zip(inputs, labels, strict=True)), node: "y"}
 
 
+def _example_of_part(record: Op) -> tuple[Node, dict[Node, str]]:
+    """The second of two outputs."""
+    inputs = [variable(label, Type((3,), float64)) for label in ("a", "b")]
+    several = apply("bundle", *inputs)
+    node = make(record, [several], {"place": 1})
+    return node, {several: "several", node: "y"}
+
+
 def _is_telling(record: Op, case: Case) -> bool:
     types = [Type(each.shape, each.dtype) for each in case.inputs]
     result = record.type(*types, **case.attrs)
+    if isinstance(result, Bundle):
+        return True
     return all(each.size for each in types) and is_float(result.dtype)
 
 
@@ -221,10 +250,13 @@ def facets(record: Op) -> list[Facet]:
         part = getattr(record, name)
         if part is not None:
             found.append(Facet(name, place(part)))
-    for name, holder in (("derivative", record.derivative), ("lowering", record.lowering)):
+    held = {"derivative": record.derivative, "lowering": record.lowering, "batch": record.batch}
+    for name, holder in held.items():
         rules = [each for value in vars(holder).values() for each in _callables(value)]
         if rules:
             found.append(Facet(name, ", ".join(dict.fromkeys(map(place, rules)))))
+    if isinstance(record.xla, FunctionType):
+        found.append(Facet("xla", place(record.xla)))
     return found
 
 
@@ -273,7 +305,7 @@ CHECKS = "apply|lookup|require|elementwise"  # calls that name an op without mak
 
 def _is_compiled(record: Op) -> bool:
     """Whether there is code to show without being asked for it."""
-    return flags().tier != "interpret" and not isinstance(record.lowering, (Leaf, OnHost))
+    return flags().tier != "interpret" and not isinstance(record.lowering, UNCOMPILED)
 
 
 def assembly(record: Op) -> str:
@@ -281,7 +313,7 @@ def assembly(record: Op) -> str:
 
     Elementwise ops are compiled for one long axis, others for their sample's shapes, in float32.
     """
-    if isinstance(record.lowering, (Leaf, OnHost)):
+    if isinstance(record.lowering, UNCOMPILED):
         raise UsageError(f"{record.name} is not compiled: {_lowering(record)}")
     node, _ = example(record)
     wide = is_elementwise(node)

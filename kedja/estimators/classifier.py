@@ -132,7 +132,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         elif not several and not set(np.unique(y)) <= set(self.classes_):
             wrong = sorted(map(str, set(np.unique(y)) - set(self.classes_)))
             raise ValueError(f"y has classes that the first call did not have: {wrong}")
-        return y
+        checked: Array = y
+        return checked
 
     def _output_count(self) -> int:
         count = len(self.classes_)

@@ -27,7 +27,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     >>> import numpy as np
     >>> x = np.linspace(0, 1, 20)[:, None]
-    >>> net = MLPRegressor(hidden_layer_sizes=16, max_iter=2000, learning_rate_init=0.02, tol=1e-5, random_state=0)
+    >>> options = {"max_iter": 2000, "learning_rate_init": 0.02, "tol": 1e-5, "random_state": 0}
+    >>> net = MLPRegressor(hidden_layer_sizes=16, **options)
     >>> float(net.fit(x, 2 * x[:, 0]).score(x, 2 * x[:, 0])) > 0.98
     True
     """

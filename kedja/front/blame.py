@@ -17,8 +17,9 @@ import numpy as np
 from kedja.front.loop import Loop
 from kedja.ground.dtypes import is_float
 from kedja.interpret import reference
-from kedja.ir.formula import formula, letters
+from kedja.ir.formula import formula
 from kedja.ir.graph import Node
+from kedja.ir.names import letters
 from kedja.ir.op import Bundle
 
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kedja.autodiff import reverse
 from kedja.front import tables
-from kedja.front.named import Subject, chosen, step_names
-from kedja.front.tensor import Tensor, from_node
+from kedja.front.named import Subject, bound, chosen, step_names
+from kedja.front.tensor import Tensor, from_node, from_value
 from kedja.ground.dtypes import is_float
 from kedja.ground.errors import GradientError
-from kedja.ir.formula import formula, step, whole, written
+from kedja.interpret.reference import run
+from kedja.ir import bodies
+from kedja.ir.formula import Style, defined, formula, step, whole, written
 from kedja.ir.graph import Node, full, rebuild, variable, zeros_like
 from kedja.ir.op import Bundle, ByExpansion, Leaf, NoDerivative, Pointwise
 from kedja.ir.show import preformatted
@@ -49,8 +51,9 @@ class Derivation:
     """What `kj.derive` found.
 
     `value` is the formula of the function, `formulas` its derivative by each variable, `where`
-    the parts that long formulas use by name, `modules` the steps with their local derivatives,
-    and `gradients` the derivatives as tensors, which can be differentiated and evaluated again.
+    the parts that long formulas use by name (and the functions inside loops and branches),
+    `modules` the steps with their local derivatives, and `gradients` the derivatives as tensors,
+    which can be differentiated again. Called with values, it gives their values.
     """
 
     value: str
@@ -58,6 +61,23 @@ class Derivation:
     where: list[tuple[str, str]]
     modules: list[Module]
     gradients: dict[str, Tensor]
+    subject: Subject = field(repr=False)
+
+    def __call__(self, **at: Any) -> dict[str, Tensor]:
+        """The derivatives at a point, by the names of the variables.
+
+        Every argument of the function needs a value (numbers, arrays, containers as it takes them);
+        of a tensor, whose leaves have values, those that are given are replaced. Raises UsageError
+        for a value that is missing, too much, or of another shape.
+
+        >>> import kedja as kj
+        >>> kj.derive(lambda x, y: x**2 * y)(x=3.0, y=2.0)
+        {'x': Tensor(12., float64), 'y': Tensor(9., float64)}
+        """
+        values = bound(self.subject, at)
+        nodes = [each.node for each in self.gradients.values()]
+        found = run(nodes, values)
+        return {name: from_value(each) for name, each in zip(self.gradients, found, strict=True)}
 
     @property
     def formula(self) -> str:
@@ -71,6 +91,9 @@ class Derivation:
         lines += [f"df/d{name} = {text}" for name, text in self.formulas.items()]
         lines += [f"  where {name} = {text}" for name, text in self.where]
         return "\n".join([*lines, "", tables.plain(*self._table()), *self._legend()])
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _legend(self) -> list[str]:
         if all(module.elementwise or not module.partials for module in self.modules):
@@ -114,14 +137,18 @@ def derivation(subject: Subject, wrt: Any) -> Derivation:
     found = reverse.gradient(output, list(variables.values()))
     pairs = zip(variables.values(), found, strict=True)
     gradients = [zeros_like(node) if g is None else g for node, g in pairs]
-    value = written([output], subject.names)
-    texts = written(gradients, subject.names, simplify=True)
+    inner = bodies.named([output, *gradients])
+    value = written([output], subject.names, inner=inner)
+    taken = [name for name, _ in value.where]
+    texts = written(gradients, subject.names, simplify=True, inner=inner, taken=taken)
+    functions = defined([output, *gradients], Style(simplify=True, bodies=inner))
     return Derivation(
         value.formulas[0],
         dict(zip(variables, texts.formulas, strict=True)),
-        texts.where,
+        [*value.where, *texts.where, *functions],
         modules(subject),
         {name: from_node(g) for name, g in zip(variables, gradients, strict=True)},
+        subject,
     )
 
 

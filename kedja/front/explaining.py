@@ -22,10 +22,11 @@ from kedja.ground.errors import GradientError, UsageError
 from kedja.interpret import reference
 from kedja.ir import labels
 from kedja.ir.fold import is_inline, is_leaf
-from kedja.ir.formula import letters, step
+from kedja.ir.formula import step
 from kedja.ir.frame import Frame, Inner
 from kedja.ir.graph import Node, constant, full, origin
 from kedja.ir.inside import everything
+from kedja.ir.names import letters
 from kedja.ir.op import Bundle, Leaf
 from kedja.ir.outline import Line, flat, is_small, outline
 from kedja.ir.picture import covered

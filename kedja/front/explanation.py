@@ -76,6 +76,9 @@ class Explanation:
     def __str__(self) -> str:
         return f"f = {self.formula}\n\n{tables.plain(HEADER, self._cells())}"
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def table(self) -> str:
         """The table for standard output: in colours on a terminal, plain columns elsewhere."""
         return tables.rendered(HEADER, self._cells(), STYLES)

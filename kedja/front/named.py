@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,8 +23,8 @@ from kedja.front.tensor import Tensor, as_tensor, from_node, from_value, marked
 from kedja.ground.dtypes import as_dtype, float64, is_float
 from kedja.ground.errors import GradientError, TracingError, UsageError
 from kedja.ir.fold import is_leaf
-from kedja.ir.formula import leaf_names, letters
 from kedja.ir.graph import Node, constant, substitute, topological, variable
+from kedja.ir.names import leaf_names, letters
 from kedja.ir.op import Type
 
 ARRAYS = (Tensor, np.ndarray, np.generic, bool, int, float)
@@ -90,6 +90,12 @@ def subject(
     of a function that `at` does not give are float64 inputs without a value, scalars unless
     `shapes` says otherwise.
     """
+    for name, given in (("at", at), ("shapes", shapes)):
+        if given is not None and not isinstance(given, Mapping):
+            raise UsageError(
+                f"{name} is of type {type(given).__name__}",
+                fix=f"values by the names of the arguments: {name}={{'x': …}}",
+            )
     if isinstance(what, Compiled) and not at and not shapes and what.programs:
         return _of_program(what)
     if isinstance(what, Node):
@@ -345,6 +351,41 @@ def _matching(subject: Subject, wanted: Any) -> list[Node]:
         names = ", ".join(dict.fromkeys(known.values())) or "none"
         raise UsageError(f"there is no variable {label}", fix=f"the variables are: {names}")
     return matches
+
+
+def bound(subject: Subject, at: Mapping[str, Any]) -> dict[Node, np.ndarray]:
+    """Values of leaves by their names, in their shapes and dtypes, beside those that are known.
+
+    Raises UsageError for a name that is not there, for one that has no value, and for a value of
+    another shape.
+    """
+    given = {label: array for name, value in at.items() for label, array in _labelled(name, value)}
+    by_name = {name: node for node, name in subject.names.items()}
+    _require_known(given, by_name)
+    found = dict(subject.values)
+    for name, array in given.items():
+        node = by_name[name]
+        if array.shape != node.shape:
+            what = f"{name} has shape {list(node.shape)}, not {list(array.shape)}"
+            raise UsageError(what, fix="derive it for these shapes: shapes={…}")
+        found[node] = array.astype(node.dtype)
+    require_values(subject, found)
+    return found
+
+
+def _labelled(name: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of an argument with their names, as they were given to its inputs."""
+    for path, leaf in tree.paths(value):
+        if isinstance(leaf, ARRAYS):
+            yield (f"{name}.{path}" if path else name), _array(leaf)
+
+
+def require_values(subject: Subject, values: Mapping[Node, Any]) -> None:
+    """Raise UsageError unless every input has a value."""
+    inputs = [node for node in subject.inputs if node.op.name == "input"]
+    missing = [subject.names[node] for node in inputs if node not in values]
+    if missing:
+        raise UsageError(f"no value for {', '.join(missing)}", fix=f"give it: {missing[0]}=…")
 
 
 def _require_known(given: Mapping[str, Any], known: Mapping[str, Any]) -> None:

@@ -220,7 +220,7 @@ class Tensor(operators.Operators, methods.Methods):
                 fix=f"{instead}, or take this line out of the jit, vmap or scan",
             )
         raise TracingError(
-            f"{purpose} of {self.node.type}, which leaked out of a trace (jit, vmap, scan) that ended",
+            f"{purpose} of {self.node.type}, which leaked out of a jit, vmap or scan that is over",
             where=where,
             fix="return it from the function instead of keeping it outside",
         )

@@ -69,7 +69,7 @@ def called(order: Iterable[Node]) -> Iterator[Array]:
 
 
 def computed(arrays: Iterable[Array]) -> dict[Node, Node]:
-    """Fresh arrays may still be graphs (of random numbers): they are computed, and become leaves."""
+    """Fresh arrays may be graphs still (of random numbers): they are computed, then leaves."""
     found: dict[Node, Node] = {}
     for each in arrays:
         old = each.tensor.node

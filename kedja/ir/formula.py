@@ -1,34 +1,33 @@
 """Nodes as formulas, from the template and the precedence in each op's record.
 
-`formula` writes what stands in the graph, with as few parentheses as possible. `Writer` with
-`simplify=True` writes derivatives: factors of one, terms of zero and double signs are left out.
-Broadcasts are left out where NumPy's rules would make them. Next: `layout.py`.
+`formula` writes what stands in the graph, with as few parentheses as possible; with `simplify` it
+writes derivatives: factors of one, terms of zero and double signs are left out. Broadcasts are left
+out where NumPy's rules would make them. Next: `bodies.py`.
 """
 
 from __future__ import annotations
 
-import itertools
 import string
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kedja.ground.dtypes import is_float
-from kedja.ir import algebra
+from kedja.ir import algebra, bodies
 from kedja.ir.algebra import NEGATIVE, POWER, PRODUCT, SUM, WHOLE, Sum, Text
+from kedja.ir.bodies import Bodies
 from kedja.ir.graph import Node, consumers, is_full, topological
+from kedja.ir.names import Names, leaf_names, numbered
 from kedja.ir.op import Bundle, Leaf, Pointwise, Shape
 from kedja.ir.values import SHORT, exact
 
 INLINE = 400  # a formula of more nodes than this names the parts that it uses twice,
 LONGEST = 240  # and so does one of more characters
 ASSOCIATIVE = {"add": ("add", "subtract"), "multiply": ("multiply", "divide")}
-MEANINGFUL = "defglo"  # differentials, Euler's number, the function, gradients; l and o are 1 and 0
 CLEAR = ("copy",)  # ops that are written as their input
-
-Names = Mapping[Node, str]
 
 
 class Written(NamedTuple):
@@ -36,51 +35,6 @@ class Written(NamedTuple):
 
     formulas: list[str]
     where: list[tuple[str, str]]
-
-
-# ----------------------------------------------------------------------------------- names
-
-
-def leaf_names(order: Iterable[Node], given: Names | None = None) -> dict[Node, str]:
-    """A name of its own for each input and each array; scalar constants are written as numbers."""
-    found = dict(given or {})
-    taken = set(found.values())
-    for node in order:
-        if node in found or not _wants_name(node):
-            continue
-        wished = str(node.attrs.get("name", ""))
-        if not wished.isprintable():
-            wished = repr(wished)
-        found[node] = _free(wished, taken) if wished else _numbered("t", taken)
-        taken.add(found[node])
-    return found
-
-
-def _wants_name(node: Node) -> bool:
-    if node.op.name == "input":
-        return True
-    if node.op.name != "constant":
-        return False
-    return bool(node.attrs.get("name")) or node.type.size > SHORT or len(node.shape) > 1
-
-
-def _free(wished: str, taken: set[str]) -> str:
-    """The wished name, numbered where another node has it already."""
-    return wished if wished not in taken else _numbered(f"{wished}_", taken, start=2)
-
-
-def _numbered(stem: str, taken: set[str], start: int = 1) -> str:
-    return next(f"{stem}{i}" for i in itertools.count(start) if f"{stem}{i}" not in taken)
-
-
-def letters(taken: Iterable[str]) -> Iterator[str]:
-    """a, b, c … z, a1, b1 … without those that are taken, and without `MEANINGFUL`."""
-    used = {*taken, *MEANINGFUL}
-    for round_ in itertools.count():
-        for letter in string.ascii_lowercase:
-            name = f"{letter}{round_ or ''}"
-            if name not in used:
-                yield name
 
 
 # -------------------------------------------------------------------------------- formulas
@@ -98,19 +52,48 @@ def formula(node: Node, names: Names | None = None, *, simplify: bool = False) -
 
 
 def written(
-    outputs: Sequence[Node], names: Names | None = None, *, simplify: bool = False
+    outputs: Sequence[Node],
+    names: Names | None = None,
+    *,
+    simplify: bool = False,
+    inner: Bodies | None = None,
+    taken: Iterable[str] = (),
 ) -> Written:
-    """Several nodes as formulas. Long ones give names u1, u2 … to the parts used more than once."""
+    """Several nodes as formulas. Long ones give names u1, u2 … to the parts used more than once.
+
+    `inner` names the graphs inside ops, by default body1, body2 …, which are defined below; given
+    names are defined elsewhere. `taken` are names that the parts must not have.
+    """
     given = names or {}
     known = {node: name for node, name in given.items() if _is_leaf(node) or node not in outputs}
     order = topological(outputs, leaves=known)
     known = leaf_names(order, known)
+    style = Style(simplify, bodies.named(outputs) if inner is None else inner)
+    where = [] if inner is not None else defined(outputs, style)
     if _size(outputs, order, known) <= INLINE:
-        writer = Writer(known, simplify=simplify)
+        writer = Writer(known, style)
         found = [writer.text(node).text for node in outputs]
         if max(map(len, found), default=0) <= LONGEST:
-            return Written(found, [])
-    return _with_names(outputs, order, known, simplify)
+            return Written(found, where)
+    parts = _with_names(outputs, order, known, style, set(taken))
+    return Written(parts.formulas, [*parts.where, *where])
+
+
+def defined(outputs: Sequence[Node], style: Style) -> list[tuple[str, str]]:
+    """The graphs inside ops as functions: their heads and what they return."""
+
+    def write(nodes: Sequence[Node], names: Names, inner: Bodies) -> list[str]:
+        writer = Writer(leaf_names(topological(nodes), names), style)
+        return [writer.text(node).text for node in nodes]
+
+    return list(bodies.definitions(outputs, style.bodies, write))
+
+
+class Style(NamedTuple):
+    """How formulas are written: in the form of derivatives or not, and with which inner graphs."""
+
+    simplify: bool = False
+    bodies: Bodies = MappingProxyType({})
 
 
 def whole(node: Node) -> str | None:
@@ -118,7 +101,7 @@ def whole(node: Node) -> str | None:
     found = written([node], simplify=True)
     if found.where:
         return None
-    return Writer(leaf_names(topological([node])), simplify=True).whole(node)
+    return Writer(leaf_names(topological([node])), Style(simplify=True)).whole(node)
 
 
 def step(node: Node, names: Names) -> str:
@@ -137,16 +120,16 @@ def _size(outputs: Sequence[Node], order: Sequence[Node], known: Names) -> int:
 
 
 def _with_names(
-    outputs: Sequence[Node], order: Sequence[Node], known: Names, simplify: bool
+    outputs: Sequence[Node], order: Sequence[Node], known: Names, style: Style, taken: Set[str]
 ) -> Written:
     named, where = {**known}, []
     for node in _shared(outputs, order, known):
-        text = Writer(named, simplify=simplify).text(node)
+        text = Writer(named, style).text(node)
         if text.precedence == WHOLE and len(text.text) <= SHORT:
             continue  # a number or a name: as short as a name for it would be
-        named[node] = _numbered("u", set(named.values()))
+        named[node] = numbered("u", {*named.values(), *taken})
         where.append((named[node], text.text))
-    writer = Writer(named, simplify=simplify)
+    writer = Writer(named, style)
     return Written([writer.text(node).text for node in outputs], where)
 
 
@@ -193,9 +176,9 @@ class _Part(NamedTuple):
 class Writer:
     """Writes nodes as formulas in terms of the named ones; see the module's text."""
 
-    def __init__(self, names: Names, *, simplify: bool = False) -> None:
+    def __init__(self, names: Names, style: Style | None = None) -> None:
         self._names = names
-        self._simplify = simplify
+        self._simplify, self._bodies = style or Style()
         self._done: dict[Node, _Part] = {
             node: _Part(Text(name), _shape(node)) for node, name in names.items()
         }
@@ -283,6 +266,9 @@ class Writer:
             wide = zip(parts, node.inputs, strict=True)
             parts, shape = [_as_wide(part, each) for part, each in wide], _shape(node)
         texts = _within(node, [part.text for part in parts])
+        inner = bodies.call(node, texts, self._bodies)
+        if inner is not None:
+            return _Part(Text(inner), shape)
         return _Part(Text(_filled_in(node, texts), node.op.precedence), shape)
 
 

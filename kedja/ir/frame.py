@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from kedja.ir.fold import Block, apart, folded, is_leaf, users_of
-from kedja.ir.formula import attribute, leaf_names, step
+from kedja.ir.formula import attribute, step
 from kedja.ir.graph import Graph, Node, topological
 from kedja.ir.inside import given, graphs, input_names, output_names, plain_attributes
+from kedja.ir.names import leaf_names
 from kedja.ir.values import SHORT, exact, summary
 
 Weights = Mapping[Node, bool]  # the arrays of modules, and whether each is learned

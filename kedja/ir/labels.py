@@ -76,7 +76,7 @@ def given(block: Block, frame: Frame) -> list[Node]:
 
 
 def results(block: Block, frame: Frame) -> int:
-    """How many results of the whole graph a block gives besides: gradients of arrays, new buffers."""
+    """How many results of the whole graph a block gives besides: gradients, new buffers."""
     known = set(given(block, frame))
     return sum(node in frame.results and node not in known for node in block.outputs)
 

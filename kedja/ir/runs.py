@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ir.fold import Block, Item, is_inline, is_leaf, seen
+from kedja.ir.fold import Block, Item, is_inline, seen
 from kedja.ir.graph import Graph, Node, topological
 from kedja.ir.inside import graphs, plain_attributes
 
@@ -106,7 +106,7 @@ def _plain(value: Any) -> str:
 
 
 def _reference(node: Node, numbers: Mapping[Node, int]) -> Any:
-    """Where an input comes from: a place inside, a number, a leaf or something outside."""
+    """Where an input comes from: a place inside, a number, or something outside."""
     node = seen(node)
     if node in numbers:
         return numbers[node]
@@ -114,7 +114,7 @@ def _reference(node: Node, numbers: Mapping[Node, int]) -> Any:
         return (node.attrs["place"], _reference(node.inputs[0], numbers))
     if is_inline(node):
         return (repr(node.attrs["value"]), str(node.type))
-    return ("leaf" if is_leaf(node) else "outside", str(node.type))
+    return ("outside", str(node.type))
 
 
 def _graph(graph: Graph) -> Signature:

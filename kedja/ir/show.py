@@ -85,7 +85,12 @@ class GraphView:
         return self.text()
 
     def __repr__(self) -> str:
-        return f"<graph of {len(self.order)} nodes, {len(self.outputs)} outputs>"
+        return self.text()
+
+    @property
+    def title(self) -> str:
+        """How large the graph is."""
+        return f"graph of {len(self.order)} nodes, {len(self.outputs)} outputs"
 
     def text(self, *, sources: bool = True) -> str:
         """The rows as text; `sources=False` leaves out the user's lines."""
@@ -107,7 +112,7 @@ class GraphView:
     def svg(self) -> str:
         """The rows as a picture; single numbers stand in the formulas instead of boxes."""
         drawn = drawing(self.lines, self.frame)
-        return draw(drawn.boxes, drawn.edges, repr(self)[1:-1])
+        return draw(drawn.boxes, drawn.edges, self.title)
 
     def html(self) -> str:
         """The picture, and below it all modules as lists that can be folded."""

@@ -49,12 +49,7 @@ from kedja.nn.batch_norm import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
-from kedja.nn.builders import (
-    Description,
-    Row,
-    describe,
-    mlp,
-)
+from kedja.nn.builders import mlp
 from kedja.nn.cache import KVCache
 from kedja.nn.containers import (
     Lambda,
@@ -269,7 +264,6 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
-    "Description",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -350,7 +344,6 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "RotaryEmbedding",
-    "Row",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -389,7 +382,6 @@ __all__ = [
     "cosine_embedding_loss",
     "cross_entropy",
     "ctc_loss",
-    "describe",
     "functional",
     "gaussian_nll_loss",
     "hinge_embedding_loss",

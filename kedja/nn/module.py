@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -31,8 +31,10 @@ from kedja.nn.at import At
 Buffer = Annotated[Tensor, "buffer"]
 
 T = TypeVar("T", bound="Module")
+Watcher = Callable[[Layer, "Module", Any], None]
 
 _running: ContextVar[Module | None] = ContextVar("kedja_module", default=None)
+_watcher: ContextVar[Watcher | None] = ContextVar("kedja_watcher", default=None)
 
 
 @dataclass_transform(eq_default=False)
@@ -305,12 +307,26 @@ def _entering(call: Callable[..., Any]) -> Callable[..., Any]:
             return call(self, *args, **kwargs)
         token = _running.set(self)
         try:
-            with _scope(outer, self):
-                return call(self, *args, **kwargs)
+            with _scope(outer, self) as layer:
+                result = call(self, *args, **kwargs)
         finally:
             _running.reset(token)
+        watcher = _watcher.get()
+        if watcher is not None:
+            watcher(layer, self, result)
+        return result
 
     return named
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Inside, `watcher(layer, module, result)` hears of every call of a module when it ends."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 def _scope(outer: Module | None, inner: Module) -> AbstractContextManager[Layer]:

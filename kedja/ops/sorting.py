@@ -98,6 +98,8 @@ def xla_searchsorted(x: Any, line: Any, values: Any, *, side: str) -> Any:
     def one(a: Any, v: Any) -> Any:
         return x.np.searchsorted(a, v, side=side)
 
+    if not values.size:
+        return x.np.zeros(values.shape, np.int64)
     flat = (each.reshape((-1, each.shape[-1])) for each in (line, values))
     found = x.jax.vmap(one)(*flat) if line.shape[:-1] else one(line, values)
     return found.reshape(values.shape).astype(np.int64)

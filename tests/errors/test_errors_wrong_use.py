@@ -21,7 +21,7 @@ WAYS_OUT = ("fix:", "did you mean", "use numpy.fft")
 def told(case):
     """The error of a wrong use, as text that does not depend on where the files stand."""
     kj.random.seed(0)
-    with warnings.catch_warnings(), pytest.raises(Exception) as caught:  # noqa: B017, PT011
+    with warnings.catch_warnings(), pytest.raises(Exception) as caught:
         warnings.simplefilter("error")
         case()
     assert isinstance(caught.value, KedjaError | AttributeError), repr(caught.value)

@@ -390,5 +390,5 @@ def test_a_condition_on_a_value_inside_a_body_is_told():
     def step(c, x):
         return (c if c > 0 else x), x
 
-    with pytest.raises(TracingError, match="no value|has none"):
+    with pytest.raises(TracingError, match=r"no value|has none"):
         kj.scan(step, 0.0, kj.ones(3))

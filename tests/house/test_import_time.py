@@ -63,4 +63,4 @@ for name in (".".join(file.parts).removesuffix(".__init__") for file in files):
 
 
 def test_every_module_can_be_imported():
-    assert not loaded_by(ALL) & {"sklearn", "matplotlib", "torch", "jax"}
+    assert not loaded_by(ALL) & {"sklearn", "matplotlib", "torch", "jax", "onnx"}

@@ -277,6 +277,30 @@ def test_a_long_loop_is_one_scan_when_it_is_compiled():
     assert len(_all_nodes(traced.programs[0].traced.outputs)) < 30
 
 
+def test_a_loop_that_ends_when_its_values_say_so():
+    """Doubling while the value is below a limit: a while loop when it is compiled."""
+    ports = [("i", INT64, []), ("going", onnx.TensorProto.BOOL, []), ("v", FLOAT, [])]
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["v", "v"], ["w"]),
+            helper.make_node("Less", ["w", "limit"], ["again"]),
+        ],
+        "body",
+        [helper.make_tensor_value_info(*each) for each in ports],
+        [
+            helper.make_tensor_value_info("again", onnx.TensorProto.BOOL, []),
+            helper.make_tensor_value_info("w", FLOAT, []),
+        ],
+    )
+    nodes = [("Loop", ["", "yes", "x"], ["y"], {"body": body})]
+    inputs = [("x", FLOAT, []), ("limit", FLOAT, [])]
+    arrays = {"yes": np.array(True)}
+    model = load(model_of(nodes, inputs, [("y", FLOAT, [])], arrays))
+    for run in (model, kj.jit(lambda x, limit: model(x, limit))):
+        assert run(kj.tensor(1.0), kj.tensor(100.0)).item() == 128
+        assert run(kj.tensor(3.0), kj.tensor(1.0)).item() == 6
+
+
 def _all_nodes(outputs):
     found, stack = set(), list(outputs)
     while stack:

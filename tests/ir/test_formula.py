@@ -18,8 +18,9 @@ from kedja.front.tensor import Tensor, from_node
 from kedja.interpret.reference import run
 from kedja.ir import algebra
 from kedja.ir.algebra import Text
-from kedja.ir.formula import formula, leaf_names, letters, step, written
+from kedja.ir.formula import formula, step, written
 from kedja.ir.graph import Node, apply, full, parts, topological, variable
+from kedja.ir.names import leaf_names, letters
 from kedja.ir.op import TABLE, Bundle, Leaf, Type
 
 float64 = np.dtype(np.float64)

@@ -164,7 +164,7 @@ def test_max_routes(x, z, to_x, to_z):
 
 def test_the_network_of_the_lectures_has_81_parameters():
     net = nn.mlp([4, 5, 5, 3, 2], "sigmoid", key=kj.random.key(0))
-    rows = nn.describe(net).rows
+    rows = kj.summary(net).rows
     assert [row.parameters for row in rows if row.kind == "Linear"] == [25, 30, 18, 8]
     assert net.num_parameters == 81 == sum(each.size for _, each in net.parameters())
 

@@ -1,4 +1,4 @@
-"""Networks from sizes, and their layers as a table."""
+"""Networks from sizes."""
 
 from __future__ import annotations
 
@@ -8,28 +8,6 @@ import pytest
 import kedja as kj
 from kedja import nn
 from kedja.ground.errors import UsageError
-
-
-def test_the_lectures_network_has_81_parameters():
-    table = nn.describe(nn.mlp([4, 5, 5, 3, 2], "sigmoid"))
-    assert [row.parameters for row in table.rows if row.parameters] == [25, 30, 18, 8]
-    assert table.parameters == 81
-    assert table.rows[0] == nn.Row("0", "Linear", "weight [5, 4], bias [5]", 25)
-    assert str(table).splitlines()[-1].split() == ["total", "81"]
-
-
-def test_the_table_has_every_layer_with_arrays():
-    class Net(nn.Module):
-        body: nn.Module
-        offset: kj.Tensor
-        table: list[kj.Tensor]
-
-    net = Net(nn.Sequential(nn.Linear(2, 3, bias=False), nn.ReLU()), kj.ones(3), [kj.ones((2, 2))])
-    rows = nn.describe(net).rows
-    assert [row.name for row in rows] == ["", "body.0", "body.1"]
-    assert rows[0].shape == "offset [3], table.0 [2, 2]"
-    assert [row.parameters for row in rows] == [7, 6, 0]
-    assert nn.describe(net).parameters == net.num_parameters
 
 
 def test_mlp_has_activations_between_its_layers():

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
+import pytest
 
 import kedja as kj
 from kedja.ground.errors import TracingError
+
+torch = pytest.importorskip("torch")  # pytest looks for doctests here too
 
 RTOL, ATOL = 1.3e-5, 1e-5  # PyTorch's own for float32, the relative one ten times as wide
 ELSEWHERE = {"device", "layout", "memory_format", "requires_grad", "pin_memory"}  # no such things

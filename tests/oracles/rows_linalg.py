@@ -6,11 +6,9 @@ Signs of vectors are LAPACK's and differ between its makers: magnitudes are comp
 
 from __future__ import annotations
 
-import torch
-
 import kedja as kj
 from kedja import linalg
-from tests.oracles.comparison import Row, same
+from tests.oracles.comparison import Row, same, torch
 
 # ------------------------------------------------------------- without signs, comparable
 

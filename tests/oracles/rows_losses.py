@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from kedja.nn import functional as F  # noqa: N812  as its users write it
-from tests.oracles.comparison import Row
+from tests.oracles.comparison import Row, torch
 from tests.oracles.rows_functional import functional
 
 

@@ -14,8 +14,7 @@ import numpy as np
 
 from kedja.front import control, functions
 from kedja.front.evaluate import values
-from kedja.front.tensor import Tensor
-from kedja.ground.dtypes import int64
+from kedja.front.tensor import Tensor, from_value
 from kedja.ground.errors import ShapeError, TracingError, UsageError
 from kedja.io.onnx.call import Call, Value, is_known, tensor_of
 from kedja.io.onnx.plan import Operator, Plan, Port
@@ -54,7 +53,7 @@ def loop(
     count = None if most is None else call.integer(most, "the trip count")
     if condition is None or is_known(condition):
         return tuple(_stepwise(call, body, count, condition, list(carry)))
-    return tuple(_traced_loop(call, body, count, condition, list(carry)))
+    return tuple(_traced_loop(call, body, count, condition, list(carry), 0))
 
 
 def _stepwise(
@@ -76,10 +75,10 @@ def _stepwise(
         carry = settled(found[: len(carry)])
         for line, each in zip(stacked, found[len(carry) :], strict=True):
             line.append(each)
-        if not is_known(again):
-            call.refuse("a condition that is known at first and traced later")
-        going = bool(again.item())
         step += 1
+        if not is_known(again):
+            return _traced_loop(call, body, count, again, carry, step)
+        going = bool(again.item())
     return [*carry, *map(_stacked, stacked, ports)]
 
 
@@ -114,13 +113,13 @@ def _before(line: Sequence[Tensor], rest: Tensor) -> Tensor:
 
 def settled(found: Sequence[Value]) -> list[Value]:
     """Values computed now where they can be, so that a long loop does not grow a long graph."""
-    ready = [
-        each for each in found if isinstance(each, Tensor) and each.is_known and not each.tracks
-    ]
-    for each, value in zip(ready, values([each.node for each in ready]), strict=True):
-        each._value = value  # as Tensor.numpy does
-        each.forget()
-    return list(found)
+    ready = {
+        place: each.node
+        for place, each in enumerate(found)
+        if isinstance(each, Tensor) and each.is_known and not each.tracks
+    }
+    known = dict(zip(ready, values(list(ready.values())), strict=True))
+    return [from_value(known[i]) if i in known else each for i, each in enumerate(found)]
 
 
 def _stacked(line: Sequence[Tensor], port: Port) -> Tensor:
@@ -131,9 +130,9 @@ def _stacked(line: Sequence[Tensor], port: Port) -> Tensor:
 
 
 def _traced_loop(
-    call: Call, body: Plan, count: int | None, condition: Tensor, carry: list[Value]
+    call: Call, body: Plan, count: int | None, condition: Tensor, carry: list[Value], first: int
 ) -> list[Value]:
-    """A loop whose condition has no value yet."""
+    """A loop whose condition has no value yet, from a step on."""
     if len(body.outputs) > 1 + len(carry):
         call.refuse("outputs of each step and a condition that is traced: their number is unknown")
 
@@ -146,7 +145,8 @@ def _traced_loop(
         again, *found = call.run(body, (step, flag, *held))
         return step + 1, functions.reshape(again, ()), *found
 
-    start = functions.zeros((), int64), functions.reshape(condition, ()), *carry
+    number = tensor_of(np.asarray(first, np.int64))
+    start = number, functions.reshape(condition, ()), *carry
     return list(control.while_loop(going, once, start))[2:]
 
 

@@ -147,7 +147,7 @@ def _slice(start: int, end: int, step: int, extent: int) -> slice:
 
 # ----------------------------------------------------------------------------------- padding
 
-NUMPY_MODES = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+NUMPY_MODES: dict[str, Any] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 
 
 def pad(
@@ -194,7 +194,8 @@ def padded(x: Tensor, pairs: Sequence[tuple[int, int]], mode: str) -> Tensor:
     for axis, (low, high) in enumerate(pairs):
         if low or high:
             inside = np.arange(max(0, -low), x.shape[axis] - max(0, -high))
-            places = np.pad(inside, (max(0, low), max(0, high)), mode=NUMPY_MODES[mode])  # type: ignore[call-overload]
+            widths: Any = (max(0, low), max(0, high))
+            places = np.pad(inside, widths, mode=NUMPY_MODES[mode])
             x = functions.take(x, places, axis)
     return x
 

@@ -31,7 +31,7 @@ from kedja.interpret import reference
 from kedja.io.onnx.writing.extents import Alignment, same_values, wrong
 from kedja.io.onnx.writing.writer import Writer
 from kedja.ir.graph import Node, apply, expanded, located, topological
-from kedja.ir.op import Leaf, OwnProgram, Pointwise, Reindex
+from kedja.ir.op import Bundle, Leaf, OwnProgram, Pointwise, Reindex
 
 Name = Any  # a text; a tuple of them for an op with several outputs
 
@@ -68,8 +68,8 @@ class Context:
         self.outer = outer
         self._names: dict[Node, Name] = {}
         self._choices: dict[Node, Choice] = {}
-        self._fixed: dict[Node, np.ndarray | None] = {}
-        self._numbers: dict[Node, bool] = {}
+        self._fixed: dict[Node, np.ndarray | None] = {} if outer is None else outer._fixed
+        self._numbers: dict[Node, bool] = {} if outer is None else outer._numbers
 
     @property
     def opset(self) -> int:
@@ -153,7 +153,7 @@ class Context:
         return self._fixed[node]
 
     def _value(self, node: Node) -> np.ndarray | None:
-        if node.op.name == "full" or not self._is_number(node):
+        if node.op.name == "full" or isinstance(node.type, Bundle) or not self._is_number(node):
             return None
         if self.alignment.is_static(node):
             values = [reference.run([twin])[0] for twin in self.alignment.twins(node)]
@@ -175,9 +175,7 @@ class Context:
     def _follows_from(self, node: Node, below: Sequence[bool]) -> bool:
         if node.op.name == "constant":
             return node not in self.labels
-        if isinstance(node.op.lowering, OwnProgram) or node.op.name == "input":
-            return False
-        return all(below)
+        return node.op.name != "input" and all(below)
 
     def scalar(self, node: Node) -> bool | int | float | None:
         """The one number that a node is everywhere, at all batch sizes; None where it is none."""
