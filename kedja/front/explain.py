@@ -118,4 +118,11 @@ def show(
     return %3
     """
     traced = subject(f, at)
-    return GraphView(traced.outputs, traced.names, traced.weights, depth=depth, expand=expand)
+    return GraphView(
+        traced.outputs,
+        traced.names,
+        traced.weights,
+        traced.counts,
+        depth=depth,
+        expand=expand,
+    )

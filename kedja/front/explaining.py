@@ -59,7 +59,7 @@ def explained(subject: Subject, wrt: Any, options: Options) -> Found:
     output = subject.output()
     variables = _variables(subject, wrt)
     _require_loop(output, options.step)
-    frame = Frame([output], subject.names, subject.weights)
+    frame = Frame([output], subject.names, subject.weights, subject.counts)
     lines = _lines(frame, options)
     frame.rename(_names(lines, frame, output))
     scene = _Scene(frame, lines, options.step or 0)

@@ -48,6 +48,11 @@ class Subject:
     weights: dict[Node, bool] = field(default_factory=dict)  # arrays of modules: learned or not
 
     @property
+    def counts(self) -> dict[int, int]:
+        """How many numbers each call of a module learns; see `weights.counted`."""
+        return weights.counted(self.order)
+
+    @property
     def order(self) -> list[Node]:
         """Every node, inputs before users."""
         return topological(self.outputs)
@@ -227,6 +232,8 @@ def _of_function(
             given.names[node] = name
             arguments[name] = from_node(node)
     results = tree.leaves(_called(f, arguments))
+    if weights.computed(weights.called(topological(map(_result, results)))):
+        results = tree.leaves(_called(f, arguments))  # once more, with the arrays as leaves
     outputs, others = _with_arrays([_result(leaf) for leaf in results])
     own = _named(weights.arrays(f) if weights.is_module(f) else ())
     names = given.names | own.names

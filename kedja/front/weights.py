@@ -79,6 +79,19 @@ def computed(arrays: Iterable[Array]) -> dict[Node, Node]:
     return found
 
 
+def counted(order: Iterable[Node]) -> dict[int, int]:
+    """How many numbers each call of a module learns, by the identity of its layer.
+
+    Modules that are not alive any more are left out: their arrays are inputs of a trace.
+    """
+    found: dict[int, int] = {}
+    for layer in _layers(order):
+        module = layer.module()
+        if module is not None:
+            found[id(layer)] = sum(each.tensor.size for each in arrays(module) if each.learned)
+    return found
+
+
 def _layers(order: Iterable[Node]) -> Iterator[Layer]:
     """Each layer once, those around it first."""
     met: set[int] = set()

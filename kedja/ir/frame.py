@@ -27,7 +27,7 @@ class Frame:
     """The nodes that some outputs need, with names; see the module's text.
 
     `names` are what leaves are called beyond their own names, `weights` the arrays of modules,
-    `around` is the layer in which the graph stands. What is shown of a graph may call its nodes by
+    `counts` how many numbers layers learn where that is known otherwise (by identity), `around` is the layer in which the graph stands. What is shown of a graph may call its nodes by
     names other than their numbers: `called`.
     """
 
@@ -36,6 +36,7 @@ class Frame:
         outputs: Sequence[Node],
         names: Mapping[Node, str] | None = None,
         weights: Weights | None = None,
+        counts: Mapping[int, int] | None = None,
         *,
         prefix: str = "%",
         around: str = "",
@@ -45,6 +46,7 @@ class Frame:
         self.numbers = {node: f"{prefix}{place}" for place, node in enumerate(self.order)}
         self.names = leaf_names(self.order, names)
         self.weights = weights or {}
+        self.counts = counts or {}
         self.called: Mapping[Node, str] = {}
         self._around = around
 

@@ -85,6 +85,8 @@ def parameters(block: Block, frame: Frame) -> int:
     """How many learned numbers a block uses."""
     if block.back:
         return 0
+    if id(block.layer) in frame.counts:
+        return frame.counts[id(block.layer)]
     return sum(node.type.size for node in block.inputs if frame.weights.get(node))
 
 

@@ -39,7 +39,8 @@ class GraphView:
     """The nodes that some outputs need; see the module's text. Made by `kj.show`.
 
     `names` are what inputs are called beyond their own names, `weights` the arrays of modules and
-    whether each is learned. Modules nested deeper than `depth` are one row each, but those that
+    whether each is learned, `counts` how many numbers the call of a module learns (by the identity
+    of its layer; else those of its `weights` are counted). Modules nested deeper than `depth` are one row each, but those that
     `expand` names by their paths; repeated blocks are shown once. Without both, a graph of up to
     60 nodes is shown whole, a larger one as deep as some fifty rows allow.
     """
@@ -49,11 +50,12 @@ class GraphView:
         outputs: Sequence[Node],
         names: Mapping[Node, str] | None = None,
         weights: Weights | None = None,
+        counts: Mapping[int, int] | None = None,
         *,
         depth: int | None = None,
         expand: Iterable[str] = (),
     ) -> None:
-        self.frame = Frame(outputs, names, weights)
+        self.frame = Frame(outputs, names, weights, counts)
         self.depth = depth
         self.expand = (expand,) if isinstance(expand, str) else tuple(expand)
         if self.expand:

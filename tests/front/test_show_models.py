@@ -104,8 +104,8 @@ def test_a_model_is_shown_alike_however_it_comes() -> None:
         compiled = kj.jit(lambda model, tokens: model(tokens))
         compiled(model, TOKENS)
     ways.append(kj.show(compiled))
-    words = [re.sub(r"%\d+|model\.|constant |input ", "", v.text(sources=False)) for v in ways]
-    assert len(set(words)) == 1, words
+    texts = [re.sub(r"%\d+|model\.|constant|input", "", v.text(sources=False)) for v in ways]
+    assert len({re.sub(" +", " ", text) for text in texts}) == 1, texts
 
 
 def test_the_forward_and_the_backward_graph_of_twelve_layers_are_shown_in_two_seconds() -> None:
@@ -189,7 +189,7 @@ def looping(x: Tensor, w: Tensor) -> Any:
     """A small recurrence with a branch in its step."""
 
     def step(h: Tensor, now: Tensor) -> Any:
-        h = kj.cond(kj.sum(h) > 1, lambda h: h * w, lambda h: kj.tanh(h @ w), h)
+        h = kj.cond(kj.sum(h) > 1, lambda h: h - h @ w, lambda h: kj.tanh(h @ w), h)
         return h + now, h
 
     return kj.scan(step, kj.zeros(2, dtype=kj.float64), x)
@@ -206,7 +206,7 @@ def test_loops_and_branches_show_their_own_nodes(golden: Golden) -> None:
 
 def test_loops_are_folded_and_opened_by_name() -> None:
     closed = kj.show(looping, AT, depth=0)
-    assert "tanh(" not in str(closed) and re.search(r"body\(carry, x, w\) +# 6 nodes", str(closed))
+    assert "tanh(" not in str(closed) and re.search(r"body\(carry, x, w\) +# 4 nodes", str(closed))
     opened = kj.show(looping, AT, depth=0, expand=["scan"]).text()
     assert "greater(" in opened and "tanh(" not in opened
     assert "tanh(" in kj.show(looping, AT, depth=0, expand=["scan", "cond"]).text()
