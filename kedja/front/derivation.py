@@ -62,6 +62,7 @@ class Derivation:
     modules: list[Module]
     gradients: dict[str, Tensor]
     subject: Subject = field(repr=False)
+    _nodes: dict[str, Node] = field(repr=False, default_factory=dict)
 
     def __call__(self, **at: Any) -> dict[str, Tensor]:
         """The derivatives at a point, by the names of the variables.
@@ -75,9 +76,8 @@ class Derivation:
         {'x': Tensor(12., float64), 'y': Tensor(9., float64)}
         """
         values = bound(self.subject, at)
-        nodes = [each.node for each in self.gradients.values()]
-        found = run(nodes, values)
-        return {name: from_value(each) for name, each in zip(self.gradients, found, strict=True)}
+        found = run(list(self._nodes.values()), values)
+        return {name: from_value(each) for name, each in zip(self._nodes, found, strict=True)}
 
     @property
     def formula(self) -> str:
@@ -149,6 +149,7 @@ def derivation(subject: Subject, wrt: Any) -> Derivation:
         modules(subject),
         {name: from_node(g) for name, g in zip(variables, gradients, strict=True)},
         subject,
+        dict(zip(variables, gradients, strict=True)),
     )
 
 

@@ -366,8 +366,10 @@ def bound(subject: Subject, at: Mapping[str, Any]) -> dict[Node, np.ndarray]:
     Raises UsageError for a name that is not there, for one that has no value, and for a value of
     another shape.
     """
-    given = {label: array for name, value in at.items() for label, array in _labelled(name, value)}
     by_name = {name: node for node, name in subject.names.items()}
+    given: dict[str, np.ndarray] = {}
+    for name, value in at.items():
+        given |= {name: _array(value)} if name in by_name else dict(_labelled(name, value))
     _require_known(given, by_name)
     found = dict(subject.values)
     for name, array in given.items():

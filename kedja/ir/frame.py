@@ -27,7 +27,8 @@ class Frame:
     """The nodes that some outputs need, with names; see the module's text.
 
     `names` are what leaves are called beyond their own names, `weights` the arrays of modules,
-    `counts` how many numbers layers learn where that is known otherwise (by identity), `around` is the layer in which the graph stands. What is shown of a graph may call its nodes by
+    `counts` how many numbers layers learn where that is known otherwise (by their identity);
+    `around` is the layer in which the graph stands. What is shown of a graph may call its nodes by
     names other than their numbers: `called`.
     """
 

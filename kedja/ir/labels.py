@@ -116,7 +116,7 @@ def note(line: Line) -> str:
     if learned:
         words.append(f"{learned:,} parameters{' each' if count else ''}")
     if looked_at(block, frame):
-        words.append(f"looks at {_counted(looked_at(block, frame), 'value')} of the way there")
+        words.append(f"uses {_counted(looked_at(block, frame), 'saved value')}")
     if results(block, frame):
         words.append(f"{_counted(results(block, frame), 'result')}{' each' if count else ''}")
     if isinstance(line.what, Run) and not line.what.is_chain:

@@ -42,10 +42,14 @@ class Line:
 
 
 class Choice(NamedTuple):
-    """How deep modules are opened, and which are opened beyond that, by their paths."""
+    """How deep modules are opened, and which are opened beyond that, by their paths.
+
+    `outer` leaves those closed that have no modules inside.
+    """
 
     depth: int
     expand: tuple[str, ...] = ()
+    outer: bool = False
 
     def opens(self, level: int, *paths: str) -> bool:
         """Whether something of these paths is shown open."""
@@ -59,17 +63,18 @@ class Choice(NamedTuple):
 
 
 def outline(frame: Frame, depth: int | None = None, expand: Iterable[str] = ()) -> list[Line]:
-    """The lines of a graph. Without a depth, the deepest that gives few lines (but at least 1).
+    """The lines of a graph.
 
-    Raises UsageError for a path of `expand` that is not there.
+    Without a depth, modules that hold others are opened as deep as gives few lines (the outermost
+    in any case). Raises UsageError for a path of `expand` that is not there.
     """
     wanted = tuple(expand)
     _require_paths(frame, wanted)
     if depth is not None:
         return _lines(frame, Choice(depth, wanted))
-    found = _lines(frame, Choice(1, wanted))
+    found = _lines(frame, Choice(1, wanted, outer=True))
     for deeper in range(2, DEEPEST):
-        more = _lines(frame, Choice(deeper, wanted))
+        more = _lines(frame, Choice(deeper, wanted, outer=True))
         if not FEW >= _count(more) > _count(found):
             break
         found = more
@@ -137,7 +142,8 @@ def _line(frame: Frame, what: Shown, homes: Homes, choice: Choice, level: int) -
         return Line(what, frame, level, inside, open=any(each.open for each in inside))
     block = what.first if isinstance(what, Run) else what
     line = Line(what, frame, level)
-    if choice.opens(level, block.layer):
+    by_depth = level < choice.depth and not (choice.outer and not block.blocks)
+    if by_depth or choice.asks_for(block.layer):
         line.inside = _of_block(frame, block, homes, choice, level + 1)
         line.open = True
     else:

@@ -40,9 +40,10 @@ class GraphView:
 
     `names` are what inputs are called beyond their own names, `weights` the arrays of modules and
     whether each is learned, `counts` how many numbers the call of a module learns (by the identity
-    of its layer; else those of its `weights` are counted). Modules nested deeper than `depth` are one row each, but those that
-    `expand` names by their paths; repeated blocks are shown once. Without both, a graph of up to
-    60 nodes is shown whole, a larger one as deep as some fifty rows allow.
+    of its layer; else those of its `weights` are counted). Modules nested deeper than `depth` are
+    one row each, but those that `expand` names by their paths; repeated blocks are shown once.
+    Without both, a graph of up to 60 nodes is shown whole, a larger one as deep as some fifty rows
+    allow.
     """
 
     def __init__(

@@ -17,8 +17,8 @@ from kedja import nn
 torch = pytest.importorskip("torch")
 pytest.importorskip("expecttest", reason="PyTorch's databases need it")
 
-from tests.oracles import layers as peers  # noqa: E402  only where PyTorch is installed
-from tests.oracles.layers import Layer  # noqa: E402
+from tests.oracles import rows_layers as peers  # noqa: E402  only with PyTorch
+from tests.oracles.rows_layers import Layer  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # PyTorch's own
 LAYERS = """
