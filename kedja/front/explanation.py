@@ -134,9 +134,9 @@ class _Boxes:
     def __call__(self, line: Line) -> Box:
         row = self._rows[line]
         title = f"{row.name} = {row.formula}" if row.formula else row.name
-        lines = [(title, "kj-title"), (f"value {shown(row.value)}", "kj-value")]
+        lines = [(title, "kj-title"), (f"value {shown(row.value, brief=True)}", "kj-value")]
         if row.gradient is not None:
-            lines.append((f"gradient {shown(row.gradient)}", "kj-gradient"))
+            lines.append((f"gradient {shown(row.gradient, brief=True)}", "kj-gradient"))
         kinds = types(row.node)
         shape = ", ".join(str(each) for each in kinds if each.shape or len(kinds) > 1)
         notes = (shape, phrase(row.gate), phrase(row.adds))

@@ -17,7 +17,7 @@ from kedja.ir.inside import types
 from kedja.ir.outline import Line
 from kedja.ir.show import typed_data
 from kedja.ir.source import place_of, source_record
-from kedja.ir.values import glimpse, jsonable, summary
+from kedja.ir.values import FEWEST, SHORT, glimpse, jsonable, summary
 
 HEADER = ("node", "formula", "value", "gradient", "rule", "shape", "line")
 STYLES = ("bold", "", "green", "red", "", "dim", "dim")
@@ -100,10 +100,13 @@ class Row:
 WITH_GRAPHS = ("scan", "while_loop", "cond", "checkpoint", "custom")
 
 
-def shown(value: Any) -> str:
-    """A value or a gradient in a few words; those of several outputs in parentheses."""
+def shown(value: Any, *, brief: bool = False) -> str:
+    """A value or a gradient in a few words; those of several outputs in parentheses.
+
+    `brief` leaves out the first elements of a large array.
+    """
     if value is None:
         return ""
     if isinstance(value, tuple):
-        return f"({'; '.join(shown(each) or 'none' for each in value)})"
-    return glimpse(value)
+        return f"({'; '.join(shown(each, brief=brief) or 'none' for each in value)})"
+    return summary(value, FEWEST) if brief and value.size > SHORT else glimpse(value)
