@@ -1,7 +1,6 @@
 """Whole networks against PyTorch: the same weights give the same outputs, gradients, statistics.
 
-Weights travel as safetensors files, both ways. The small ones run in float64; the four of full size
-(`pytest -m slow tests/models`) in float32.
+Weights travel as safetensors files. The four of full size: `pytest -m slow tests/models`.
 """
 
 from __future__ import annotations
@@ -133,13 +132,17 @@ def close(found, expected, tolerance, name=""):
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("run", [lambda f: f, kj.jit], ids=["eager", "jit"])
 def test_a_small_network_equals_pytorchs(name, run, tmp_path):
+    torch.manual_seed(0)
     compare(SMALL[name](), tmp_path, "float64", 1e-9, run)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FULL)
 def test_a_network_of_full_size_equals_pytorchs(name, tmp_path):
-    compare(FULL[name](), tmp_path, "float32", 2e-4, kj.jit)
+    """Relu and max pooling turn roundings of float32 into jumps of the gradient: float64 there."""
+    torch.manual_seed(0)
+    dtype, tolerance = ("float64", 1e-8) if name in ("resnet18", "unet") else ("float32", 2e-4)
+    compare(FULL[name](), tmp_path, dtype, tolerance, kj.jit)
 
 
 @pytest.mark.parametrize("module", ["gpt2", "lstm", "resnet", "unet"])
