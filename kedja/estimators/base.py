@@ -64,14 +64,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         warm = self.warm_start and hasattr(self, "_weights")
         x, y, weight = self._checked(X, y, sample_weight, reset=not warm)
         self._start(x, warm)
-        return self._run(x, y, weight, self.max_iter)
+        return self._run(x, y, weight, self.max_iter, Progress())
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         self._check_parameters()
         going_on = hasattr(self, "_weights")
         x, y, weight = self._checked(X, y, sample_weight, reset=not going_on)
         self._start(x, going_on)
-        return self._run(x, y, weight, epochs=1)
+        return self._run(x, y, weight, 1, self._progress)
 
     def _checked(
         self, X: Any, y: Any, sample_weight: Any, reset: bool
@@ -106,9 +106,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def _output_count(self) -> int:
         raise TypeError(f"{type(self).__name__} is no estimator")
 
-    def _run(self, x: Array, y: Array, weight: Array, epochs: int) -> Self:
-        whole = epochs != 1 or self.max_iter == 1
-        plan, progress = self._plan(epochs, len(x)), Progress() if whole else self._progress
+    def _run(self, x: Array, y: Array, weight: Array, epochs: int, progress: Progress) -> Self:
+        plan, before = self._plan(epochs, len(x)), len(progress.loss_curve)
         score, x, y, weight = self._held_out(x, y, weight, plan)
         rows = np.column_stack([x, self._targets(y), weight]).astype(x.dtype, copy=False)
         loss = Loss(self._loss_of_example(), x.shape[1], float(self.alpha))
@@ -118,7 +117,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         else:
             model = network.train(model, loss, rows, plan, self._random, score, progress)
         self._weights, self._progress = network.weights_of(model), progress
-        self.t_ += len(progress.loss_curve) * len(rows)
+        self.t_ += (len(progress.loss_curve) - before) * len(rows)
         self._publish()
         self._warn(progress, epochs)
         return self

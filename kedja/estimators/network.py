@@ -135,6 +135,7 @@ class Progress:
     best_loss: float = np.inf
     best_score: float = -np.inf
     best_weights: Weights | None = None
+    moments: list[Array] = field(default_factory=list)  # the optimiser's state, to go on from
     stale: int = 0
     converged: bool = False
     interrupted: bool = False
@@ -167,6 +168,7 @@ def train(
     Raises DataError where the loss becomes NaN or infinite.
     """
     stepper = _stepper(model, loss, rows, plan, plan.optimizer, rng)
+    _go_on(stepper, progress.moments)
     rate = 1.0
     for _ in range(plan.max_iter):
         if not _epoch(stepper, len(rows), plan.shuffle, rng):
@@ -183,7 +185,10 @@ def train(
                 progress.converged = True
                 break
             progress.stale = 0
+            moments = _moments(stepper)
             stepper = _stepper(now, loss, rows, plan, plan.slower(rate), rng)
+            _go_on(stepper, moments)
+    progress.moments = _moments(stepper)
     last: nn.Sequential = stepper.carry["model"]
     return last if progress.best_weights is None else last.load_state_dict(progress.best_weights)
 
@@ -214,6 +219,21 @@ def _stepper(
         loss_dtype=rows.dtype,
         seed=seed,
     )
+
+
+def _moments(stepper: Stepper) -> list[Array]:
+    """Copies of the arrays of the optimiser's state."""
+    return [np.array(leaf) for leaf in kj.tree.leaves(stepper.carry["optimizer"])]
+
+
+def _go_on(stepper: Stepper, moments: Sequence[Array]) -> None:
+    """Take up the state of an earlier run of the same optimiser; another one starts afresh."""
+    carry = stepper.carry
+    leaves, structure = kj.tree.flatten(carry["optimizer"])
+    kinds = [[(each.shape, each.dtype) for each in arrays] for arrays in (leaves, moments)]
+    if kinds[0] == kinds[1]:
+        state = kj.tree.unflatten(structure, moments)
+        stepper.restore({**carry, "optimizer": state}, stepper.losses)
 
 
 def _epoch(stepper: Stepper, count: int, shuffle: bool, rng: np.random.RandomState) -> bool:

@@ -120,6 +120,19 @@ def test_partial_fit_sees_one_part_after_the_other(digits):
     assert len(net.loss_curve_) == 60
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_parts_of_one_epoch_each_are_epochs_of_one_run(digits, solver):
+    """The optimiser's moments go on from call to call, so do the examples seen."""
+    x, _, y, _ = digits
+    options = {"solver": solver, "shuffle": False, "random_state": 0, "max_iter": 3}
+    whole = MLPClassifier((16,), **options).fit(x, y)
+    parts = MLPClassifier((16,), **options)
+    for _ in range(3):
+        parts.partial_fit(x, y, classes=np.arange(10))
+    np.testing.assert_allclose(parts.loss_curve_, whole.loss_curve_, rtol=1e-6)
+    assert parts.t_ == whole.t_ == 3 * len(x)
+
+
 def test_warm_start_goes_on(digits):
     x, _, y, _ = digits
     net = MLPClassifier((16,), warm_start=True, max_iter=5, random_state=0)
