@@ -107,17 +107,16 @@ def merged_scans(outputs: Sequence[Node]) -> list[Node]:
     if not replaced:
         return list(outputs)
 
+    made: dict[Node, Node] = {}  # of each scan that is left
+
     def visit(node: Node, inputs: tuple[Node, ...]) -> Node:
-        if node.op.name == "part" and node.inputs[0] in replaced:
-            return apply("part", done(_last(node.inputs[0], replaced)), place=node.attrs["place"])
-        return rebuild(node, inputs)
+        if node.op.name != "scan":
+            return rebuild(node, inputs)
+        kept = _last(node, replaced)
+        if kept not in made:
+            made[kept] = rebuild(kept, inputs)  # both have the same inputs
+        return made[kept]
 
-    def done(node: Node) -> Node:
-        if node not in made:
-            (made[node],) = transform([node], visit)
-        return made[node]
-
-    made: dict[Node, Node] = {}
     return transform(outputs, visit)
 
 

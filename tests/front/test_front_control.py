@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import kedja as kj
+from kedja.compiler.inline import opened
 from kedja.ground.errors import GradientError, ShapeError, TracingError, UsageError
+from kedja.ir.graph import topological
 
 RNG = np.random.default_rng(3)
 
@@ -142,21 +144,29 @@ def test_the_gradient_reaches_what_a_body_uses_from_outside():
     assert w.grad.tolist() == [12.0]
 
 
+def scans_in(compiled):
+    """The scans that a compiled function runs."""
+    (program,) = compiled.programs
+    return [n for n in topological(opened(program.traced.outputs)) if n.op.name == "scan"]
+
+
 def test_a_compiled_scan_saves_what_it_needs_once():
     """The way there runs once: the scan that saves values for the way back gives its values too."""
-    from kedja.compiler.inline import opened
-    from kedja.ir.graph import topological
+    compiled = kj.jit(kj.value_and_grad(by_scan))
+    compiled(*CELL)
+    assert len(scans_in(compiled)) == 2
 
-    traced = kj.value_and_grad(by_scan)
-    program = kj.jit(traced)
-    program(*CELL)
-    from kedja.front.jit import trace
-    from kedja.ir.op import Type
 
-    types = [Type(each.shape, each.dtype) for each in CELL]
-    graph = trace(traced, types, lambda xs: (xs, {}))
-    scans = [n for n in topological(opened(graph.outputs)) if n.op.name == "scan"]
-    assert len(scans) == 2
+def test_many_scans_in_a_row_are_merged_without_recursion():
+    def chain(x):
+        for _ in range(600):
+            x = kj.scan(lambda c, _: (kj.sin(c), None), x, length=1)[0]
+        return x
+
+    with kj.scope(tier="interpret"):
+        compiled = kj.jit(kj.value_and_grad(chain))
+        compiled(0.5)
+    assert len(scans_in(compiled)) == 1200
 
 
 # ------------------------------------------------------------------------------------- while
