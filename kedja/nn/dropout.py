@@ -7,6 +7,7 @@ Dimensions: N examples, C channels, `…` places.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from kedja.front import random
@@ -30,7 +31,7 @@ def dropout(
     Source: N. Srivastava et al.: Dropout (2014).
     """
     x = floating(x)
-    return _dropped("dropout", x, x.shape, p, training, key)
+    return _dropped("dropout", x, x.shape, p, training, key, _scaled)
 
 
 def feature_dropout(
@@ -42,7 +43,7 @@ def feature_dropout(
     """
     x = floating(x)
     shape = x.shape[:2] + (1,) * (x.ndim - 2)
-    return _dropped("feature_dropout", x, shape, p, training, key)
+    return _dropped("feature_dropout", x, shape, p, training, key, _scaled)
 
 
 def dropout1d(
@@ -84,7 +85,7 @@ def alpha_dropout(
     Source: G. Klambauer et al.: Self-normalizing neural networks (2017).
     """
     x = floating(x)
-    return _alpha_dropped("alpha_dropout", x, x.shape, p, training, key)
+    return _dropped("alpha_dropout", x, x.shape, p, training, key, _saturated)
 
 
 def feature_alpha_dropout(
@@ -93,7 +94,7 @@ def feature_alpha_dropout(
     """As `alpha_dropout`, whole channels at a time: x (N, C, …) → the same."""
     x = floating(x)
     shape = x.shape[:2] + (1,) * (x.ndim - 2)
-    return _alpha_dropped("feature_alpha_dropout", x, shape, p, training, key)
+    return _dropped("feature_alpha_dropout", x, shape, p, training, key, _saturated)
 
 
 def _dropped(
@@ -103,33 +104,25 @@ def _dropped(
     p: float,
     training: bool | None,
     key: Tensor | None,
+    joined: Callable[[Tensor, Tensor, float], Tensor],
 ) -> Tensor:
-    """Dropout of blocks: `shape` broadcasts to that of x."""
+    """Dropout of blocks: `shape` broadcasts to that of x; `joined(x, kept, p)` is the result."""
     require_probability(name, p)
     if p == 0 or not (state.is_training() if training is None else training):
         return x
-    if p == 1:
-        return x * 0.0
-    kept = cast(_kept(key, p, shape, x), x.dtype)
-    return x * (kept * (1 / (1 - p)))
+    return x * 0.0 if p == 1 else joined(x, _kept(key, p, shape, x), p)
 
 
-def _alpha_dropped(
-    name: str,
-    x: Tensor,
-    shape: tuple[int, ...],
-    p: float,
-    training: bool | None,
-    key: Tensor | None,
-) -> Tensor:
-    require_probability(name, p)
-    if p == 0 or not (state.is_training() if training is None else training):
-        return x
-    if p == 1:
-        return x * 0.0
+def _scaled(x: Tensor, kept: Tensor, p: float) -> Tensor:
+    """0 where dropped, what is left larger."""
+    return x * (cast(kept, x.dtype) * (1 / (1 - p)))
+
+
+def _saturated(x: Tensor, kept: Tensor, p: float) -> Tensor:
+    """selu's lowest value where dropped, then mean 0 and variance 1 again."""
     low = -SELU_SCALE * SELU_ALPHA
     a = 1 / math.sqrt((1 - p) * (1 + p * low * low))
-    return a * where(_kept(key, p, shape, x), x, low) - a * low * p
+    return a * where(kept, x, low) - a * low * p
 
 
 def _kept(key: Tensor | None, p: float, shape: tuple[int, ...], x: Tensor) -> Tensor:
