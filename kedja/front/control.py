@@ -185,12 +185,7 @@ def _require_carry(body: Body, structure: tree.Structure, carry: Sequence[Tensor
             "a step returned a carry of another structure than it was given",
             fix="return the same nesting of lists, tuples, dicts and modules",
         )
-    for place, (old, new) in enumerate(zip(carry, body.outputs, strict=False)):
-        if old.node.type != new.type:
-            raise ShapeError(
-                f"a step turns leaf {place} of its carry from {old.node.type} into {new.type}",
-                fix="cast or reshape it: every leaf of the carry keeps its shape and dtype",
-            )
+    _require_types(carry, body.outputs[: len(carry)])
 
 
 def _loop(name: str, given: Sequence[Tensor], body: Body, **attrs: Any) -> tuple[Node, bool]:

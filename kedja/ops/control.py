@@ -24,6 +24,7 @@ from kedja.ir.op import (
     BatchRule,
     Bundle,
     Case,
+    Inner,
     Linear,
     Op,
     Reindex,
@@ -31,13 +32,13 @@ from kedja.ir.op import (
     register,
 )
 from kedja.ops.inner import (
+    chosen_rows,
     cotangent_graph,
     floats,
     inner,
     kept,
     or_zeros,
     require_inputs,
-    rules,
     spread,
     tangent_graph,
 )
@@ -93,12 +94,7 @@ def batch_cond(b: Any, node: Node, inputs: Sequence[Node], batched: Any, size: i
         return apply("cond", *inputs, yes=yes, no=no)
     chosen, *operands = inputs
     pairs = zip(yes.inline(operands), no.inline(operands), strict=True)
-    return apply("bundle", *(_chosen(chosen, yes, no) for yes, no in pairs))
-
-
-def _chosen(chosen: Node, yes: Node, no: Node) -> Node:
-    column = apply("reshape", chosen, shape=(chosen.shape[0],) + (1,) * (len(yes.shape) - 1))
-    return apply("where", apply("broadcast", column, shape=yes.shape), yes, no)
+    return apply("bundle", *(chosen_rows(chosen, yes, no) for yes, no in pairs))
 
 
 def xla_cond(x: Any, chosen: Any, *operands: Any, yes: Graph, no: Graph) -> Any:
@@ -277,7 +273,7 @@ register(
             "cond",
             type=cond_type,
             numpy=numpy_cond,
-            derivative=rules(forward_cond, reverse_cond),
+            derivative=Inner(forward_cond, reverse_cond),
             batch=batch_cond,
             xla=xla_cond,
             sample=sample_cond,
@@ -287,7 +283,7 @@ register(
             "checkpoint",
             type=body_type,
             numpy=numpy_body,
-            derivative=rules(forward_body, reverse_checkpoint),
+            derivative=Inner(forward_body, reverse_checkpoint),
             batch=batch_checkpoint,
             xla=xla_body,
             sample=sample_body(),
@@ -297,7 +293,7 @@ register(
             "custom",
             type=body_type,
             numpy=numpy_body,
-            derivative=rules(forward_custom, reverse_custom),
+            derivative=Inner(forward_custom, reverse_custom),
             batch=batch_custom,
             xla=xla_body,
             sample=sample_body(own=Own()),

@@ -103,11 +103,6 @@ def inner(
     )
 
 
-def rules(forward: Rule, reverse: Rule) -> Inner:
-    """The two derivative rules of an op with graphs inside."""
-    return Inner(forward, reverse)
-
-
 # -------------------------------------------------------------------------------- checking
 
 
@@ -156,6 +151,12 @@ def closed(inputs: Nodes, outputs: Nodes) -> Graph:
     """A graph between two cuts of another one: the nodes of the first cut become its inputs."""
     given = fresh(inputs, "x")
     return Graph(tuple(given), tuple(substitute(outputs, dict(zip(inputs, given, strict=True)))))
+
+
+def chosen_rows(condition: Node, yes: Node, no: Node) -> Node:
+    """For each row, `yes` where its condition (B,) holds, else `no`: (B, …)."""
+    column = apply("reshape", condition, shape=(yes.shape[0],) + (1,) * (len(yes.shape) - 1))
+    return apply("where", apply("broadcast", column, shape=yes.shape), yes, no)
 
 
 def zeros(types: Iterable[Type]) -> list[Node]:

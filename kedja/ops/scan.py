@@ -18,8 +18,9 @@ import numpy as np
 from kedja.ground.dtypes import bool_, float64
 from kedja.ground.errors import GradientError, ShapeError
 from kedja.ir.graph import Graph, Node, apply, parts, topological, variable
-from kedja.ir.op import Bundle, Case, Leaf, Reindex, Type, register
+from kedja.ir.op import Bundle, Case, Inner, Leaf, Reindex, Type, register
 from kedja.ops.inner import (
+    chosen_rows,
     closed,
     dependent,
     floats,
@@ -28,7 +29,6 @@ from kedja.ops.inner import (
     kept,
     or_zeros,
     require_inputs,
-    rules,
     spread,
     tangent_graph,
     zeros,
@@ -390,16 +390,10 @@ def batch_while(b: Any, node: Node, inputs: Sequence[Node], batched: Any, size: 
     any_goes = Graph(condition.inputs, (apply("any", goes, axes=(0,)),))
     (going,) = condition.inline(body.inputs)
     held = [
-        apply("where", _wide(going, new), new, old)
-        for new, old in zip(body.outputs, body.inputs[:n], strict=True)
+        chosen_rows(going, new, old) for new, old in zip(body.outputs, body.inputs[:n], strict=True)
     ]
     again = Graph(body.inputs, tuple(held))
     return apply("while_loop", *carry, *inputs[n:], condition=any_goes, body=again, carries=n)
-
-
-def _wide(going: Node, like: Node) -> Node:
-    column = apply("reshape", going, shape=(going.shape[0],) + (1,) * (len(like.shape) - 1))
-    return apply("broadcast", column, shape=like.shape)
 
 
 # ----------------------------------------------------------------------------------- samples
@@ -438,7 +432,7 @@ register(
             "scan",
             type=scan_type,
             numpy=numpy_scan,
-            derivative=rules(forward_scan, reverse_scan),
+            derivative=Inner(forward_scan, reverse_scan),
             batch=batch_scan,
             xla=xla_scan,
             sample=sample_scan,
@@ -448,7 +442,7 @@ register(
             "while_loop",
             type=while_type,
             numpy=numpy_while,
-            derivative=rules(forward_while, reverse_while),
+            derivative=Inner(forward_while, reverse_while),
             batch=batch_while,
             xla=xla_while,
             sample=sample_while,
