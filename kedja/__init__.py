@@ -37,6 +37,7 @@ _NAMES = {
     "kedja.front.control": "scan while_loop fori_loop cond checkpoint",
     "kedja.front.custom": "custom_vjp custom_jvp",
     "kedja.front.loop": "Loop",
+    "kedja.front.profile": "profile",
     "kedja.front.explain": "derive explain show",
     "kedja.nn.summaries": "summary",
     "kedja.train": "fit Trainer",

@@ -23,7 +23,7 @@ import kedja  # noqa: E402  the checkout that this page belongs to
 
 ARRAYS = "creation elementwise reductions movement selection products matrix_products sorting"
 MORE = "cumulative convolution pooling resampling neural einsum arrangement shortcuts kinds"
-TRANSFORMATIONS = "transforms batching matrices jit control custom loop explain"
+TRANSFORMATIONS = "transforms batching matrices jit control custom loop profile explain"
 PAGES: dict[str, tuple[str, tuple[str, ...]]] = {  # file: title, modules in order
     "tensor": ("Tensors", ("kedja.front.tensor",)),
     "arrays": (

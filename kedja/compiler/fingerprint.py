@@ -47,6 +47,7 @@ def fingerprint(
     for node in order:
         below = " ".join(str(numbers[each]) for each in node.inputs)
         lines.append(f"{node.op.name}({below}) {node.type} {_attrs(node)}")
+    lines.extend(dict.fromkeys(node.scope for node in order))  # profiles name layers
     for group in (outputs, inputs, constants):
         lines.append(" ".join(str(numbers.get(node, -1)) for node in group))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

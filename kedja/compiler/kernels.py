@@ -47,7 +47,7 @@ class LoopKernel:
     @property
     def label(self) -> str:
         """What the profile calls it."""
-        return " ".join(node.op.name for node in self.writes)
+        return " ".join(node.op.name for node in self.writes) + _layer_of(self.writes[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ class ProductKernel:
         """What the profile calls it."""
         tail = f" {self.root.op.name}" if self.has_epilogue else ""
         shape = self.shape
-        return f"matmul {shape.m}x{shape.k}x{shape.n}{tail}"
+        return f"matmul {shape.m}x{shape.k}x{shape.n}{tail}{_layer_of(self.product)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,14 @@ class ScatterKernel:
     @property
     def label(self) -> str:
         """What the profile calls it."""
-        return self.root.op.name
+        return self.root.op.name + _layer_of(self.root)
+
+
+def _layer_of(node: Node) -> str:
+    """The layer for which a node is computed, as labels name it."""
+    if not node.scope:
+        return ""
+    return f" @ {node.scope}{' (back)' if node.back else ''}"
 
 
 KernelUnit = LoopKernel | ProductKernel | ScatterKernel

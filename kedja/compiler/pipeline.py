@@ -28,6 +28,7 @@ from kedja.compiler.fingerprint import fingerprint
 from kedja.compiler.inline import is_hosted, opened
 from kedja.compiler.runtime import Program, RunResult, result_of
 from kedja.compiler.runtime_plan import Plan
+from kedja.compiler.runtime_recording import compiling
 from kedja.compiler.runtime_target import current_target
 from kedja.compiler.stages import Staged
 from kedja.ground.errors import DtypeError, ShapeError
@@ -101,8 +102,14 @@ def compile(
     `carry` says which output replaces which input (its array is then updated in place, and the
     output is not returned); `watch` is the output that must stay finite, or the run ends.
     """
+    with compiling("compile"):
+        return _compiled(outputs, inputs, dict(carry or {}), watch)
+
+
+def _compiled(
+    outputs: Sequence[Node], inputs: Sequence[Node], carried: dict[int, int], watch: int | None
+) -> Executable | Staged:
     start = time.perf_counter()
-    carried = dict(carry or {})
     outputs = opened(outputs)
     if any(map(is_hosted, topological(outputs))):
         staged = Staged(outputs, inputs, carried, watch, compile)

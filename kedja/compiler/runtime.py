@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from kedja.compiler import runtime_recording
 from kedja.compiler.runtime_native import (
     CONTROL,
     CONTROL_BYTES,
@@ -354,6 +355,26 @@ class Binding:
 
     def _drive(self, steps: int, threads: int, profile: bool) -> RunResult:
         """The native call, on this thread, with the pool if it is wanted and free."""
+        recorder = runtime_recording.current()
+        if recorder is not None:
+            return self._drive_recorded(recorder, steps, threads)
+        return self._drive_natively(steps, threads, profile)
+
+    def _drive_recorded(
+        self, recorder: runtime_recording.Recorder, steps: int, threads: int
+    ) -> RunResult:
+        """The native call, whose log and ticks the recorder takes."""
+        before = self.ticks.copy()
+        log = CONTROL.fields["log"][0] // 8
+        self._words[log] = recorder.log
+        try:
+            return self._drive_natively(steps, threads, profile=True)
+        finally:
+            self._words[log] = 0
+            ticks = self.ticks - before
+            recorder.took(self.program.plan, self._words, CONTROL_WORDS, ticks)
+
+    def _drive_natively(self, steps: int, threads: int, profile: bool) -> RunResult:
         runtime = self.program.native
         drive = runtime.drive_profiled if profile else runtime.drive
         if threads == 1:

@@ -62,7 +62,7 @@ from kedja.compiler.runtime_threads import (
     host_system,
 )
 
-VERSION = 2  # of the emitted code: part of its key in the cache
+VERSION = 3  # of the emitted code: part of its key in the cache
 
 # One run's block of numbers, shared by Python and the driver; Python reads and writes the last two
 # lines while the driver runs.
@@ -77,6 +77,7 @@ CONTROL = Layout(
         "profile": (48, PTR),  # per launch: ticks spent, times run
         "watch_mask": (56, I64),  # the exponent within its upper 16 bits
         "never": (1 * LINE, I32),  # a cancel flag that stays 0, for launches that must complete
+        "log": (1 * LINE + 8, PTR),  # where a profiled run writes who worked when, or null
         "cancel": (2 * LINE, I32),
         "steps_done": (3 * LINE, I64),
     }
@@ -85,6 +86,12 @@ CONTROL_BYTES = 4 * LINE
 
 LAUNCH = Layout({"kernel": (0, PTR), "args": (8, PTR), "tasks": (16, I64)})
 LAUNCH_BYTES = 24
+
+# A log of who worked when: its head, then one entry for each thread's share of a launch.
+LOG = Layout({"next": (0, I64), "capacity": (8, I64)})
+LOG_HEAD = LINE
+ENTRY = Layout({"args": (0, PTR), "thread": (8, I64), "start": (16, I64), "end": (24, I64)})
+ENTRY_BYTES = 32
 
 DONE, CANCELLED, NONFINITE = 0, 1, 2
 
@@ -108,6 +115,39 @@ def _emit_run_tasks(module: ir.Module) -> ir.Function:
     return made
 
 
+SHARE = {
+    "log": PTR,
+    "kernel": PTR,
+    "args": PTR,
+    "tasks": I64,
+    "threads": I64,
+    "thread": I64,
+    "cancel": PTR,
+}
+
+
+def _emit_share(module: ir.Module, system: System) -> None:
+    """`void kedja_share(log, …)`: `kedja_tasks`, and where there is a log, an entry about it."""
+    b, made = function(module, "kedja_share", SHARE)
+    log, *arguments = made.args
+    tasks_of = module.get_global("kedja_tasks")
+    with b.if_then(b.icmp_unsigned("==", log, ir.Constant(PTR, None)), likely=True):
+        b.call(tasks_of, arguments)
+        b.ret_void()
+    start = emit_ticks(b, system)
+    b.call(tasks_of, arguments)
+    end = emit_ticks(b, system)
+    number = LOG.add_shared(b, log, "next", 1)
+    with b.if_then(b.icmp_signed("<", number, LOG.load(b, log, "capacity"))):
+        offset = b.add(b.mul(number, i64(ENTRY_BYTES)), i64(LOG_HEAD))
+        entry = element(b, log, offset, I8)
+        _, table, _, _, thread, _ = arguments
+        values = {"args": table, "thread": thread, "start": start, "end": end}
+        for name, value in values.items():
+            ENTRY.store(b, entry, name, value)
+    b.ret_void()
+
+
 def _first_task(b: ir.IRBuilder, thread: ir.Value, tasks: ir.Value, threads: ir.Value) -> ir.Value:
     """ceil(thread * tasks / threads): the first t with floor(t * threads / tasks) = thread."""
     rounded = b.add(b.mul(thread, tasks), b.sub(threads, i64(1)))
@@ -115,18 +155,18 @@ def _first_task(b: ir.IRBuilder, thread: ir.Value, tasks: ir.Value, threads: ir.
 
 
 def _emit_fork_join(module: ir.Module, system: System) -> ir.Function:
-    """`void kedja_fork_join(pool, kernel, args, tasks, threads, cancel)`: a launch on the pool."""
-    args = {"pool": PTR, "kernel": PTR, "args": PTR, "tasks": I64, "threads": I64, "cancel": PTR}
+    """`void kedja_fork_join(pool, log, kernel, args, tasks, threads, cancel)`: on the pool."""
+    args = {"pool": PTR, **{name: kind for name, kind in SHARE.items() if name != "thread"}}
     b, made = function(module, "kedja_fork_join", args)
-    pool, kernel, table, tasks, threads, cancel = made.args
+    pool, log, kernel, table, tasks, threads, cancel = made.args
     job = {"kernel": kernel, "args": table, "tasks": tasks, "participants": threads}
-    for name, value in (job | {"cancel": cancel}).items():
+    for name, value in (job | {"cancel": cancel, "log": log}).items():
         POOL.store(b, pool, name, value)
     others = b.trunc(b.sub(threads, i64(1)), I32)
     POOL.store_shared(b, pool, "pending", others, "monotonic")
     _emit_call_workers(b, pool, threads)
-    tasks_of = module.get_global("kedja_tasks")
-    b.call(tasks_of, [kernel, table, tasks, threads, i64(0), cancel])
+    share_of = module.get_global("kedja_share")
+    b.call(share_of, [log, kernel, table, tasks, threads, i64(0), cancel])
     pending = POOL.address(b, pool, "pending")
     sleeping = POOL.address(b, pool, "caller_sleeping")
     spins = POOL.load(b, pool, "spins")
@@ -176,10 +216,9 @@ def _emit_worker(module: ir.Module, system: System) -> None:
 
 def _emit_job(b: ir.IRBuilder, pool: ir.Value, worker: ir.Value) -> None:
     """A worker's share of the current job; the last to finish wakes the caller if it sleeps."""
-    kernel, args, tasks, threads, cancel = (
-        POOL.load(b, pool, name) for name in ("kernel", "args", "tasks", "participants", "cancel")
-    )
-    b.call(b.module.get_global("kedja_tasks"), [kernel, args, tasks, threads, worker, cancel])
+    names = ("log", "kernel", "args", "tasks", "participants", "cancel")
+    *job, cancel = (POOL.load(b, pool, name) for name in names)
+    b.call(b.module.get_global("kedja_share"), [*job, worker, cancel])
     before = POOL.add_shared(b, pool, "pending", -1)
     with b.if_then(b.icmp_signed("==", before, i32(1))):
         asleep = POOL.load_shared(b, pool, "caller_sleeping", "seq_cst")
@@ -187,24 +226,41 @@ def _emit_job(b: ir.IRBuilder, pool: ir.Value, worker: ir.Value) -> None:
             b.call(b.module.get_global("kedja_wake"), [POOL.address(b, pool, "pending")])
 
 
-def _emit_launch(
-    b: ir.IRBuilder, pool: ir.Value, threads: ir.Value, launch: ir.Value, cancel: ir.Value
-) -> None:
-    """One launch: a plain call for one task, this thread alone, or fork and join."""
-    kernel, table, tasks = (LAUNCH.load(b, launch, name) for name in ("kernel", "args", "tasks"))
-    with b.if_else(b.icmp_signed("==", tasks, i64(1)), likely=True) as (single, several):
-        with single:
-            call_pointer(b, kernel, [table, i64(0)])
-        with several:
-            fewer = b.icmp_signed("<", tasks, threads)
-            used = b.select(fewer, tasks, threads)
-            with b.if_else(b.icmp_signed("<=", used, i64(1))) as (alone, together):
-                with alone:
-                    arguments = [kernel, table, tasks, i64(1), i64(0), cancel]
-                    b.call(b.module.get_global("kedja_tasks"), arguments)
-                with together:
-                    arguments = [pool, kernel, table, tasks, used, cancel]
-                    b.call(b.module.get_global("kedja_fork_join"), arguments)
+@dataclass(frozen=True)
+class _Launching:
+    """What launches need besides their record. `log` is None where nothing is written down."""
+
+    pool: ir.Value
+    threads: ir.Value
+    log: ir.Value | None
+
+    @property
+    def log_or_null(self) -> ir.Value:
+        """The log as an argument."""
+        return ir.Constant(PTR, None) if self.log is None else self.log
+
+    def emit(self, b: ir.IRBuilder, launch: ir.Value, cancel: ir.Value) -> None:
+        """One launch: a plain call for one task, this thread alone, or fork and join."""
+        kernel, table, tasks = (LAUNCH.load(b, launch, name) for name in LAUNCH.fields)
+        if self.log is not None:
+            self._emit_several(b, (kernel, table, tasks), cancel)
+            return
+        with b.if_else(b.icmp_signed("==", tasks, i64(1)), likely=True) as (single, several):
+            with single:
+                call_pointer(b, kernel, [table, i64(0)])
+            with several:
+                self._emit_several(b, (kernel, table, tasks), cancel)
+
+    def _emit_several(self, b: ir.IRBuilder, job: tuple[ir.Value, ...], cancel: ir.Value) -> None:
+        fewer = b.icmp_signed("<", job[2], self.threads)
+        used = b.select(fewer, job[2], self.threads)
+        with b.if_else(b.icmp_signed("<=", used, i64(1))) as (alone, together):
+            with alone:
+                arguments = [self.log_or_null, *job, i64(1), i64(0), cancel]
+                b.call(b.module.get_global("kedja_share"), arguments)
+            with together:
+                arguments = [self.pool, self.log_or_null, *job, used, cancel]
+                b.call(b.module.get_global("kedja_fork_join"), arguments)
 
 
 # --- the driver ----------------------------------------------------------------------------------
@@ -254,7 +310,9 @@ class _Driver:
         may_cancel = b.icmp_signed("<", index, commit_at)
         cancel, never = (CONTROL.address(b, self.control, n) for n in ("cancel", "never"))
         started = emit_ticks(b, self.system) if self.profiled else None
-        _emit_launch(b, self.pool, self.threads, launch, b.select(may_cancel, cancel, never))
+        log = CONTROL.load(b, self.control, "log") if self.profiled else None
+        launching = _Launching(self.pool, self.threads, log)
+        launching.emit(b, launch, b.select(may_cancel, cancel, never))
         if started is not None:
             self.account(index, b.sub(emit_ticks(b, self.system), started))
         with b.if_then(may_cancel):
@@ -324,6 +382,7 @@ def emit_runtime(target: Target, system: System) -> ir.Module:
     emit_wake(module, system)
     emit_yield(module, system)
     _emit_run_tasks(module)
+    _emit_share(module, system)
     _emit_fork_join(module, system)
     _emit_worker(module, system)
     _emit_driver(module, system, "kedja_drive", profiled=False)

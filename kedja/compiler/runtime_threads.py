@@ -266,6 +266,7 @@ POOL = Layout(
         "participants": (24, I64),
         "cancel": (32, PTR),
         "spins": (40, I64),
+        "log": (48, PTR),
         "pending": (1 * LINE, I32),
         "caller_sleeping": (2 * LINE, I32),
     }
