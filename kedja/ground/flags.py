@@ -4,7 +4,7 @@ Not here: options of a single call (those are arguments). Next: `dtypes.py`.
 
 | flag        | environment       | meaning                                                     |
 |-------------|-------------------|-------------------------------------------------------------|
-| `debug`     | `KEDJA_DEBUG`     | 1 timings, 2 graphs, 3 passes, 4 loops, 5 LLVM and assembly |
+| `debug`     | `KEDJA_DEBUG`     | 1 timings, kernels, 2 graphs, 3 passes, 4 loops, 5 assembly |
 | `tier`      | `KEDJA_TIER`      | `auto`, or force all graphs to `interpret` or to `compile`  |
 | `backend`   | `KEDJA_BACKEND`   | what compiles: `cpu`, our own compiler, or `xla`, JAX's     |
 | `threads`   | `KEDJA_THREADS`   | worker threads of compiled programs; 0 = one per core       |
