@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from kedja.compiler.again import LARGEST, Part, held, moved, total
 from kedja.compiler.indices import Affine, Space, Variable, of
 from kedja.ground.dtypes import is_float
 from kedja.ir.graph import Node, consumers, topological
@@ -19,7 +20,7 @@ from kedja.ir.op import Fold, Kernel, Leaf, Pointwise, Reindex
 
 SPACE = Space()
 CHEAP = 4.0  # flops for each element that are computed again rather than kept
-LARGEST = 96  # nodes in one expression, so that code and recursion stay bounded
+ONE_READ = 1.25  # a value computed again may read one array of its size and some small ones
 SERIAL = 1 << 15  # elements that a fold inside a fold may take, since one thread does them all
 
 
@@ -47,14 +48,19 @@ class Fusion:
         self.outputs = frozenset(node for node in outputs if not is_stored(node))
         self.kept: set[Node] = set(self.outputs)
         self.demand: dict[Node, frozenset[Node]] = {}
-        self._cost: dict[Node, float] = {}
-        self._size: dict[Node, int] = {}
+        self._parts: dict[Node, dict[Node, Part]] = {}
         self._ends_product: set[Node] = set()
+        self._dear: set[Node] = set()  # kept for what they cost, and for nothing else
         for node in self.order:
             self._measure(node)
             self._follow_product(node)
         for node in reversed(self.order):
             self._decide(node)
+        for node in self.order:
+            self._measure(node)
+            self._reconsider(node)
+        for node in reversed(self.order):
+            self._find_demand(node)
 
     def in_memory(self, node: Node) -> bool:
         """Whether a node is read from memory where it is used."""
@@ -63,15 +69,25 @@ class Fusion:
     # --- what computing a node again would cost
 
     def _measure(self, node: Node) -> None:
-        inputs = [each for each in node.inputs if not self._is_boundary(each)]
-        size = 1 + sum(self._size[each] for each in inputs)
-        for each in sorted(inputs, key=lambda part: -self._size[part]):
-            if size <= LARGEST or self._size[each] == 1:
-                break
-            size -= self._size[each]
-            self._keep_apart(_unspread(each))
-        self._size[node] = size
-        self._cost[node] = min(1e6, node.op.flops + sum(self._cost[each] for each in inputs))
+        """Note the parts of a node's expression, those of dear inputs left out if it is long."""
+        parts = self._parts_of(node)
+        if total(parts).size > LARGEST:
+            for each in sorted(node.inputs, key=lambda x: -total(self._parts[x]).size):
+                self._keep_apart(_unspread(each))
+                parts = self._parts_of(node)
+                if total(parts).size <= LARGEST:
+                    break
+        self._parts[node] = parts
+
+    def _parts_of(self, node: Node) -> dict[Node, Part]:
+        parts: dict[Node, Part] = {}
+        for each in node.inputs:
+            parts.update(held(each) if self._is_boundary(each) else self._parts[each])
+        if isinstance(node.op.lowering, Pointwise):
+            parts[node] = Part(1, node.op.flops, 0, 0)
+            return parts
+        repeats = any(self._repeats(node, each) for each in node.inputs)
+        return {node: moved(node, parts, repeats=repeats)}
 
     def _keep_apart(self, node: Node) -> None:
         if not self._is_boundary(node):
@@ -92,18 +108,34 @@ class Fusion:
 
     # --- who needs a node, and whether it is therefore kept
 
-    def _decide(self, node: Node) -> None:
+    def _find_demand(self, node: Node) -> None:
         self.demand[node] = frozenset().union(
             *((user,) if user in self.kept else self.demand[user] for user in self.users[node])
         )
+
+    def _decide(self, node: Node) -> None:
+        self._find_demand(node)
         if is_stored(node):
             return
-        if is_product(node) or is_scatter(node) or self._is_too_dear(node):
+        if node not in self.kept and self._is_too_dear(node):
+            self.kept.add(node)
+            self._dear.add(node)
+        if is_product(node) or is_scatter(node):
             self.kept.add(node)
         if is_product(node):
             self._keep_operands(node)
         elif is_scatter(node):
             self.kept.update(each for each in node.inputs if not is_stored(each))
+
+    def _reconsider(self, node: Node) -> None:
+        """Not to keep after all what is cheap to compute from what else is kept."""
+        if node not in self._dear or node in self._ends_product:
+            return
+        again = total(self._parts[node])
+        if again.hard or again.flops > CHEAP or self._is_spread(node) or self._is_enlarged(node):
+            return
+        if again.loads <= ONE_READ * node.type.size:
+            self.kept.discard(node)
 
     def _is_too_dear(self, node: Node) -> bool:
         if isinstance(node.op.lowering, Leaf):
@@ -112,7 +144,7 @@ class Fusion:
             return not self._folds_in_place(node)
         if isinstance(node.op.lowering, Reindex):
             return False  # moving is free; what is moved is kept where it is dear
-        dear = self._cost[node] > CHEAP or node in self._ends_product
+        dear = total(self._parts[node]).flops > CHEAP or node in self._ends_product
         return dear and (len(self.demand[node]) > 1 or self._is_spread(node))
 
     def _folds_in_place(self, node: Node) -> bool:
@@ -130,6 +162,12 @@ class Fusion:
                 return trailing
             return space == node.type.size and x.type.size <= SERIAL
         return bool(root.type.size == node.type.size or (trailing and root.shape == x.shape))
+
+    def _is_enlarged(self, node: Node) -> bool:
+        """Whether a user reads elements of the node more than once, as windows do."""
+        moves = [user for user in self.users[node] if isinstance(user.op.lowering, Reindex)]
+        moves = [user for user in moves if user not in self.kept and user.op.name != "broadcast"]
+        return any(user.type.size > node.type.size or self._is_enlarged(user) for user in moves)
 
     def _is_spread(self, node: Node) -> bool:
         """Whether a user repeats the node along leading axes, where no loop hoists it."""

@@ -1,0 +1,44 @@
+"""Which values are kept in memory: nothing that is cheap beside what is kept anyway."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kedja.compiler.fuse import Fusion
+from kedja.front import functions  # noqa: F401  fills the table of ops
+from kedja.ir.graph import Node, apply, full, variable
+from kedja.ir.op import Type
+
+FLOAT = np.dtype(np.float32)
+
+
+def matrix(name: str, *shape: int) -> Node:
+    return variable(name, Type(shape, FLOAT))
+
+
+def test_a_value_that_is_cheap_beside_a_kept_one_is_computed_again():
+    x, w = matrix("x", 8, 6), matrix("w", 6, 6)
+    dear = apply("tanh", x)
+    cheap = dear + full(1.0, (8, 6), FLOAT)
+    outputs = [apply("sum", cheap, axes=(0,)), apply("matmul", dear, w), apply("exp", cheap)]
+    kept = Fusion(outputs).kept
+    assert dear in kept
+    assert cheap not in kept
+
+
+def test_a_value_that_windows_repeat_stays():
+    x = matrix("x", 4, 64)
+    dear = apply("tanh", x)
+    cheap = apply("relu", dear)
+    wide = apply("windows", cheap, kernel=(3,), strides=(1,), dilation=(1,))
+    outputs = [apply("reshape", wide, shape=(4, 62 * 3)), cheap * cheap, apply("exp", dear)]
+    assert cheap in Fusion(outputs).kept
+
+
+def test_a_long_chain_with_many_shared_parts_is_one_expression():
+    x = matrix("x", 8, 6)
+    y = x
+    for _ in range(20):  # as a tree, a million nodes
+        y = y * y + y
+    fusion = Fusion([y])
+    assert fusion.kept == {y}
