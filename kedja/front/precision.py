@@ -14,7 +14,7 @@ from contextvars import ContextVar
 
 from kedja.ground.dtypes import DType, is_float
 
-PRODUCTS = frozenset({"matmul", "convolution"})
+PRODUCTS = frozenset({"matmul", "convolution", "attention"})
 
 _dtype: ContextVar[DType | None] = ContextVar("kedja_products", default=None)
 

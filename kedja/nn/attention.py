@@ -11,7 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 from kedja.front import functions, random
-from kedja.front.arithmetic import cast, concatenate, reshape, where
+from kedja.front.arithmetic import call, cast, concatenate, reshape, where
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import bool_
 from kedja.ground.errors import ShapeError, UsageError
@@ -21,6 +21,7 @@ from kedja.nn.activation_functions import floating
 from kedja.nn.cache import KVCache
 from kedja.nn.checks import require_positive, require_probability
 from kedja.nn.dropout import dropout as drop
+from kedja.nn.dropout import drops
 from kedja.nn.linear import Linear
 from kedja.nn.module import Module, layer_error
 
@@ -58,11 +59,14 @@ def scaled_dot_product_attention(
     q, k, v = (floating(each) for each in (query, key, value))
     with locating():
         _require_attention(q, k, v, enable_gqa)
+    factor = 1 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
     groups = q.shape[-3] // k.shape[-3] if enable_gqa else 1
+    if attn_mask is None and groups == 1 and not drops(dropout_p) and _is_plain(q, k, v):
+        return call("attention", q, k, v, scale=factor, causal=bool(is_causal))
     lead, (length, width) = q.shape[:-2], q.shape[-2:]
     if groups > 1:  # the heads of a group are further queries of one head
         q = reshape(q, (*k.shape[:-2], groups * length, width))
-    scores = (q * (1 / math.sqrt(width) if scale is None else scale)) @ k.mT  # (… H L S)
+    scores = (q * factor) @ k.mT  # (… H L S)
     scores = reshape(scores, (*lead, length, k.shape[-2])) if groups > 1 else scores
     weights = drop(attention_weights(scores, attn_mask, is_causal), dropout_p)
     if groups > 1:
@@ -70,6 +74,12 @@ def scaled_dot_product_attention(
         return reshape(weights @ v, (*lead, length, v.shape[-1]))
     y: Tensor = weights @ v
     return y
+
+
+def _is_plain(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Whether the op takes them as they are: one dtype, equal leading axes, at least one key."""
+    same = q.dtype == k.dtype == v.dtype and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]
+    return same and k.shape[-2] > 0
 
 
 def attention_weights(scores: Tensor, mask: Any, is_causal: bool) -> Tensor:
@@ -229,6 +239,9 @@ class MultiheadAttention(Module):
             k, v = (self._batch_first(floating(each), alone) for each in (key, value))
         self._require_fit(q, k, v)
         heads = self._extended(self._projected(q, k, v))
+        free = attn_mask is None and key_padding_mask is None and k.shape[1] == heads.key.shape[-2]
+        if free and not need_weights:
+            return self._as_given(self._joined(self._mixed(heads, None, is_causal)), alone), None
         mask = self._mask(heads, attn_mask, key_padding_mask, is_causal, k.shape[1])
         y, weights = self._attended(heads, mask, need_weights)
         y = self._as_given(y, alone)
@@ -351,11 +364,18 @@ class MultiheadAttention(Module):
             weights = drop(attention_weights(scores, mask, is_causal=False), self.dropout)
             mixed = weights @ heads.value  # (N H L D)
         else:
-            weights = None
-            mixed = scaled_dot_product_attention(*heads, mask, self.dropout)
+            weights, mixed = None, self._mixed(heads, mask)
+        return self._joined(mixed), weights
+
+    def _mixed(self, heads: _Projected, mask: Tensor | None, is_causal: bool = False) -> Tensor:
+        """The output of every head (N H L D)."""
+        return scaled_dot_product_attention(*heads, mask, self.dropout, is_causal)
+
+    def _joined(self, mixed: Tensor) -> Tensor:
+        """The heads' outputs side by side, projected: (N L E)."""
         joined = mixed.transpose(0, 2, 1, 3)  # (N L H D)
         joined = reshape(joined, (*joined.shape[:2], self.embed_dim))
-        return self.out_proj(joined), weights
+        return self.out_proj(joined)
 
     def extra_repr(self) -> str:
         """The extents."""

@@ -97,6 +97,11 @@ def feature_alpha_dropout(
     return _dropped("feature_alpha_dropout", x, shape, p, training, key, _saturated)
 
 
+def drops(p: float, training: bool | None = None) -> bool:
+    """Whether dropout with probability p changes anything here."""
+    return p != 0 and (state.is_training() if training is None else training)
+
+
 def _dropped(
     name: str,
     x: Tensor,
@@ -108,7 +113,7 @@ def _dropped(
 ) -> Tensor:
     """Dropout of blocks: `shape` broadcasts to that of x; `joined(x, kept, p)` is the result."""
     require_probability(name, p)
-    if p == 0 or not (state.is_training() if training is None else training):
+    if not drops(p, training):
         return x
     return x * 0.0 if p == 1 else joined(x, _kept(key, p, shape, x), p)
 

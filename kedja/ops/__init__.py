@@ -4,6 +4,7 @@ Start at `leaves.py` and `elementwise.py`.
 """
 
 from kedja.ops import (
+    attention,
     composite,
     contract,
     control,
@@ -28,6 +29,7 @@ from kedja.ops import (
 )
 
 __all__ = [
+    "attention",
     "composite",
     "contract",
     "control",

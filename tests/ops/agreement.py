@@ -32,6 +32,7 @@ class Bound(NamedTuple):
     scale: Scale
     reason: str
     times_input: bool = False  # whether a flushed value was multiplied by the input afterwards
+    halves: float = 0  # roundings to a half dtype inside, where XLA's products take halves
 
 
 def of_result(case: Case, expected: np.ndarray) -> np.ndarray:
@@ -93,6 +94,9 @@ BOUNDS: dict[str, Bound] = {
     "cross_entropy": Bound(40, of_inputs, "as logsumexp"),
     "scan":          Bound(8, of_largest, "XLA may leave products in its body unrounded (FMA)"),
     "unwindows":     Bound(8, of_terms("unwindows"), "as sum"),
+    "attention":     Bound(60, of_largest, "sums of products of sums, in another order", False, 1),
+    "attention_logsumexp": Bound(40, of_largest, "as logsumexp of such sums"),
+    "attention_gradient": Bound(100, of_largest, "as attention, and through its weights", False, 2),
     "convolution":   Bound(40, of_terms("convolution"), "as matmul"),
     "resample":      Bound(40, of_inputs, "as sum"),
     "cumulative_sum": Bound(40, of_terms("cumulative_sum"), "as sum"),
@@ -125,6 +129,8 @@ def require(op: Op, case: Case, expected: np.ndarray, found: np.ndarray, where: 
     bound, rounding = BOUNDS.get(op.name, EXACT), 0.0
     if is_half(expected.dtype):
         rounding = _rounding(expected) if bound.ulps else 0.0
+        inside = bound.halves * float_limits(expected.dtype).eps
+        rounding = rounding + inside * bound.scale(case, expected.astype(float32))
         case, expected, found = _widened(case), expected.astype(float32), found.astype(float32)
     finite = np.isfinite(expected)
     np.testing.assert_array_equal(found[~finite], expected[~finite], err_msg=call)

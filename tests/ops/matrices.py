@@ -24,8 +24,11 @@ WIDE = tuple((*shape[:-2], shape[-1], shape[-2]) for shape in TALL)
 
 
 def takes_specials(op: Op) -> bool:
-    """Whether an op is also called with NaN and infinities."""
-    return op.family not in ("linalg", "decompositions") and op.name != "searchsorted"
+    """Whether an op is also called with NaN and infinities.
+
+    Attention is not: whether a weight of 0 meets an infinite value that is masked is left open.
+    """
+    return op.family not in ("linalg", "decompositions", "attention") and op.name != "searchsorted"
 
 
 def lines(rng: Rng) -> Cases:

@@ -16,6 +16,7 @@ from kedja.ground.limits import float_limits
 from kedja.ir.op import TABLE, Case, Op, OwnProgram, Pointwise
 from tests.fixtures import float32, float64
 from tests.ops import bodies, walk
+from tests.ops.attending import ATTENDING
 from tests.ops.matrices import MATRICES, takes_specials
 from tests.ops.spatial import SPATIAL
 
@@ -373,6 +374,7 @@ SIZED: dict[str, Callable[[Rng], Cases]] = {
     **SPATIAL,
     "after": ordered,
     **MATRICES,
+    **ATTENDING,
 }
 
 # --------------------------------------------------------------------------------- layouts
