@@ -136,8 +136,10 @@ class Staged:
         self.stages = stages_of(self._outputs, compile)
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
-        """The outputs, as new arrays (carried ones are not among them)."""
+        """The outputs, as new arrays; carried ones are written over the inputs they replace."""
         found = self._run(arrays)
+        for place, home in self._carry.items():
+            np.copyto(arrays[home], found[place])
         return [value for place, value in enumerate(found) if place not in self._carry]
 
     def _run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

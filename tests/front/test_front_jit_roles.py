@@ -82,6 +82,15 @@ def test_donation_follows_trees_and_types():
     assert loss.item() == 3 * 3 * 2 - 2 * 3
 
 
+def test_a_donated_argument_of_a_program_in_stages_is_overwritten():
+    step = kj.jit(lambda a, b: (kj.sort(b), a + kj.sort(b), kj.sum(a)), donate=("a", "b"))
+    a, b = kj.tensor([1.0, 2.0, 3.0]), kj.tensor([9.0, 7.0, 8.0])
+    a, b, total = step(a, b)
+    assert (a.tolist(), b.tolist(), total.item()) == ([7, 8, 9], [8, 10, 12], 6)
+    a, b, total = step(a, b)
+    assert (a.tolist(), b.tolist(), total.item()) == ([8, 10, 12], [15, 18, 21], 24)
+
+
 def test_a_donated_step_reads_what_it_overwrites_in_the_right_order():
     rotate = kj.jit(lambda a, b: (b, a + b, a @ a), donate=("a", "b"))
     rng = np.random.default_rng(0)
