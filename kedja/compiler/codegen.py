@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kedja.compiler import fuse, runtime_object, split, widen
+from kedja.compiler.clock import timed
 from kedja.compiler.kernels import (
     KernelUnit,
     LoopKernel,
@@ -77,13 +78,16 @@ def build(
     lowered = lower(outputs, inputs, constants, carry, watch)
     report(LOOPS, lambda: f"kernels:\n{kernels_text(lowered.schedule)}")
     emitter = Emitter(target)
-    uses = emitter.uses(lowered.schedule)
-    plan = plan_of(uses, homes(lowered), len(inputs), _returned(lowered), lowered.watch)
+    with timed("emit"):
+        uses = emitter.uses(lowered.schedule)
+    with timed("memory"):
+        plan = plan_of(uses, homes(lowered), len(inputs), _returned(lowered), lowered.watch)
     module = emitter.module
     report(MACHINE, lambda: f"{module}\n{runtime_object.assembly(module, target)}")
     if text:
         return Build(plan, assembly=runtime_object.assembly(module, target))
-    return Build(plan, runtime_object.compile_module(module, target))
+    with timed("llvm"):
+        return Build(plan, runtime_object.compile_module(module, target))
 
 
 def lower(
@@ -96,20 +100,27 @@ def lower(
     """The passes from graph to schedule."""
     report(GRAPHS, lambda: f"graph:\n{GraphView(outputs).listing()}")
     applied: Counter[str] = Counter()
-    graph = simplify(outputs, applied)
+    with timed("simplify"):
+        graph = simplify(outputs, applied)
     _verified(graph)
     report(PASSES, lambda: _rules_text(applied))
-    graph = widen.widen(graph)
-    graph = split.split(graph)
+    with timed("widen"):
+        graph = widen.widen(graph)
+    with timed("split"):
+        graph = split.split(graph)
     _verified(graph, "widened")
     report(PASSES, lambda: f"simplified, widened and split:\n{GraphView(graph).listing()}")
     final = distinct(graph, inputs, carry)
     _require_given(final, constants)
     replaced = {final[i]: inputs[j] for i, j in carry.items() if final[i] is not inputs[j]}
     watched = None if watch is None else final[watch]
-    fusion = fuse.Fusion(final)
+    with timed("fuse"):
+        fusion = fuse.Fusion(final)
+    with timed("kernels"):
+        kernels = kernels_of(fusion)
     apart: frozenset[Node] = frozenset() if watched is None else frozenset((watched,))
-    order = schedule(kernels_of(fusion), replaced, apart)
+    with timed("schedule"):
+        order = schedule(kernels, replaced, apart)
     return Lowered(
         tuple(final),
         tuple(inputs),
@@ -136,7 +147,8 @@ def _rules_text(applied: Counter[str]) -> str:
 
 def _verified(graph: Sequence[Node], stage: str = "lowered") -> None:
     if flags().verify:
-        verify(graph, stage=stage)
+        with timed("verify"):
+            verify(graph, stage=stage)
 
 
 def carry_of(

@@ -20,8 +20,9 @@ from kedja.compiler.fuse import (
     operand_base,
     strided,
 )
+from kedja.compiler.grouping import Grouping
 from kedja.compiler.indices import Variable, of
-from kedja.compiler.loops import SPACE, Fold, Lowering, Nest, Result, Store, nest_of, walk
+from kedja.compiler.loops import SPACE, Fold, Lowering, Nest, Result, Store, walk
 from kedja.compiler.matmul_plan import MatmulShape
 from kedja.ground.errors import VerificationError
 from kedja.ir.graph import Node, apply
@@ -166,7 +167,7 @@ def kernels_of(fusion: Fusion) -> list[KernelUnit]:
             made.extend((LoopKernel(_start_of_scatter(fusion, node)), ScatterKernel(node)))
         elif not is_product(node):
             loops.append(node)
-    made.extend(LoopKernel(nest_of(group, fusion.in_memory)) for group in _groups(fusion, loops))
+    made.extend(map(LoopKernel, Grouping(fusion, loops).nests()))
     return made
 
 
@@ -240,97 +241,6 @@ def _bare(product: Node) -> Nest:
     variables = tuple(Variable(name, size) for name, size in zip(names, sizes, strict=True))
     flat = SPACE.linearise([of(each) for each in variables], sizes)
     return Nest(variables, (Store(product, flat, Result(product.dtype, flat)),))
-
-
-# ------------------------------------------------------------------------------ loop groups
-
-LARGEST_GROUP = 8
-
-
-class _Grouping:
-    """Pointwise values of one shape that share what they read, stored by one nest."""
-
-    def __init__(self, fusion: Fusion) -> None:
-        self.fusion = fusion
-        self.above = _ancestors(fusion)
-        self.groups: list[list[Node]] = []
-        self.home: dict[Node, list[Node]] = {}
-        self._nests: dict[Node, Nest] = {}
-
-    def place(self, root: Node) -> None:
-        """Put a value into the latest group that it fits, or into one of its own.
-
-        Groups with a value that it is computed from come first.
-        """
-        latest = self.groups[::-1]
-        latest.sort(key=lambda group: not self.above[root].intersection(group))
-        home = next((group for group in latest if self._fits(group, root)), None)
-        if home is None:
-            home = []
-            self.groups.append(home)
-        home.append(root)
-        self.home[root] = home
-
-    def _nest(self, root: Node) -> Nest:
-        if root not in self._nests:
-            self._nests[root] = nest_of([root], self.fusion.in_memory)
-        return self._nests[root]
-
-    def _fits(self, group: Sequence[Node], root: Node) -> bool:
-        """Whether the loops are the same, something is shared, and nothing lies in between."""
-        if root.shape != group[0].shape or len(group) >= LARGEST_GROUP:
-            return False
-        if not (is_pointwise(root) and all(map(is_pointwise, group))):
-            return False
-        mine = set(group)
-        shares = bool(self.above[root] & mine) or self._shares(group, root)
-        return shares and self._reads_in_place(root, mine) and not self._between(root, mine)
-
-    def _between(self, root: Node, group: set[Node]) -> bool:
-        """Whether something that the root needs, outside the group, needs the group itself."""
-        todo = list(self.above[root] - group)
-        seen: set[Node] = set()
-        while todo:
-            node = todo.pop()
-            if node in seen:
-                continue
-            seen.add(node)
-            for mate in self.home.get(node, [node]):
-                if self.above[mate] & group:
-                    return True
-                todo.extend(self.above[mate] - seen)
-        return False
-
-    def _reads_in_place(self, root: Node, group: set[Node]) -> bool:
-        """Whether values of the group are read only at the element that is being stored."""
-        nest = self._nest(root)
-        here = nest.stores[0].offset
-        return all(load.offset == here for load in nest.loads if load.node in group)
-
-    def _shares(self, group: Sequence[Node], root: Node) -> bool:
-        size = root.type.size
-        mine = {node for node in self._nest(root).reads if node.type.size == size}
-        return any(mine & set(self._nest(each).reads) for each in group)
-
-
-def _groups(fusion: Fusion, roots: Sequence[Node]) -> list[list[Node]]:
-    grouping = _Grouping(fusion)
-    for root in roots:
-        grouping.place(root)
-    return grouping.groups
-
-
-def _ancestors(fusion: Fusion) -> dict[Node, set[Node]]:
-    """For each node, the kept values that it is computed from, directly or not."""
-    above: dict[Node, set[Node]] = {}
-    for node in fusion.order:
-        found: set[Node] = set()
-        for each in node.inputs:
-            found |= above[each]
-            if each in fusion.kept:
-                found.add(each)
-        above[node] = found
-    return above
 
 
 def copy_of(node: Node) -> Node:

@@ -23,13 +23,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from kedja.compiler import runtime_cache
+from kedja.compiler.clock import Seconds, measured, table, timed
 from kedja.compiler.codegen import Build, build
 from kedja.compiler.fingerprint import fingerprint
 from kedja.compiler.inline import is_hosted, opened
 from kedja.compiler.runtime import Program, RunResult, result_of
 from kedja.compiler.runtime_plan import Plan
 from kedja.compiler.runtime_recording import compiling
-from kedja.compiler.runtime_target import current_target
+from kedja.compiler.runtime_target import Target, current_target
 from kedja.compiler.stages import Staged
 from kedja.ground.errors import DtypeError, ShapeError
 from kedja.ground.flags import flags
@@ -102,36 +103,57 @@ def compile(
     `carry` says which output replaces which input (its array is then updated in place, and the
     output is not returned); `watch` is the output that must stay finite, or the run ends.
     """
-    with compiling("compile"):
-        return _compiled(outputs, inputs, dict(carry or {}), watch)
+    with compiling("compile"), measured() as seconds:
+        return _compiled(outputs, inputs, dict(carry or {}), watch, seconds)
 
 
 def _compiled(
-    outputs: Sequence[Node], inputs: Sequence[Node], carried: dict[int, int], watch: int | None
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    carried: dict[int, int],
+    watch: int | None,
+    seconds: Seconds,
 ) -> Executable | Staged:
     start = time.perf_counter()
-    outputs = opened(outputs)
-    if any(map(is_hosted, topological(outputs))):
+    with timed("inline"):
+        outputs = opened(outputs)
+    order = topological(outputs)
+    if any(map(is_hosted, order)):
         staged = Staged(outputs, inputs, carried, watch, compile)
         report(TIMINGS, f"{len(staged.stages)} stages, {time.perf_counter() - start:.3f} s")
         return staged
-    constants = [n for n in topological(outputs) if n.op.name == "constant"]
+    constants = [node for node in order if node.op.name == "constant"]
     target = current_target()
-    key = fingerprint(outputs, inputs, constants, carried, watch, target.key())
-    cached = runtime_cache.load(key) if flags().use_cache else None
-    if cached is None:
-        made = build(outputs, inputs, constants, carried, watch, target)
-        if flags().use_cache:
-            runtime_cache.store(key, made.plan.to_json(), made.object_code)
-    else:
-        made = Build(Plan.from_json(cached[0]), cached[1])
+    made, how = _built(outputs, inputs, constants, carried, watch, target)
     values = [np.ascontiguousarray(node.attrs["value"]) for node in constants]
-    program = Program(made.plan, made.object_code, values, target)
-    how = "compiled" if cached is None else "from the cache"
-    launches = len(made.plan.launches)
-    report(TIMINGS, f"{how}: {launches} launches, {time.perf_counter() - start:.3f} s")
+    with timed("load"):
+        program = Program(made.plan, made.object_code, values, target)
+    launches, total = len(made.plan.launches), time.perf_counter() - start
+    report(TIMINGS, lambda: f"{how}: {launches} launches, {total:.3f} s\n  {table(seconds)}")
     returned = [node.type for i, node in enumerate(outputs) if i not in carried]
     return Executable(program, [node.type for node in inputs], returned)
+
+
+def _built(
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    constants: Sequence[Node],
+    carried: dict[int, int],
+    watch: int | None,
+    target: Target,
+) -> tuple[Build, str]:
+    """The plan and the object code, made or out of the cache, and which of the two."""
+    if not flags().use_cache:
+        return build(outputs, inputs, constants, carried, watch, target), "compiled"
+    with timed("cache"):
+        key = fingerprint(outputs, inputs, constants, carried, watch, target.key())
+        cached = runtime_cache.load(key)
+        if cached is not None:
+            return Build(Plan.from_json(cached[0]), cached[1]), "from the cache"
+    made = build(outputs, inputs, constants, carried, watch, target)
+    with timed("cache"):
+        runtime_cache.store(key, made.plan.to_json(), made.object_code)
+    return made, "compiled"
 
 
 def compile_and_run(outputs: Sequence[Node]) -> list[np.ndarray]:
