@@ -8,9 +8,11 @@ nothing else touches memory. Not here: which nodes share a kernel (`fuse.py`), a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -233,12 +235,19 @@ def walk(roots: Iterator[Expr] | Sequence[Expr]) -> Iterator[Expr]:
 class Lowering:
     """Turns nodes into expressions; `in_memory` says which nodes are read rather than computed.
 
-    `result` is the matrix product whose sums are at hand, if the kernel is its epilogue.
+    `result` is the matrix product whose sums are at hand, if the kernel is its epilogue; `joined`
+    names the variables of reductions that are one with those before them.
     """
 
-    def __init__(self, in_memory: Callable[[Node], bool], result: Node | None = None) -> None:
+    def __init__(
+        self,
+        in_memory: Callable[[Node], bool],
+        result: Node | None = None,
+        joined: frozenset[str] = frozenset(),
+    ) -> None:
         self._in_memory = in_memory
         self._result = result
+        self._joined = joined
         self._known: dict[tuple[Node, Index, Guards], Expr] = {}
         self._folds = 0
         self.stored: dict[tuple[Node, Affine], Expr] = {}  # computed at this point already
@@ -308,10 +317,27 @@ class Lowering:
 
     def _fold(self, node: Node, index: Index, guards: Guards) -> Expr:
         (x,), axes = node.inputs, node.attrs["axes"]
-        over = self._fold_variables([x.shape[axis] for axis in axes])
-        inner, outer = iter(map(of, over)), iter(index)
+        apart = self._fold_variables([x.shape[axis] for axis in axes])
+        over, places = self._joined_variables(apart)
+        inner, outer = iter(places), iter(index)
         place = tuple(next(inner) if axis in axes else next(outer) for axis in range(len(x.shape)))
         return Fold(node.dtype, node.op, over, self.value(x, place, guards))
+
+    def _joined_variables(self, apart: Sequence[Variable]) -> tuple[tuple[Variable, ...], Index]:
+        """The variables of a reduction, neighbours joined, and the place along each axis."""
+        groups: list[list[Variable]] = []
+        for each in apart:
+            if each.name in self._joined:
+                groups[-1].append(each)
+            else:
+                groups.append([each])
+        over: list[Variable] = []
+        places: list[Affine] = []
+        for group in groups:
+            extents = [each.extent for each in group]
+            over.append(Variable(group[0].name, math.prod(extents)))
+            places.extend(SPACE.delinearise(of(over[-1]), extents))
+        return tuple(over), tuple(places)
 
     def _fold_variables(self, extents: Sequence[int]) -> tuple[Variable, ...]:
         start, self._folds = self._folds, self._folds + len(extents)
@@ -355,8 +381,10 @@ def nest_of(
     """
     extents = [extent for extent in loop_shape(roots[0]) if extent != 1]
     nest = _lowered(roots, in_memory, result, extents)
-    merged = _merged(nest)
-    return nest if len(merged) == len(extents) else _lowered(roots, in_memory, result, merged)
+    merged, joined = _merged(nest), _joined(nest)
+    if len(merged) == len(extents) and not joined:
+        return nest
+    return _lowered(roots, in_memory, result, merged, joined)
 
 
 def loop_shape(root: Node) -> tuple[int, ...]:
@@ -380,10 +408,11 @@ def _lowered(
     in_memory: Callable[[Node], bool],
     result: Node | None,
     extents: Sequence[int],
+    joined: frozenset[str] = frozenset(),
 ) -> Nest:
     loops = tuple(Variable(f"i{n}", extent) for n, extent in enumerate(extents))
     flat = SPACE.linearise([of(each) for each in loops], extents)
-    lowering = Lowering(in_memory, result)
+    lowering = Lowering(in_memory, result, joined)
     stores = []
     for root in roots:
         index = SPACE.delinearise(flat, root.shape)
@@ -395,13 +424,7 @@ def _lowered(
 
 def _merged(nest: Nest) -> list[int]:
     """The extents after merging neighbours, outermost first."""
-    affines = {place for e in walk([s.value for s in nest.stores]) for place in e.places}
-    affines |= {
-        place
-        for e in walk([s.value for s in nest.stores])
-        for each, _ in getattr(e, "lookups", ())
-        for place in each.index
-    }
+    affines = _affines([store.value for store in nest.stores])
     groups: list[list[Variable]] = []
     for variable in nest.variables:
         if groups and all(_steps_as_one(e, groups[-1][-1], variable) for e in affines):
@@ -415,6 +438,28 @@ def _merged(nest: Nest) -> list[int]:
             extent *= variable.extent
         extents.append(extent)
     return extents
+
+
+def _joined(nest: Nest) -> frozenset[str]:
+    """The variables of reductions that step as one with those before them."""
+    joined: set[str] = set()
+    for expr in walk([store.value for store in nest.stores]):
+        if isinstance(expr, Fold) and len(expr.over) > 1:
+            affines = _affines([expr.body])
+            for outer, inner in pairwise(expr.over):
+                if all(_steps_as_one(e, outer, inner) for e in affines):
+                    joined.add(inner.name)
+    return frozenset(joined)
+
+
+def _affines(roots: Sequence[Expr]) -> set[Affine]:
+    """Every index expression, those of lookups among them."""
+    found: set[Affine] = set()
+    for expr in walk(roots):
+        found.update(expr.places)
+        for lookup_, _ in getattr(expr, "lookups", ()):
+            found.update(lookup_.index)
+    return found
 
 
 def _steps_as_one(e: Affine, outer: Variable, inner: Variable) -> bool:

@@ -15,24 +15,52 @@ from kedja.ir.op import Fold
 
 CHUNK = 16_384  # elements that one chunk folds: some microseconds of work
 SHORT = 16  # fewer neighbours than this are not worth a fold of their own
-WIDE = 64  # with so many results and more, threads share the results instead
+COLUMNS = 64  # results side by side that one task takes
+PIECES = 16  # tasks that a long reduction should have
 
 
 def split(outputs: Sequence[Node]) -> list[Node]:
     """Every long reduction as a reduction of chunks."""
 
     def visit(node: Node, inputs: tuple[Node, ...]) -> Node:
-        rebuilt = rebuild(node, inputs)
-        return chunked(rebuilt) if is_long(rebuilt) else rebuilt
+        return shared(rebuild(node, inputs))
 
     return transform(outputs, visit)
 
 
+def shared(node: Node) -> Node:
+    """A reduction in two steps where one would leave threads idle; else as it is.
+
+    Where some of the axes are the last ones and others not, the last ones go first: they lie side
+    by side, and chunks over both would divide at every element.
+    """
+    if not isinstance(node.op.lowering, Fold) or node.inputs[0].type.size < 2 * CHUNK:
+        return node
+    (x,), axes, last = node.inputs, node.attrs["axes"], last_axes(node)
+    if 0 < len(last) < len(axes) and math.prod(x.shape[axis] for axis in last) >= SHORT:
+        partial = shared(apply(node.op.name, x, axes=last))
+        return shared(apply(node.op.name, partial, axes=axes[: len(axes) - len(last)]))
+    if not is_long(node):
+        return node
+    return folded_tall(node) if not last and is_leading(node) else folded_lines(node)
+
+
 def is_long(node: Node) -> bool:
     """Whether a node folds so many elements into so few that threads would stand idle."""
-    if not isinstance(node.op.lowering, Fold) or node.type.size >= WIDE:
-        return False
-    return folded(node) >= 2 * CHUNK and node.inputs[0].type.size >= 4 * CHUNK
+    size, results = node.inputs[0].type.size, node.type.size
+    tasks = results if last_axes(node) else -(-results // COLUMNS)
+    return size >= 4 * CHUNK and size // results >= 2 * SHORT and 2 * tasks <= wanted(size)
+
+
+def wanted(size: int) -> int:
+    """How many tasks a reduction of so many elements should have."""
+    return min(PIECES, size // (2 * CHUNK))
+
+
+def is_leading(node: Node) -> bool:
+    """Whether the first axes are folded, and no others."""
+    axes = node.attrs["axes"]
+    return tuple(axes) == tuple(range(len(axes)))
 
 
 def last_axes(node: Node) -> tuple[int, ...]:
@@ -41,38 +69,35 @@ def last_axes(node: Node) -> tuple[int, ...]:
     return tuple(axis for place, axis in enumerate(axes) if axis == rank - len(axes) + place)
 
 
-def folded(node: Node) -> int:
-    """How many elements make one result."""
-    return math.prod(node.inputs[0].shape[axis] for axis in node.attrs["axes"])
+def folded_tall(node: Node) -> Node:
+    """fold(x) over the first axes, as fold(fold(blocks of whole rows))."""
+    (x,), results = node.inputs, node.type.size
+    rows = apply("reshape", x, shape=(x.type.size // results, results))
+    count = PIECES
+    while rows.shape[0] % count and count > PIECES // 2:
+        count -= 1  # blocks without padding, if there are any
+    blocks = in_blocks(node, rows, 0, -(-rows.shape[0] // count))
+    partial = apply(node.op.name, blocks, axes=(1,))
+    return apply("reshape", apply(node.op.name, partial, axes=(0,)), shape=node.shape)
 
 
-def chunked(node: Node) -> Node:
-    """fold(x) as fold(fold(chunks of x)), x padded with the identity to whole chunks.
-
-    Where some of the axes are the last ones and others not, the last ones go first: they lie side
-    by side, and chunks over both would divide at every element.
-    """
-    (x,), axes = node.inputs, node.attrs["axes"]
-    last = last_axes(node)
-    if len(last) < len(axes) and math.prod(x.shape[axis] for axis in last) >= SHORT:
-        partial = apply(node.op.name, x, axes=last)
-        partial = chunked(partial) if is_long(partial) else partial
-        whole = apply(node.op.name, partial, axes=axes[: len(axes) - len(last)])
-        return chunked(whole) if is_long(whole) else whole
+def folded_lines(node: Node) -> Node:
+    """fold(x) as fold(fold(chunks of the lines that make one result each))."""
+    (x,), axes, results = node.inputs, node.attrs["axes"], node.type.size
     kept = tuple(axis for axis in range(len(x.shape)) if axis not in axes)
-    results, length = node.type.size, folded(node)
     front = apply("transpose", x, axes=(*kept, *axes))
-    lines = apply("reshape", front, shape=(results, length))
-    chunks = -(-length // CHUNK)
-    assert isinstance(node.op.lowering, Fold)
-    padded = apply(
-        "pad",
-        lines,
-        low=(0, 0),
-        high=(0, chunks * CHUNK - length),
-        interior=(0, 0),
-        value=node.op.lowering.identity(node.dtype),
-    )
-    blocks = apply("reshape", padded, shape=(results, chunks, CHUNK))
+    lines = apply("reshape", front, shape=(results, x.type.size // results))
+    blocks = in_blocks(node, lines, 1, min(CHUNK, -(-lines.shape[1] // 2)))
     partial = apply(node.op.name, blocks, axes=(2,))
     return apply("reshape", apply(node.op.name, partial, axes=(1,)), shape=node.shape)
+
+
+def in_blocks(node: Node, x: Node, axis: int, length: int) -> Node:
+    """An axis cut into blocks, the last one filled with the identity of the node's reduction."""
+    blocks = -(-x.shape[axis] // length)
+    high = tuple(blocks * length - x.shape[n] if n == axis else 0 for n in range(2))
+    assert isinstance(node.op.lowering, Fold)
+    value = node.op.lowering.identity(node.dtype)
+    padded = apply("pad", x, low=(0, 0), high=high, interior=(0, 0), value=value)
+    shape = (*x.shape[:axis], blocks, length, *x.shape[axis + 1 :])
+    return apply("reshape", padded if any(high) else x, shape=shape)
