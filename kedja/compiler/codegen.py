@@ -31,7 +31,7 @@ from kedja.compiler.llvm_module import new_module
 from kedja.compiler.matmul_plan import plan as product_plan
 from kedja.compiler.memory import Use, plan_of
 from kedja.compiler.runtime_plan import Buffer, Plan
-from kedja.compiler.runtime_target import Target
+from kedja.compiler.runtime_target import Target, current_target
 from kedja.compiler.schedule import Schedule, flops, schedule, task_count
 from kedja.compiler.signature import signature
 from kedja.compiler.simplify import simplify
@@ -75,7 +75,7 @@ def build(
     text: bool = False,
 ) -> Build:
     """Compile a graph for a target; `text` asks for assembly instead of object code."""
-    lowered = lower(outputs, inputs, constants, carry, watch)
+    lowered = lower(outputs, inputs, constants, carry, watch, target)
     report(LOOPS, lambda: f"kernels:\n{kernels_text(lowered.schedule)}")
     emitter = Emitter(target)
     with timed("emit"):
@@ -96,8 +96,10 @@ def lower(
     constants: Sequence[Node],
     carry: Mapping[int, int],
     watch: int | None,
+    target: Target | None = None,
 ) -> Lowered:
-    """The passes from graph to schedule."""
+    """The passes from graph to schedule, for the current target unless told otherwise."""
+    target = target or current_target()
     report(GRAPHS, lambda: f"graph:\n{GraphView(outputs).listing()}")
     applied: Counter[str] = Counter()
     with timed("simplify"):
@@ -115,7 +117,7 @@ def lower(
     replaced = {final[i]: inputs[j] for i, j in carry.items() if final[i] is not inputs[j]}
     watched = None if watch is None else final[watch]
     with timed("fuse"):
-        fusion = fuse.Fusion(final)
+        fusion = fuse.Fusion(final, pairs=target.has_bfloat16_dot)
     with timed("kernels"):
         kernels = kernels_of(fusion)
     apart: frozenset[Node] = frozenset() if watched is None else frozenset((watched,))
@@ -260,7 +262,8 @@ class Emitter:
     def _product(
         self, kernel: ProductKernel, number: int, commits: bool, in_place: bool
     ) -> list[Use]:
-        chosen = product_plan(kernel.shape, self.target, in_place=in_place)
+        waits = in_place or kernel.root.dtype != kernel.product.dtype  # C cannot hold sums
+        chosen = product_plan(kernel.shape, self.target, in_place=waits)
         extra = kernel.nest.reads
         numbering = {node: place for place, node in enumerate(extra)}
         body = signature(kernel.nest, {**numbering, kernel.root: -1})
@@ -268,7 +271,7 @@ class Emitter:
         if key not in self._made:
             name = self._name()
             epilogue = epilogue_of(kernel.nest, numbering) if kernel.has_epilogue else None
-            symbols = emit_matmul(self.module, name, chosen, epilogue)
+            symbols = emit_matmul(self.module, name, chosen, epilogue, kernel.root.dtype)
             pairs = zip(symbols, chosen.phases, strict=True)
             self._made[key] = [(s, phase.tasks, chosen.scratch_bytes) for s, phase in pairs]
         scratch = None if chosen.scratch_bytes else kernel.root

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from kedja.compiler.again import LARGEST, Part, held, moved, total
 from kedja.compiler.indices import Affine, Space, Variable, of
-from kedja.ground.dtypes import is_float
+from kedja.compiler.matmul_pairs import bases_in_pairs, in_pairs, is_rounding
+from kedja.ground.dtypes import bfloat16, is_float
 from kedja.ir.graph import Node, consumers, topological
 from kedja.ir.op import Fold, Kernel, Leaf, Pointwise, Reindex
 
@@ -40,10 +41,14 @@ def is_scatter(node: Node) -> bool:
 
 
 class Fusion:
-    """The decision for one graph: `kept` nodes live in memory, others inside expressions."""
+    """The decision for one graph: `kept` nodes live in memory, others inside expressions.
 
-    def __init__(self, outputs: Sequence[Node]) -> None:
+    `pairs` says whether the target multiplies bfloat16 in pairs; such products are `paired`.
+    """
+
+    def __init__(self, outputs: Sequence[Node], pairs: bool = False) -> None:
         self.order = topological(outputs)
+        self.paired = frozenset(n for n in self.order if pairs and is_product(n) and in_pairs(n))
         self.users = consumers(self.order)
         self.outputs = frozenset(node for node in outputs if not is_stored(node))
         self.kept: set[Node] = set(self.outputs)
@@ -61,6 +66,8 @@ class Fusion:
             self._reconsider(node)
         for node in reversed(self.order):
             self._find_demand(node)
+        for node in [node for node in self.kept if node.dtype == bfloat16]:
+            self._round_in_packing(node)
 
     def in_memory(self, node: Node) -> bool:
         """Whether a node is read from memory where it is used."""
@@ -99,7 +106,9 @@ class Fusion:
         if not isinstance(node.op.lowering, Pointwise):
             return
         ends = [each for each in node.inputs if is_product(each) or each in self._ends_product]
-        if len(ends) == 1 and len(self.users[ends[0]]) == 1 and node.dtype == ends[0].dtype:
+        if len(ends) != 1 or len(self.users[ends[0]]) != 1:
+            return
+        if node.dtype == ends[0].dtype or is_rounding(node):
             self._ends_product.add(node)
 
     def _is_boundary(self, node: Node) -> bool:
@@ -193,9 +202,21 @@ class Fusion:
             bases = [operand_base(operand, self.in_memory), operand]
             if operand.op.name == "transpose":  # of a copy: the product reads it either way round
                 bases.insert(1, operand.inputs[0])
+            if node in self.paired:
+                bases = [*bases_in_pairs(operand, self.in_memory), operand]
             keep = next(base for base in bases if base is operand or strided(operand, base))
             if not is_stored(keep):
                 self.kept.add(keep)
+
+    def _round_in_packing(self, node: Node) -> None:
+        """Forget a rounded copy of a value in memory that only products in pairs read: they round
+        it themselves."""
+        if not is_rounding(node) or node in self.outputs or not self.demand[node] <= self.paired:
+            return
+        (x,) = node.inputs
+        if self.in_memory(x) and not is_product(x):
+            self.kept.discard(node)
+            self.demand[x] = self.demand.get(x, frozenset()) - {node} | self.demand[node]
 
     def products(self) -> list[Node]:
         """The kept matrix products, in order."""
@@ -233,6 +254,9 @@ def strided(node: Node, base: Node) -> Strided | None:
     variables = tuple(Variable(f"i{n}", extent) for n, extent in enumerate(node.shape))
     index: tuple[Affine, ...] = tuple(of(each) for each in variables)
     while node is not base:
+        if is_rounding(node):
+            (node,) = node.inputs
+            continue
         rule = node.op.lowering
         assert isinstance(rule, Reindex)
         ((_, index, _),) = rule.index(SPACE, node, index)

@@ -23,7 +23,9 @@ from kedja.compiler.fuse import (
 from kedja.compiler.grouping import Grouping
 from kedja.compiler.indices import Variable, of
 from kedja.compiler.loops import SPACE, Fold, Lowering, Nest, Result, Store, walk
+from kedja.compiler.matmul_pairs import bases_in_pairs
 from kedja.compiler.matmul_plan import MatmulShape
+from kedja.ground.dtypes import DType, float32, is_half
 from kedja.ground.errors import VerificationError
 from kedja.ir.graph import Node, apply
 from kedja.ir.op import Kernel, Rule
@@ -60,6 +62,7 @@ class ProductKernel:
     a: Strided
     b: Strided
     nest: Nest  # the epilogue; its one store is the product's result where there is none
+    paired: bool = False  # whether bfloat16 is multiplied (`matmul_pairs.py`)
 
     @property
     def writes(self) -> list[Node]:
@@ -94,6 +97,7 @@ class ProductKernel:
             b_steps,
             _batch_step(batch, a),
             _batch_step(batch, b),
+            (self.a.base.dtype, self.b.base.dtype) if self.paired else None,
         )
 
     @property
@@ -184,17 +188,22 @@ def _start_of_scatter(fusion: Fusion, node: Node) -> Nest:
 
 
 def _product_kernel(fusion: Fusion, product: Node) -> ProductKernel:
-    a, b = (_view(fusion, operand) for operand in product.inputs)
+    paired = product in fusion.paired
+    a, b = (_view(fusion, operand, paired) for operand in product.inputs)
     epilogue = _epilogue(fusion, product, (a.base, b.base))
     if epilogue is not None:
         fusion.kept.discard(product)
-        return ProductKernel(product, epilogue.stores[0].node, a, b, epilogue)
-    return ProductKernel(product, product, a, b, _bare(product))
+        return ProductKernel(product, epilogue.stores[0].node, a, b, epilogue, paired)
+    return ProductKernel(product, product, a, b, _bare(product), paired)
 
 
-def _view(fusion: Fusion, operand: Node) -> Strided:
+def _view(fusion: Fusion, operand: Node, paired: bool) -> Strided:
     """Where an operand's elements stand in memory."""
-    view = strided(operand, operand_base(operand, fusion.in_memory))
+    if paired:
+        base = next(bases_in_pairs(operand, fusion.in_memory))
+    else:
+        base = operand_base(operand, fusion.in_memory)
+    view = strided(operand, base)
     if view is None:
         raise VerificationError(f"{operand} is no view of a kept value")
     return view
@@ -208,15 +217,20 @@ def _epilogue(fusion: Fusion, product: Node, operands: Sequence[Node]) -> Nest |
     (root,) = demand
     if not is_pointwise(root) or root.type.size != product.type.size or root in operands:
         return None
-    if root.dtype != product.dtype:
+    if not _suits(root.dtype, product.dtype):
         return None
     nest = _over_product(fusion, product, root)
     parts = list(walk([nest.stores[0].value]))
     here = nest.stores[0].offset
     fits = all(part.index == here for part in parts if isinstance(part, Result))
     plain = not any(isinstance(part, Fold) for part in parts)
-    single = all(load.dtype == product.dtype and not load.guards for load in nest.loads)
-    return nest if fits and plain and single else None
+    known = all(_suits(load.dtype, product.dtype) and not load.guards for load in nest.loads)
+    return nest if fits and plain and known else None
+
+
+def _suits(dtype: DType, product: DType) -> bool:
+    """Whether an epilogue may read or store a dtype: the product's, or a half one."""
+    return dtype == product or (product == float32 and is_half(dtype))
 
 
 def _over_product(fusion: Fusion, product: Node, root: Node) -> Nest:

@@ -16,10 +16,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from llvmlite import ir
 
-from kedja.compiler.llvm_blocks import I64, PTR, Index, alloca, for_range, function, i64
+from kedja.compiler.llvm_blocks import (
+    I64,
+    PTR,
+    Index,
+    alloca,
+    for_range,
+    function,
+    i64,
+)
 from kedja.compiler.llvm_matmul_epilogue import (
     FIRST_EXTRA,
     Epilogue,
@@ -28,13 +37,18 @@ from kedja.compiler.llvm_matmul_epilogue import (
     argument,
 )
 from kedja.compiler.llvm_matmul_kernels import Dot, Tile
+from kedja.compiler.llvm_matmul_left import LeftPairs, Range, first_row, share
 from kedja.compiler.llvm_matmul_pack import PanelPacker, RowCopier
+from kedja.compiler.llvm_matmul_pairs import (
+    PairPanelPacker,
+    PairReader,
+    PairVectors,
+)
 from kedja.compiler.llvm_matmul_vectors import Vectors
 from kedja.compiler.matmul_plan import MatmulPlan
+from kedja.ground.dtypes import DType
 
 __all__ = ["FIRST_EXTRA", "Epilogue", "EpilogueSite", "emit_matmul"]
-
-Range = tuple[Index, Index]
 
 
 @contextmanager
@@ -45,15 +59,6 @@ def _loop(b: ir.IRBuilder, start: Index, stop: Index, name: str) -> Iterator[ir.
         return
     with for_range(b, start, stop, name=name) as index:
         yield index
-
-
-def _share(b: ir.IRBuilder, index: ir.Value, size: int, count: int) -> tuple[Index, Index]:
-    """The bounds of piece `index` of `size` things cut into `count` pieces."""
-    if count == 1:
-        return 0, size
-    bounds = [b.mul(at, i64(size)) for at in (index, b.add(index, i64(1)))]
-    low, high = (b.udiv(bound, i64(count)) for bound in bounds)
-    return low, high
 
 
 @dataclass(frozen=True)
@@ -68,27 +73,41 @@ class _Step:
     steps: ir.Value
 
 
+class Emitted(Protocol):
+    """A kernel, a packer or an epilogue: something that becomes one function."""
+
+    def emit(self, prefix: str) -> ir.Function: ...
+
+
 class _Product:
     """The functions of one product, while they are being emitted."""
 
     def __init__(
-        self, module: ir.Module, name: str, plan: MatmulPlan, epilogue: Epilogue | None
+        self,
+        module: ir.Module,
+        name: str,
+        plan: MatmulPlan,
+        epilogue: Epilogue | None,
+        out: DType,
     ) -> None:
         self.module, self.name, self.plan = module, name, plan
-        self.vectors = Vectors(module, plan.shape.dtype, plan.lanes)
+        kind = PairVectors if plan.pairs else Vectors
+        self.vectors = kind(module, plan.shape.dtype, plan.lanes)
         self.blocked = plan.k_blocks > 1
         # Sums that an epilogue will map go through a small buffer, unless they must wait in C.
         self.buffered = epilogue is not None and not self.blocked
         self.sums_stride = plan.panel_width if self.buffered else plan.shape.n
         self.copier = self._row_copier()
+        stored = Vectors(module, out, plan.lanes)
         self.finisher = (
-            Finisher(self.vectors, plan, epilogue, self.sums_stride) if epilogue else None
+            Finisher(self.vectors, plan, epilogue, self.sums_stride, stored) if epilogue else None
         )
+        self.left = LeftPairs(self.vectors, plan, self.part)
         self.made: dict[object, ir.Function] = {}
 
     # --- the parts that the loops call, each emitted once ----------------------------------------
 
-    def part(self, kind: Tile | Dot | PanelPacker | RowCopier | Finisher) -> ir.Function:
+    def part(self, kind: Emitted) -> ir.Function:
         """The function of a kernel, a packer or an epilogue; the same one when asked again."""
         if kind not in self.made:
             self.made[kind] = kind.emit(self.name)
@@ -111,7 +130,7 @@ class _Product:
             self.vectors,
             rows,
             width // plan.lanes,
-            self.copier.out_strides if self.copier else shape.a_strides,
+            self._left_strides(rows),
             width if packed else shape.b_strides[0],
             self.sums_stride,
             tail,
@@ -122,10 +141,19 @@ class _Product:
             resumes=self.blocked,
         )
 
-    def packer(self, last: bool) -> PanelPacker:
+    def _left_strides(self, rows: int) -> tuple[int, int]:
+        """The strides in which a kernel finds its rows of A."""
+        if self.plan.pairs:
+            return self.left.strides(rows)
+        return self.copier.out_strides if self.copier else self.plan.shape.a_strides
+
+    def packer(self, last: bool) -> PanelPacker | PairPanelPacker:
         plan, shape = self.plan, self.plan.shape
         vectors = plan.last_vectors if last else plan.vectors
         tail = plan.tail if last else 0
+        if plan.pairs:
+            reader = PairReader(self.module, plan.pairs.b, plan.lanes)
+            return PairPanelPacker(reader, vectors, shape.b_strides, tail, plan.pairs.k)
         return PanelPacker(self.vectors, vectors, shape.b_strides, tail, plan.shortest_pack)
 
     def dot(self, last: bool) -> Dot:
@@ -161,21 +189,33 @@ class _Product:
     # --- the packing phase -----------------------------------------------------------------------
 
     def emit_pack(self, symbol: str) -> str:
-        """The phase that packs B: one panel of one product per task."""
-        plan, shape = self.plan, self.plan.shape
+        """The phase that packs: one panel of one B per task, then some rows of one A."""
+        plan = self.plan
         b, made = self._function(symbol)
         args, task = made.args
-        z, p = b.udiv(task, i64(plan.panels)), b.urem(task, i64(plan.panels))
-        source = b.add(b.mul(z, i64(shape.b_batch)), self.column_offset(b, p))
-        source = self.vectors.at(b, argument(b, args, plan.operands[1]), source)
-        out = self.vectors.at(b, argument(b, args, 3), self.panel_offset(b, z, p))
-
-        def pack(last: bool) -> None:
-            b.call(self.part(self.packer(last)), [source, out, i64(shape.k)])
-
-        self.by_panel(b, p, pack)
+        panels = i64(plan.packed_products * plan.panels)
+        if plan.left_products:
+            with b.if_else(b.icmp_signed("<", task, panels)) as (right, left):
+                with right:
+                    self._pack_panel(b, args, task)
+                with left:
+                    self.left.pack(b, args, b.sub(task, panels))
+        else:
+            self._pack_panel(b, args, task)
         b.ret_void()
         return symbol
+
+    def _pack_panel(self, b: ir.IRBuilder, args: ir.Value, task: ir.Value) -> None:
+        plan, shape = self.plan, self.plan.shape
+        z, p = b.udiv(task, i64(plan.panels)), b.urem(task, i64(plan.panels))
+        source = b.add(b.mul(z, i64(shape.b_batch)), self.column_offset(b, p))
+        stored = Vectors(self.module, plan.pairs.b if plan.pairs else shape.dtype, plan.lanes)
+        source = stored.at(b, argument(b, args, plan.operands[1]), source)
+        out = self.vectors.at(b, argument(b, args, 3), self.panel_offset(b, z, p))
+        steps = [] if plan.pairs else [i64(shape.k)]
+        self.by_panel(
+            b, p, lambda last: b.call(self.part(self.packer(last)), [source, out, *steps])
+        )
 
     def _function(self, symbol: str) -> tuple[ir.IRBuilder, ir.Function]:
         b, made = function(self.module, symbol, {"args": PTR, "task": I64})
@@ -232,9 +272,9 @@ class _Loops:
         b, plan = self.builder, self.plan
         group, rest = self._divide(self.task, plan.row_blocks * plan.column_blocks)
         row_block, column_block = self._divide(rest, plan.column_blocks)
-        tiles = _share(b, row_block, plan.rows.count, plan.row_blocks)
-        panels = _share(b, column_block, plan.panels, plan.column_blocks)
-        products = _share(b, group, plan.shape.batch, plan.groups)
+        tiles = share(b, row_block, plan.rows.count, plan.row_blocks)
+        panels = share(b, column_block, plan.panels, plan.column_blocks)
+        products = share(b, group, plan.shape.batch, plan.groups)
         with _loop(b, *products, "z") as z, _loop(b, 0, plan.k_blocks, "block") as block:
             self._sweep(self._step(z, block), tiles, panels)
 
@@ -271,16 +311,13 @@ class _Loops:
 
     def _row(self, t: ir.Value) -> ir.Value:
         """The first row of tile t."""
-        b, rows = self.builder, self.plan.rows
-        row = b.mul(t, i64(rows.base))
-        if not rows.longer:
-            return row
-        before = b.select(b.icmp_signed("<", t, i64(rows.longer)), t, i64(rows.longer))
-        return b.add(row, before)
+        return first_row(self.builder, self.plan, t)
 
     def _rows(self, step: _Step, t: ir.Value) -> ir.Value:
         """A's rows of tile t: where they stand, or their copy."""
         b, plan = self.builder, self.plan
+        if plan.pairs:
+            return self.product.left.rows(b, self.args, step.z, self._row(t))
         source = self.vectors.at(b, step.a, b.mul(self._row(t), i64(plan.shape.a_strides[0])))
         if plan.kernel == "dot" and plan.copy_a:
             return self._gathered(source)
@@ -388,13 +425,18 @@ class _Loops:
 
 
 def emit_matmul(
-    module: ir.Module, name: str, plan: MatmulPlan, epilogue: Epilogue | None = None
+    module: ir.Module,
+    name: str,
+    plan: MatmulPlan,
+    epilogue: Epilogue | None = None,
+    out: DType | None = None,
 ) -> list[str]:
     """Add the functions of a product to a module; their names, one per phase of the plan.
 
-    The epilogue maps each finished sum to what is stored into C. It is emitted once or twice per
-    product, for whole vectors and for the masked last one, and runs once per element of C.
+    The epilogue maps each finished sum to what is stored into C, as `out` (the sums' dtype unless
+    told otherwise). It is emitted once or twice per product, for whole vectors and for the masked
+    last one, and runs once per element of C.
     """
-    product = _Product(module, name, plan, epilogue)
+    product = _Product(module, name, plan, epilogue, out or plan.shape.dtype)
     emitters = {"pack": product.emit_pack, "product": product.emit_product}
     return [emitters[phase.suffix](f"{name}_{phase.suffix}") for phase in plan.phases]

@@ -94,6 +94,7 @@ class Finisher:
     plan: MatmulPlan
     epilogue: Epilogue
     sums_stride: int
+    out: Vectors  # what C holds
 
     def emit(self, prefix: str) -> ir.Function:
         """Add the function to the module."""
@@ -136,4 +137,4 @@ class Finisher:
         site = EpilogueSite(b, self.vectors, args, value, batch, *where, mask, swapped)
         answer = self.epilogue(site)
         to = b.mul(b.add(b.mul(batch, i64(shape.m)), row), i64(shape.n))
-        self.vectors.store(b, argument(b, args, 0), b.add(to, column), answer, mask)
+        self.out.store(b, argument(b, args, 0), b.add(to, column), answer, mask)

@@ -11,8 +11,9 @@ from functools import lru_cache
 
 from llvmlite import ir
 
-from kedja.compiler.llvm_blocks import F32, F64, I1, I32, I64, PTR, Index, as_i64, declare, i32
-from kedja.ground.dtypes import DType, float32
+from kedja.compiler.llvm_blocks import I1, I32, I64, PTR, Index, as_i64, declare, i32
+from kedja.compiler.llvm_scalar import memory_type
+from kedja.ground.dtypes import DType, is_half
 
 # Constants are kept, because llvmlite formats each new one element by element.
 
@@ -26,7 +27,8 @@ def _indices(chosen: tuple[int, ...]) -> ir.Constant:
 @lru_cache(maxsize=32)
 def _zeros(scalar: ir.Type, lanes: int) -> ir.Constant:
     """A vector of zeros."""
-    return ir.Constant(ir.VectorType(scalar, lanes), [0.0] * lanes)
+    zero = 0 if isinstance(scalar, ir.IntType) else 0.0
+    return ir.Constant(ir.VectorType(scalar, lanes), [zero] * lanes)
 
 
 @lru_cache(maxsize=32)
@@ -45,8 +47,8 @@ class Vectors:
 
     @property
     def scalar(self) -> ir.Type:
-        """The element type."""
-        return F32 if self.dtype == float32 else F64
+        """The element type; of half dtypes, their bits."""
+        return memory_type(self.dtype)
 
     @property
     def kind(self) -> ir.VectorType:
@@ -56,7 +58,8 @@ class Vectors:
     @property
     def suffix(self) -> str:
         """The vector type's name inside intrinsics' names."""
-        return f"v{self.lanes}f{self.dtype.itemsize * 8}"
+        letter = "i" if is_half(self.dtype) else "f"
+        return f"v{self.lanes}{letter}{self.dtype.itemsize * 8}"
 
     @property
     def zero(self) -> ir.Constant:

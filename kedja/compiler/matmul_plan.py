@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from kedja.compiler.matmul_pairs import Pairs
 from kedja.compiler.matmul_tiles import Split, Target, block_of_k, choose_tile
 from kedja.ground.dtypes import FLOATS, DType
 from kedja.ground.errors import DtypeError, ShapeError
@@ -33,6 +34,8 @@ SMALL = 65_536
 # The length of one task in multiply-adds, aimed at once a product is large; at most TASKS of them.
 TASK = 2_000_000
 TASKS = 64
+# The rows of A that one task packs.
+LEFT_ROWS = 48
 # A plan must suit each of these numbers of threads, whichever there will be.
 THREADS = (2, 4, 8, 16, 32)
 
@@ -54,6 +57,7 @@ class MatmulShape:
     b_strides: tuple[int, int]
     a_batch: int = 0
     b_batch: int = 0
+    halves: tuple[DType, DType] | None = None  # A and B in memory, where bfloat16 is multiplied
 
     def __post_init__(self) -> None:
         if self.dtype not in FLOATS:
@@ -108,6 +112,7 @@ class MatmulPlan:
     groups: int  # the batch, split among tasks
     row_blocks: int  # row tiles, split among tasks
     column_blocks: int  # panels, split among tasks
+    pairs: Pairs | None = None  # where bfloat16 is multiplied; steps of k are pairs then
 
     @property
     def operands(self) -> tuple[int, int]:
@@ -178,7 +183,25 @@ class MatmulPlan:
     def scratch_bytes(self) -> int:
         """Bytes of the buffer args[3], aligned to 64; 0 if none is needed."""
         shared = self.packed_products * self.packed_size if self.packing == "phase" else 0
+        shared += self.left_products * self.left_size
         return (shared + self.tasks * self.task_scratch) * self.shape.dtype.itemsize
+
+    @property
+    def left_products(self) -> int:
+        """How many different A's a packing phase packs: only products in pairs do that."""
+        if self.pairs is None or self.pairs.direct:
+            return 0
+        return self.shape.batch if self.shape.a_batch else 1
+
+    @property
+    def left_size(self) -> int:
+        """Elements of one packed A."""
+        return self.shape.m * self.pairs.row if self.pairs else 0
+
+    @property
+    def left_chunks(self) -> int:
+        """The tasks that pack one A: some row tiles each."""
+        return max(1, self.rows.count // max(1, LEFT_ROWS // self.rows.longest))
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -187,7 +210,8 @@ class MatmulPlan:
             return ()
         product = Phase("product", self.tasks)
         if self.packing == "phase":
-            return Phase("pack", self.packed_products * self.panels), product
+            left = self.left_products * self.left_chunks
+            return Phase("pack", self.packed_products * self.panels + left), product
         return (product,)
 
 
@@ -204,6 +228,8 @@ def plan(
     thread meets the same rows of a weight in several products. `in_place` promises that C holds
     its old contents until the epilogue of an element has run (an optimiser's update reads them).
     """
+    if shape.halves is not None:
+        return _share_out(_pair_plan(_with_plain_strides(shape), shape.halves, target), split)
     swapped = shape.n == 1 and shape.m != 1
     seen = _with_plain_strides(shape.transposed() if swapped else shape)
     axis = _OTHER_AXIS[split] if swapped else split
@@ -312,6 +338,33 @@ def _tile_plan(
         groups=1,
         row_blocks=1,
         column_blocks=1,
+    )
+
+
+def _pair_plan(shape: MatmulShape, halves: tuple[DType, DType], target: Target) -> MatmulPlan:
+    """A product in pairs: both operands packed before, all of k at once."""
+    row, step = shape.a_strides
+    even = shape.k % 2 == row % 2 == shape.a_batch % 2 == 0
+    direct = halves[0].itemsize == 2 and step == 1 and even and not _rows_collide(shape)
+    pairs = Pairs(shape.k, *halves, row_major=step == 1, direct=direct)
+    lanes = target.vector_bits // 32
+    rows, vectors = choose_tile(shape.m, -(-shape.n // lanes), target, 16)
+    return MatmulPlan(
+        shape=replace(shape, k=pairs.depth),
+        target=target,
+        swapped=False,
+        kernel="tile",
+        lanes=lanes,
+        rows=rows,
+        vectors=vectors,
+        k_block=pairs.depth,
+        packing="phase",
+        copy_a=False,
+        rows_inner=True,
+        groups=1,
+        row_blocks=1,
+        column_blocks=1,
+        pairs=pairs,
     )
 
 

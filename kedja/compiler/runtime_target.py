@@ -59,6 +59,11 @@ class Target:
         """Whether float16 and float32 are converted by instructions."""
         return self.architecture == "aarch64" or "f16c" in _needed(self)
 
+    @property
+    def has_bfloat16_dot(self) -> bool:
+        """Whether one instruction multiplies pairs of bfloat16 and adds them up in float32."""
+        return self.vector_bits == 512 and "avx512bf16" in _needed(self)
+
     def key(self) -> str:
         """A short text that is equal for equal targets under the same LLVM: part of cache keys."""
         text = repr((astuple(self), llvm.llvm_version_info))
