@@ -66,7 +66,7 @@ class Fusion:
             self._reconsider(node)
         for node in reversed(self.order):
             self._find_demand(node)
-        for node in [node for node in self.kept if node.dtype == bfloat16]:
+        for node in self.order:
             self._round_in_packing(node)
 
     def in_memory(self, node: Node) -> bool:
@@ -211,7 +211,9 @@ class Fusion:
     def _round_in_packing(self, node: Node) -> None:
         """Forget a rounded copy of a value in memory that only products in pairs read: they round
         it themselves."""
-        if not is_rounding(node) or node in self.outputs or not self.demand[node] <= self.paired:
+        if not is_rounding(node) or node not in self.kept - self.outputs:
+            return
+        if node.dtype != bfloat16 or not self.demand[node] <= self.paired:
             return
         (x,) = node.inputs
         if self.in_memory(x) and not is_product(x):
