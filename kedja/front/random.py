@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from kedja.front import arithmetic
+from kedja.front import arithmetic, drawing
 from kedja.front.functions import cos, log, sqrt
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import (
@@ -24,6 +24,7 @@ from kedja.ground.dtypes import (
     float16,
     float32,
     float64,
+    int64,
     is_float,
     uint32,
 )
@@ -55,6 +56,9 @@ def bits(key: Tensor, shape: Shape = (), word: int = 0) -> Tensor:
 
 def split(key: Tensor, count: int = 2) -> list[Tensor]:
     """Keys that are independent of each other and of the given one."""
+    if drawing.is_plain(key):
+        root = fold_in(key, 0x5EED)
+        return [drawing.key_of(drawing.words(root, 0, place)) for place in range(count)]
     words = [bits(fold_in(key, 0x5EED), (count,), word) for word in (0, 1)]
     pairs = arithmetic.concatenate([each.reshape(count, 1) for each in words], 1)
     return [pairs[i] for i in range(count)]
@@ -63,6 +67,8 @@ def split(key: Tensor, count: int = 2) -> list[Tensor]:
 def fold_in(key: Tensor, number: int | Tensor) -> Tensor:
     """The key of a sub-stream, named by a number (a step, a layer)."""
     key = as_tensor(key)
+    if isinstance(number, int) and drawing.is_plain(key):
+        return drawing.key_of(drawing.words(key, number & 0xFFFFFFFF, 0))
     name = as_tensor(number).astype(uint32).reshape(1)
     parts = [arithmetic.broadcast(key[i : i + 1], (1,)) for i in (0, 1)]
     zero = Tensor(np.zeros(1, np.uint32))
@@ -79,7 +85,7 @@ def uniform(
     cast: so that nothing is rounded up to 1.
     """
     kind = _float_dtype(dtype)
-    unit = _unit(key, shape, 0, kind)
+    unit = _drawn(key, shape, kind, _unit_of)
     scaled = unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
     return scaled.astype(kind)
 
@@ -92,14 +98,45 @@ def _float_dtype(dtype: Any) -> DType:
     return kind
 
 
-def _unit(key: Tensor, shape: Shape, word: int, dtype: DType) -> Tensor:
+Words = Callable[[Tensor, int], Tensor]  # (key, word) -> the random bits of all places
+
+
+def _drawn(
+    key: Tensor, shape: Shape, dtype: DType, numbers: Callable[[Words, Tensor, DType], Tensor]
+) -> Tensor:
+    """Numbers made of the bits of their places: as a graph, or many of them at once."""
+    with locating():
+        whole = extents(shape)
+    if math.prod(whole) < drawing.MANY or not drawing.is_plain(key):
+        return numbers(lambda key, word: bits(key, whole, word), key, dtype)
+
+    def block(key: Tensor, start: Tensor) -> Tensor:
+        return numbers(lambda key, word: _bits_from(start, key, word), key, dtype)
+
+    return drawing.many(as_tensor(key), whole, f"{numbers.__name__} {dtype.name}", block)
+
+
+def _bits_from(start: Tensor, key: Tensor, word: int) -> Tensor:
+    """The bits of a block of places, the first of which is `start`."""
+    places = arithmetic.call("iota", shape=(drawing.BLOCK,), axis=0, dtype=int64) + start
+    high, low = (places >> 32).astype(uint32), places.astype(uint32)
+    both = [arithmetic.broadcast(key[i : i + 1], places.shape) for i in (0, 1)]
+    return arithmetic.call("threefry", *both, high, low, word=word)
+
+
+def _unit_of(words: Words, key: Tensor, dtype: DType, word: int = 0) -> Tensor:
     """Uniform in [0, 1), in float64 or else in float32."""
     if dtype == float64:
-        high = (bits(key, shape, 0) >> 5).astype(float64) * 2.0**26
-        low = (bits(fold_in(key, word), shape, 1) >> 6).astype(float64)
+        high = (words(key, 0) >> 5).astype(float64) * 2.0**26
+        low = (words(fold_in(key, word), 1) >> 6).astype(float64)
         return (high + low) * 2.0**-53
     digits = UNIT_BITS[dtype]
-    return (bits(key, shape, word) >> 32 - digits).astype(float32) * 2.0**-digits
+    return (words(key, word) >> 32 - digits).astype(float32) * 2.0**-digits
+
+
+def _normal_of(words: Words, key: Tensor, dtype: DType) -> Tensor:
+    first, second = _unit_of(words, key, dtype, 0), _unit_of(words, fold_in(key, 1), dtype, 1)
+    return sqrt(-2 * log(1 - first)) * cos((2 * math.pi) * second)
 
 
 def normal(key: Tensor, shape: Shape = (), dtype: Any = float32) -> Tensor:
@@ -109,8 +146,7 @@ def normal(key: Tensor, shape: Shape = (), dtype: Any = float32) -> Tensor:
     """
     kind = _float_dtype(dtype)
     drawn = float64 if kind == float64 else float32
-    first, second = _unit(key, shape, 0, drawn), _unit(fold_in(key, 1), shape, 1, drawn)
-    return (sqrt(-2 * log(1 - first)) * cos((2 * math.pi) * second)).astype(kind)
+    return _drawn(key, shape, drawn, _normal_of).astype(kind)
 
 
 def bernoulli(key: Tensor, probability: float, shape: Shape = ()) -> Tensor:

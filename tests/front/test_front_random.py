@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import kedja as kj
+from kedja.front import drawing, random
 from kedja.front.arithmetic import call
 from kedja.ground.errors import DtypeError, ShapeError, UsageError
 from kedja.ops.random import numpy_threefry
@@ -180,3 +181,32 @@ def test_the_default_sequence_starts_anew_with_a_seed():
 def test_no_numbers_are_no_mistake():
     assert kj.random.normal(kj.random.key(0), (0, 3)).shape == (0, 3)
     assert kj.random.uniform(kj.random.key(0)).shape == ()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("size", [drawing.MANY, drawing.MANY + 77])
+def test_many_numbers_at_once_are_those_of_the_graph(dtype, size):
+    key = random.key(2**40 + 7)
+    many = [random.uniform(key, size, -1, 2, dtype), random.normal(key, size, dtype)]
+    with kj.scope(tier="interpret"):
+        graph = [random.uniform(key, size, -1, 2, dtype), random.normal(key, size, dtype)]
+    np.testing.assert_array_equal(many[0].numpy(), graph[0].numpy())
+    bound = {"float64": 1e-14, "float32": 2e-6}.get(dtype, 4e-2)
+    np.testing.assert_allclose(
+        many[1].numpy().astype(float), graph[1].numpy().astype(float), rtol=bound, atol=bound
+    )
+
+
+def test_keys_made_of_whole_numbers_are_those_of_the_graph():
+    key = random.key(99)
+    now = [random.fold_in(key, 5), *random.split(key, 3)]
+    with kj.scope(tier="interpret"):
+        graph = [random.fold_in(key, 5), *random.split(key, 3)]
+    assert [each.tolist() for each in now] == [each.tolist() for each in graph]
+
+
+def test_many_numbers_inside_a_trace_stay_in_the_graph():
+    f = kj.jit(lambda key: random.uniform(key, (drawing.MANY,)))
+    key = random.key(3)
+    np.testing.assert_array_equal(f(key).numpy(), random.uniform(key, (drawing.MANY,)).numpy())
+    assert f.programs[0].traced.inputs
