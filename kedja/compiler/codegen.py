@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from kedja.compiler import fuse, runtime_object, split, widen
 from kedja.compiler.clock import timed
@@ -28,6 +29,7 @@ from kedja.compiler.llvm_kernel import (
 )
 from kedja.compiler.llvm_matmul import emit_matmul
 from kedja.compiler.llvm_module import new_module
+from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape
 from kedja.compiler.matmul_plan import plan as product_plan
 from kedja.compiler.memory import Use, plan_of
 from kedja.compiler.runtime_plan import Buffer, Plan
@@ -197,6 +199,11 @@ def homes(lowered: Lowered) -> dict[Node, Buffer]:
 # --------------------------------------------------------------------------------- emission
 
 
+@lru_cache(maxsize=512)
+def _product_plan(shape: MatmulShape, target: Target, in_place: bool) -> MatmulPlan:
+    return product_plan(shape, target, in_place=in_place)
+
+
 @dataclass
 class Emitter:
     """Adds kernels to one module; equal ones are added once."""
@@ -263,7 +270,7 @@ class Emitter:
         self, kernel: ProductKernel, number: int, commits: bool, in_place: bool
     ) -> list[Use]:
         waits = in_place or kernel.root.dtype != kernel.product.dtype  # C cannot hold sums
-        chosen = product_plan(kernel.shape, self.target, in_place=waits)
+        chosen = _product_plan(kernel.shape, self.target, waits)
         extra = kernel.nest.reads
         numbering = {node: place for place, node in enumerate(extra)}
         body = signature(kernel.nest, {**numbering, kernel.root: -1})

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from kedja.compiler.runtime_plan import Buffer, Launch, Plan
 from kedja.ir.graph import Node
 
@@ -44,24 +46,40 @@ def place(spans: Sequence[Span]) -> tuple[list[int], int]:
     Larger ones choose first, each the lowest gap that fits.
     """
     offsets = [0] * len(spans)
-    placed: list[int] = []
-    total = 0
+    placed = _Placed(len(spans))
     for number in sorted(range(len(spans)), key=lambda n: (-spans[n].nbytes, n)):
-        span = spans[number]
-        rivals = sorted(
-            (offsets[other], offsets[other] + _rounded(spans[other].nbytes))
-            for other in placed
-            if spans[other].first <= span.last and span.first <= spans[other].last
-        )
-        offset = 0
-        for start, end in rivals:
-            if offset + _rounded(span.nbytes) <= start:
-                break
-            offset = max(offset, end)
-        offsets[number] = offset
-        placed.append(number)
-        total = max(total, offset + _rounded(span.nbytes))
-    return offsets, total
+        offsets[number] = placed.add(spans[number])
+    return offsets, placed.total
+
+
+class _Placed:
+    """Spans with offsets, as arrays in the order of the offsets: one look compares with all."""
+
+    def __init__(self, most: int) -> None:
+        self.count = 0
+        self.total = 0
+        self.columns = np.empty((4, most), np.int64)  # first, last, start, end
+
+    def add(self, span: Span) -> int:
+        """Place one more: the lowest offset at which it overlaps no other."""
+        nbytes = _rounded(span.nbytes)
+        firsts, lasts, starts, ends = self.columns[:, : self.count]
+        rivals = np.flatnonzero((firsts <= span.last) & (lasts >= span.first))
+        offset = self._lowest(starts[rivals], ends[rivals], nbytes) if rivals.size else 0
+        at = int(np.searchsorted(starts, offset))
+        self.columns[:, at + 1 : self.count + 1] = self.columns[:, at : self.count].copy()
+        self.columns[:, at] = span.first, span.last, offset, offset + nbytes
+        self.count += 1
+        self.total = max(self.total, offset + nbytes)
+        return offset
+
+    def _lowest(self, starts: np.ndarray, ends: np.ndarray, nbytes: int) -> int:
+        """The first gap of that size before, between or behind the rivals."""
+        below = np.maximum.accumulate(ends)  # rivals may themselves overlap, at other times
+        before = np.concatenate((below[:1] * 0, below[:-1]))
+        fits = before + nbytes <= starts
+        first = int(fits.argmax())
+        return int(before[first] if fits[first] else below[-1])
 
 
 def _rounded(nbytes: int) -> int:

@@ -91,9 +91,15 @@ class Library:
         self._engine = llvm.create_mcjit_compiler(empty, machine)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(object_code))
         self._engine.finalize_object()
+        self._addresses: dict[str, int] = {}
 
     def address(self, symbol: str) -> int:
         """The address of a function; VerificationError if the object has none of that name."""
+        if symbol not in self._addresses:
+            self._addresses[symbol] = self._looked_up(symbol)
+        return self._addresses[symbol]
+
+    def _looked_up(self, symbol: str) -> int:
         if not symbol.startswith(PREFIX):
             raise VerificationError(f"symbol {symbol!r} does not begin with {PREFIX!r}")
         found = int(self._engine.get_function_address(symbol))

@@ -6,6 +6,7 @@ Next: `runtime.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass
 from typing import Any, Literal
 
@@ -94,8 +95,9 @@ class Plan:
         """Raise VerificationError unless all numbers fit together (a wrong one would crash)."""
         for launch in self.launches:
             self._verify_launch(launch)
+        ends = {"input": self.inputs, "output": self.outputs, "constant": self.constants}
         for buffer in self.buffers:
-            self._verify_buffer(buffer)
+            self._verify_buffer(buffer, ends)
         if self.watch is not None:
             self._verify_watch(self.watch)
 
@@ -109,14 +111,13 @@ class Plan:
             if not 0 <= number < len(self.buffers):
                 raise VerificationError(f"there is no buffer {number}", where=where)
 
-    def _verify_buffer(self, buffer: Buffer) -> None:
+    def _verify_buffer(self, buffer: Buffer, ends: Mapping[str, int]) -> None:
         if buffer.kind not in KINDS or buffer.index < 0 or buffer.nbytes < 0:
             raise VerificationError(f"bad buffer {buffer}")
-        end = {"input": self.inputs, "output": self.outputs, "constant": self.constants}
         if buffer.kind == "arena":
             fits = buffer.index + buffer.nbytes <= self.arena_bytes
         else:
-            fits = buffer.index < end[buffer.kind]
+            fits = buffer.index < ends[buffer.kind]
         if not fits:
             raise VerificationError(f"{buffer} lies outside what the plan has")
 

@@ -8,8 +8,9 @@ Why here: kernels are known, memory is not yet planned. Next: `memory.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from kedja.compiler.indices import Variable, of
 from kedja.compiler.kernels import (
@@ -20,7 +21,7 @@ from kedja.compiler.kernels import (
     copy_of,
 )
 from kedja.compiler.loops import SPACE, Apply, Expr, Load, Lowering, Nest, Store, walk
-from kedja.compiler.order import in_order, thrifty
+from kedja.compiler.order import in_order, thrifty, writers_of
 from kedja.ir.graph import Node
 
 TASK = 24_000  # flops and loads that one task should have: some microseconds
@@ -85,34 +86,55 @@ def _direct(
     kernels: Sequence[KernelUnit], carry: Mapping[Node, Node], apart: frozenset[Node]
 ) -> dict[Node, Node]:
     """The carried values that their own kernel can store over the old ones."""
-    chosen = {value: home for value, home in carry.items() if value not in apart}
-    while True:
-        bad = _conflict(kernels, chosen)
-        if bad is None:
-            return chosen
-        del chosen[bad]
+    return _Choice(kernels, {v: home for v, home in carry.items() if v not in apart}).made()
 
 
-def _conflict(kernels: Sequence[KernelUnit], chosen: Mapping[Node, Node]) -> Node | None:
-    """A value whose storing in place would be seen too early by somebody."""
-    writers: dict[Node, list[KernelUnit]] = {}
-    for kernel in kernels:
-        for node in kernel.writes:
-            writers.setdefault(node, []).append(kernel)
-    late = {id(k) for value in chosen for k in writers.get(value, ())}
-    for value, home in chosen.items():
-        own = writers.get(value)
-        if own is None or any(node not in chosen for k in own for node in k.writes):
-            return value
+class _Choice:
+    """Values are given up one after the other, always the first that would be seen too early.
+
+    To give one up can spoil only those that the same kernels write: they are looked at again.
+    """
+
+    def __init__(self, kernels: Sequence[KernelUnit], chosen: dict[Node, Node]) -> None:
+        self.chosen = chosen
+        self.place = {value: place for place, value in enumerate(chosen)}
+        self.values = list(chosen)
+        self.writers = writers_of(kernels)
+        self.readers: dict[Node, list[KernelUnit]] = {}
         for kernel in kernels:
-            mine = kernel in own
-            if value in kernel.reads and not mine:
-                return value
-            if home in kernel.reads and id(kernel) in late and not mine:
-                return value
-        if not all(_keeps_place(k, value, home) for k in own):
-            return value
-    return None
+            for node in kernel.reads:
+                self.readers.setdefault(node, []).append(kernel)
+
+    def made(self) -> dict[Node, Node]:
+        """What can stay."""
+        todo = list(range(len(self.values)))
+        while todo:
+            value = self.values[heappop(todo)]
+            if value in self.chosen and self._is_seen(value, self.chosen[value]):
+                del self.chosen[value]
+                for mate in self._mates(value):
+                    if mate in self.chosen:
+                        heappush(todo, self.place[mate])
+        return self.chosen
+
+    def _mates(self, value: Node) -> Iterator[Node]:
+        return (node for kernel in self.writers.get(value, ()) for node in kernel.writes)
+
+    def _is_seen(self, value: Node, home: Node) -> bool:
+        """Whether storing a value in place would be seen too early by somebody."""
+        own = self.writers.get(value)
+        if own is None or any(node not in self.chosen for node in self._mates(value)):
+            return True
+        if any(kernel not in own for kernel in self.readers.get(value, ())):
+            return True
+        others = (kernel for kernel in self.readers.get(home, ()) if kernel not in own)
+        if any(self._is_late(kernel) for kernel in others):
+            return True
+        return not all(_keeps_place(kernel, value, home) for kernel in own)
+
+    def _is_late(self, kernel: KernelUnit) -> bool:
+        """Whether a kernel runs among the last ones: it stores something in place."""
+        return any(node in self.chosen for node in kernel.writes)
 
 
 def _keeps_place(kernel: KernelUnit, value: Node, home: Node) -> bool:
