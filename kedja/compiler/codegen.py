@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from kedja.compiler import fuse, runtime_object, split, widen
+from kedja.compiler import fuse, layouts, runtime_object, split, widen
 from kedja.compiler.clock import timed
 from kedja.compiler.kernels import (
     KernelUnit,
     LoopKernel,
     ProductKernel,
     ScatterKernel,
+    StridedKernel,
     kernels_of,
 )
 from kedja.compiler.llvm_kernel import (
@@ -29,6 +30,7 @@ from kedja.compiler.llvm_kernel import (
 )
 from kedja.compiler.llvm_matmul import emit_matmul
 from kedja.compiler.llvm_module import new_module
+from kedja.compiler.llvm_strided import emit_strided
 from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape
 from kedja.compiler.matmul_plan import plan as product_plan
 from kedja.compiler.memory import Use, plan_of
@@ -37,6 +39,7 @@ from kedja.compiler.runtime_target import Target, current_target
 from kedja.compiler.schedule import Schedule, flops, schedule, task_count
 from kedja.compiler.signature import signature
 from kedja.compiler.simplify import simplify
+from kedja.compiler.strided_plan import plan as strided_plan
 from kedja.ground.errors import VerificationError
 from kedja.ground.flags import flags
 from kedja.ground.report import GRAPHS, LOOPS, MACHINE, PASSES, report
@@ -105,7 +108,10 @@ def lower(
     report(GRAPHS, lambda: f"graph:\n{GraphView(outputs).listing()}")
     applied: Counter[str] = Counter()
     with timed("simplify"):
-        graph = simplify(outputs, applied)
+        graph = simplify(outputs, applied, layouts.KNOWN)
+    if layouts.has_layouts(graph):
+        with timed("layouts"):
+            graph = simplify(layouts.channels_last(graph), applied)
     _verified(graph)
     report(PASSES, lambda: _rules_text(applied))
     with timed("widen"):
@@ -234,6 +240,8 @@ class Emitter:
                 return [self._loop(kernel, number, commits)]
             case ScatterKernel():
                 return [self._scatter(kernel, number, commits)]
+            case StridedKernel():
+                return [self._strided(kernel, number, commits)]
             case ProductKernel():
                 return self._product(kernel, number, commits, kernel.root in in_place)
 
@@ -265,6 +273,21 @@ class Emitter:
         ((symbol, tasks, _),) = self._made[key]
         work = shape.before * shape.count * shape.after
         return Use(symbol, tuple(values), tasks, commits, kernel.label, work, 0, number)
+
+    def _strided(self, kernel: StridedKernel, number: int, commits: bool) -> Use:
+        extra = kernel.nest.reads
+        numbering = {node: place for place, node in enumerate(extra)}
+        body = signature(kernel.nest, {**numbering, kernel.root: -1})
+        key = f"strided {kernel.shape} {body}"
+        if key not in self._made:
+            name, chosen = self._name(), strided_plan(kernel.shape, self.target)
+            epilogue = epilogue_of(kernel.nest, numbering) if kernel.has_epilogue else None
+            emit_strided(self.module, name, chosen, epilogue, kernel.root.dtype)
+            self._made[key] = [(name, chosen.tasks, 0)]
+        ((symbol, tasks, _),) = self._made[key]
+        values = (kernel.root, kernel.a, kernel.b, kernel.root, *extra)
+        work = 2 * kernel.shape.multiply_adds
+        return Use(symbol, values, tasks, commits, kernel.label, work, 0, number)
 
     def _product(
         self, kernel: ProductKernel, number: int, commits: bool, in_place: bool

@@ -32,7 +32,19 @@ def is_stored(node: Node) -> bool:
 
 def is_product(node: Node) -> bool:
     """Whether a node is a matrix product with a kernel of its own."""
-    return node.op.name == "matmul" and is_float(node.dtype)
+    return is_strided_product(node) or (node.op.name == "matmul" and is_float(node.dtype))
+
+
+def is_strided_product(node: Node) -> bool:
+    """Whether a node is a product that reads its factors by steps of its own."""
+    return node.op.name == "strided_product"
+
+
+def flat_base(node: Node) -> Node:
+    """The value in whose memory a node stands as it is, however it is shaped."""
+    while node.op.name == "reshape":
+        node = node.inputs[0]
+    return node
 
 
 def is_scatter(node: Node) -> bool:
@@ -198,6 +210,9 @@ class Fusion:
     # --- matrix products read their operands from memory, through strides
 
     def _keep_operands(self, node: Node) -> None:
+        if is_strided_product(node):
+            self.kept.update(b for b in map(flat_base, node.inputs) if not is_stored(b))
+            return
         for operand in node.inputs:
             bases = [operand_base(operand, self.in_memory), operand]
             if operand.op.name == "transpose":  # of a copy: the product reads it either way round

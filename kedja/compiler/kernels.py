@@ -14,9 +14,11 @@ from functools import cached_property
 from kedja.compiler.fuse import (
     Fusion,
     Strided,
+    flat_base,
     is_pointwise,
     is_product,
     is_scatter,
+    is_strided_product,
     operand_base,
     strided,
 )
@@ -25,6 +27,7 @@ from kedja.compiler.indices import Variable, of
 from kedja.compiler.loops import SPACE, Fold, Lowering, Nest, Result, Store, walk
 from kedja.compiler.matmul_pairs import bases_in_pairs
 from kedja.compiler.matmul_plan import MatmulShape
+from kedja.compiler.strided_plan import StridedShape, shape_of
 from kedja.ground.dtypes import DType, float32, is_half
 from kedja.ground.errors import VerificationError
 from kedja.ir.graph import Node, apply
@@ -109,6 +112,44 @@ class ProductKernel:
 
 
 @dataclass(frozen=True, eq=False)
+class StridedKernel:
+    """A product of strided views, with an epilogue like that of a matrix product."""
+
+    product: Node
+    root: Node
+    a: Node
+    b: Node
+    nest: Nest
+
+    @property
+    def writes(self) -> list[Node]:
+        """The kept value that it computes."""
+        return [self.root]
+
+    @cached_property
+    def reads(self) -> list[Node]:
+        """Both factors and what the epilogue reads."""
+        return list(dict.fromkeys((self.a, self.b, *self.nest.reads)))
+
+    @property
+    def has_epilogue(self) -> bool:
+        """Whether anything is done to the sums before they are stored."""
+        return self.root is not self.product
+
+    @property
+    def shape(self) -> StridedShape:
+        """The product as its kernel sees it."""
+        return shape_of(self.product.attrs, self.product.dtype)
+
+    @property
+    def label(self) -> str:
+        """What the profile calls it."""
+        tail = f" {self.root.op.name}" if self.has_epilogue else ""
+        shape = self.shape
+        return f"strided {shape.lines}x{shape.steps}x{shape.columns}{tail}"
+
+
+@dataclass(frozen=True, eq=False)
 class ScatterKernel:
     """Updates that meet a value at places that an index names, in the order of the updates."""
 
@@ -145,7 +186,7 @@ def _layer_of(node: Node) -> str:
     return f" @ {node.scope}{' (back)' if node.back else ''}"
 
 
-KernelUnit = LoopKernel | ProductKernel | ScatterKernel
+KernelUnit = LoopKernel | ProductKernel | StridedKernel | ScatterKernel
 
 
 def _batch_step(batch: Sequence[int], steps: Sequence[int]) -> int:
@@ -156,7 +197,7 @@ def _batch_step(batch: Sequence[int], steps: Sequence[int]) -> int:
 def kernels_of(fusion: Fusion) -> list[KernelUnit]:
     """All kernels, products and scatters first."""
     made: list[KernelUnit] = []
-    fused: dict[Node, ProductKernel] = {}
+    fused: dict[Node, ProductKernel | StridedKernel] = {}
     for product in fusion.products():
         kernel = _product_kernel(fusion, product)
         if kernel.product.type.size:
@@ -187,7 +228,9 @@ def _start_of_scatter(fusion: Fusion, node: Node) -> Nest:
 # --------------------------------------------------------------------------------- products
 
 
-def _product_kernel(fusion: Fusion, product: Node) -> ProductKernel:
+def _product_kernel(fusion: Fusion, product: Node) -> ProductKernel | StridedKernel:
+    if is_strided_product(product):
+        return _strided_kernel(fusion, product)
     paired = product in fusion.paired
     a, b = (_view(fusion, operand, paired) for operand in product.inputs)
     epilogue = _epilogue(fusion, product, (a.base, b.base))
@@ -195,6 +238,15 @@ def _product_kernel(fusion: Fusion, product: Node) -> ProductKernel:
         fusion.kept.discard(product)
         return ProductKernel(product, epilogue.stores[0].node, a, b, epilogue, paired)
     return ProductKernel(product, product, a, b, _bare(product), paired)
+
+
+def _strided_kernel(fusion: Fusion, product: Node) -> StridedKernel:
+    a, b = map(flat_base, product.inputs)
+    epilogue = _epilogue(fusion, product, (a, b))
+    if epilogue is None:
+        return StridedKernel(product, product, a, b, _bare(product))
+    fusion.kept.discard(product)
+    return StridedKernel(product, epilogue.stores[0].node, a, b, epilogue)
 
 
 def _view(fusion: Fusion, operand: Node, paired: bool) -> Strided:
@@ -235,13 +287,9 @@ def _suits(dtype: DType, product: DType) -> bool:
 
 def _over_product(fusion: Fusion, product: Node, root: Node) -> Nest:
     """The root over the product's own variables: batch, row, column."""
-    *batch, m, n = product.shape
-    variables = (
-        Variable("batch", math.prod(batch)),
-        Variable("row", m),
-        Variable("column", n),
-    )
-    flat = SPACE.linearise([of(each) for each in variables], (math.prod(batch), m, n))
+    extents = _extents(product)
+    variables = _variables(extents)
+    flat = SPACE.linearise([of(each) for each in variables], extents)
     lowering = Lowering(lambda node: fusion.in_memory(node) and node is not product, product)
     value = lowering.computed(root, SPACE.delinearise(flat, root.shape))
     return Nest(variables, (Store(root, flat, value),))
@@ -249,12 +297,24 @@ def _over_product(fusion: Fusion, product: Node, root: Node) -> Nest:
 
 def _bare(product: Node) -> Nest:
     """The epilogue that stores the sums as they are."""
-    *batch, m, n = product.shape
-    sizes = (math.prod(batch), m, n)
-    names = ("batch", "row", "column")
-    variables = tuple(Variable(name, size) for name, size in zip(names, sizes, strict=True))
-    flat = SPACE.linearise([of(each) for each in variables], sizes)
+    extents = _extents(product)
+    variables = _variables(extents)
+    flat = SPACE.linearise([of(each) for each in variables], extents)
     return Nest(variables, (Store(product, flat, Result(product.dtype, flat)),))
+
+
+def _extents(product: Node) -> tuple[int, int, int]:
+    """Batch, rows and columns; all rows of a strided product are one batch."""
+    *batch, m, n = product.shape if len(product.shape) > 1 else (1, *product.shape)
+    if is_strided_product(product):
+        return 1, math.prod(batch) * m, n
+    return math.prod(batch), m, n
+
+
+def _variables(extents: Sequence[int]) -> tuple[Variable, ...]:
+    """The variables of an epilogue."""
+    names = ("batch", "row", "column")
+    return tuple(Variable(name, size) for name, size in zip(names, extents, strict=True))
 
 
 def copy_of(node: Node) -> Node:

@@ -18,6 +18,7 @@ from kedja.compiler.kernels import (
     LoopKernel,
     ProductKernel,
     ScatterKernel,
+    StridedKernel,
     copy_of,
 )
 from kedja.compiler.loops import SPACE, Apply, Expr, Load, Lowering, Nest, Store, walk
@@ -142,6 +143,8 @@ def _keeps_place(kernel: KernelUnit, value: Node, home: Node) -> bool:
     if isinstance(kernel, ScatterKernel):
         return home not in kernel.reads
     if isinstance(kernel, ProductKernel) and home in (kernel.a.base, kernel.b.base):
+        return False
+    if isinstance(kernel, StridedKernel) and home in (kernel.a, kernel.b):
         return False
     here = next(s.offset for s in kernel.nest.stores if s.node is value)
     return all(load.offset == here for load in kernel.nest.loads if load.node is home)

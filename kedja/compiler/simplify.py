@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -19,9 +19,13 @@ from kedja.ir.op import TABLE, ByExpansion, Pointwise
 from kedja.ir.rewrite import Replace, Rule, rewrite
 
 
-def simplify(outputs: Sequence[Node], applied: Counter[str] | None = None) -> list[Node]:
-    """The same values by fewer and simpler nodes."""
-    return rewrite(outputs, rules(), applied)
+def simplify(
+    outputs: Sequence[Node],
+    applied: Counter[str] | None = None,
+    closed: Collection[str] = (),
+) -> list[Node]:
+    """The same values by fewer and simpler nodes; composites named in `closed` are not opened."""
+    return rewrite(outputs, rules(closed), applied)
 
 
 # ------------------------------------------------------------------------------ the rules
@@ -193,9 +197,11 @@ def chosen(node: Node) -> Node | None:
     return yes if yes is no else None
 
 
-def rules() -> list[Rule]:
+def rules(closed: Collection[str] = ()) -> list[Rule]:
     """All rules, in the order in which they are tried."""
-    composites = tuple(n for n, op in TABLE.items() if isinstance(op.lowering, ByExpansion))
+    composites = tuple(
+        n for n, op in TABLE.items() if isinstance(op.lowering, ByExpansion) and n not in closed
+    )
     pointwise = tuple(n for n, op in TABLE.items() if isinstance(op.lowering, Pointwise))
     moving = ("reshape", "broadcast", "transpose", "slice", "flip")
     return [

@@ -25,6 +25,8 @@ from kedja.ops import (
     scan,
     scatter,
     sorting,
+    strided_product,
+    window_max,
     windows,
 )
 
@@ -50,5 +52,7 @@ __all__ = [
     "scan",
     "scatter",
     "sorting",
+    "strided_product",
+    "window_max",
     "windows",
 ]

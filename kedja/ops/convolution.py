@@ -163,6 +163,8 @@ def mirrored(w: Node, groups: int) -> Node:
 
 def swap_channels(w: Node, groups: int) -> Node:
     """(G·A B K) -> (G·B A K)."""
+    if groups == 1:
+        return apply("transpose", w, axes=(1, 0, *range(2, len(w.shape))))
     return grouped_swap(w, (groups, w.shape[0] // groups, w.shape[1]), (0, 2, 1))
 
 
@@ -208,6 +210,8 @@ def _back_weight_turned(g: Node, node: Node, axes: Sequence[Axes]) -> Node:
 
 def channels_in_front(x: Node, groups: int) -> Node:
     """(N G·C S) -> (C G·N S)."""
+    if groups == 1:
+        return swap_channels(x, 1)
     n, channels = x.shape[0], x.shape[1] // groups
     x = apply("reshape", x, shape=(n, groups, channels, *x.shape[2:]))
     x = apply("transpose", x, axes=(2, 1, 0, *range(3, len(x.shape))))

@@ -1,10 +1,9 @@
 """Sliding windows: what convolution and pooling look at, as index arithmetic.
 
 `windows` shows every place of a kernel as trailing axes and copies nothing: the compiler reads
-through it. `unwindows` adds overlapping windows back together, its transpose. `window_max` is the
-largest element of each window, with the gradient to the first of several.
+through it. `unwindows` adds overlapping windows back together, its transpose.
 Dimension letters: … leading axes, S spatial axes, O places of the window, K places inside it.
-Next: `convolution.py`.
+Next: `window_max.py`.
 """
 
 from __future__ import annotations
@@ -16,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ground.dtypes import ALL, NUMBERS, int32, is_float, lowest
+from kedja.ground.dtypes import ALL, NUMBERS
 from kedja.ground.errors import ShapeError
-from kedja.ir.graph import Node, apply, full, zeros_like
+from kedja.ir.graph import Node, apply
 from kedja.ir.op import (
     ByExpansion,
     Case,
-    Forward,
     Leading,
     Linear,
     Op,
@@ -284,74 +282,6 @@ def resized(x: Node, axis: int, extent: int) -> Node:
     return padded(x, axis, 0, extent - x.shape[axis])
 
 
-# ------------------------------------------------------------------------------- window_max
-
-
-def window_max_type(x: Type, *, kernel: Ints, strides: Ints, dilation: Ints) -> Type:
-    """(… S) -> (… O)."""
-    require_dtype("window_max", x.dtype, NUMBERS)
-    found = placed("window_max", x, kernel, strides, dilation)
-    return Type((*x.shape[: len(x.shape) - len(kernel)], *found), x.dtype)
-
-
-def numpy_window_max(x: np.ndarray, *, kernel: Ints, strides: Ints, dilation: Ints) -> np.ndarray:
-    """NumPy's maximum over its sliding windows."""
-    view = numpy_windows(x, kernel=kernel, strides=strides, dilation=dilation)
-    with np.errstate(all="ignore"):
-        return np.asarray(view.max(axis=inner_axes(view.ndim, len(kernel))))
-
-
-def inner_axes(rank: int, count: int) -> Ints:
-    """The last axes, those inside the window."""
-    return tuple(range(rank - count, rank))
-
-
-def expand_window_max(x: Node, **attrs: Any) -> Node:
-    """The maximum over the windows' elements."""
-    seen = apply("windows", x, **attrs)
-    return apply("max", seen, axes=inner_axes(len(seen.shape), len(attrs["kernel"])))
-
-
-def forward_window_max(node: Node, tangents: Sequence[Node | None]) -> Node:
-    """The tangent of the first element in each window that is as large as the maximum."""
-    tangent = tangents[0]
-    assert tangent is not None
-    seen = lined(apply("windows", node.inputs[0], **node.attrs), node)  # (… O K)
-    moved = lined(apply("windows", tangent, **node.attrs), node)
-    axes = (len(node.shape),)
-    chosen = apply("where", first_hit(seen, node), moved, zeros_like(moved))
-    return apply("sum", chosen, axes=axes)
-
-
-def lined(x: Node, node: Node) -> Node:
-    """The axes inside the window as one."""
-    inside = math.prod(x.shape[len(node.shape) :])
-    return apply("reshape", x, shape=(*node.shape, inside))
-
-
-def first_hit(x: Node, peak: Node) -> Node:
-    """Where along the last axis the peak (or a NaN) stands first, as truth; x (… K), peak (…)."""
-    last = len(x.shape) - 1
-    column = apply("reshape", peak, shape=(*peak.shape, 1))
-    hit = apply("equal", x, apply("broadcast", column, shape=x.shape))
-    if is_float(x.dtype):
-        hit = apply("bitwise_or", hit, apply("isnan", x))
-    place = apply("iota", shape=x.shape, axis=last, dtype=int32)
-    first = apply("where", hit, place, full(x.shape[last], x.shape, int32))
-    first = apply("reshape", apply("min", first, axes=(last,)), shape=column.shape)
-    return apply("equal", place, apply("broadcast", first, shape=x.shape))
-
-
-def xla_window_max(x: Any, value: Any, *, kernel: Ints, strides: Ints, dilation: Ints) -> Any:
-    """XLA's reduction of windows."""
-    ones = (1,) * (value.ndim - len(kernel))
-    start = np.asarray(lowest(value.dtype), value.dtype)[()]
-    steps, gaps = (*ones, *strides), (*ones, *dilation)
-    return x.lax.reduce_window(
-        value, start, x.lax.max, (*ones, *kernel), steps, "VALID", window_dilation=gaps
-    )
-
-
 # --------------------------------------------------------------------------------- the table
 
 CASES = (
@@ -428,20 +358,6 @@ register(
             dtypes=NUMBERS,
             expand=expand_unwindows,
             gate="add distributes: each window gets the gradients of its elements",
-        ),
-        Op(
-            "window_max",
-            type=window_max_type,
-            numpy=numpy_window_max,
-            derivative=Forward(forward_window_max),
-            lowering=ByExpansion(),
-            batch=Leading(),
-            xla=xla_window_max,
-            formula="window_max({0}, {kernel}, strides={strides}, dilation={dilation})",
-            sample=sample_windows,
-            dtypes=NUMBERS,
-            expand=expand_window_max,
-            gate="max routes: the gradient goes to the first of the largest in each window",
         ),
     ),
     "windows",

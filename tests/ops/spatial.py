@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from kedja.ir.op import Case
+from kedja.ir.op import Case, Type
 from kedja.ops.convolution import plain
 from kedja.ops.resample import Sampling
+from kedja.ops.strided_product import Depth, Row
+from kedja.ops.window_max import window_max_type
 from kedja.ops.windows import back_case
 
 Cases = Iterator[Case]
@@ -59,6 +61,19 @@ def unseen(rng: Rng) -> Cases:
         yield back_case(rng, shape, attrs)
 
 
+def picked(rng: Rng) -> Cases:
+    """Two values of one shape each."""
+    for shape, attrs in WINDOWS:
+        yield Case((rng.standard_normal(shape), rng.standard_normal(shape)), attrs)
+
+
+def put(rng: Rng) -> Cases:
+    """A value, and an element for each window."""
+    for shape, attrs in WINDOWS:
+        out = window_max_type(Type(shape, np.dtype(np.float64)), **attrs).shape
+        yield Case((rng.standard_normal(shape), rng.standard_normal(out)), attrs)
+
+
 # ------------------------------------------------------------------------------ convolution
 
 CONVOLUTIONS: tuple[tuple[tuple[int, ...], tuple[int, ...], Attrs], ...] = (
@@ -100,6 +115,38 @@ def convolved(rng: Rng) -> Cases:
     """Every attribute, every form, no images, no channels."""
     for x, w, attrs in CONVOLUTIONS:
         yield Case((rng.standard_normal(x), rng.standard_normal(w)), attrs)
+
+
+# images, height, width, channels in, out, kernel, stride
+PLANES = (
+    (1, 1, 1, 1, 1, 1, 1),
+    (2, 5, 29, 1, 16, 3, 1),
+    (3, 9, 9, 3, 17, 3, 2),
+    (1, 4, 15, 16, 33, 2, 1),
+    (2, 6, 6, 5, 70, 3, 1),
+    (2, 3, 40, 2, 100, 1, 1),
+    (5, 7, 7, 4, 8, 5, 1),
+)
+
+
+def read_by_steps(rng: Rng) -> Cases:
+    """Convolutions of planes with the channels last, and the gradients of their weights."""
+    for n, height, width, c, o, k, step in PLANES:
+        p, q = (height - k) // step + 1, (width - k) // step + 1
+        x, w, g = rng.standard_normal((n, height, width, c)), (k, k, c, o), (n, p, q, o)
+        at = (height * width * c, width * c, c)
+        pixels = (Row(n, at[0]), Row(p, step * at[1]), Row(q, step * at[2]))
+        places = (Depth(k, at[1], k * c * o), Depth(k, at[2], c * o), Depth(c, 1, o))
+        attrs = {"columns": o, "starts": (0, 0)}
+        forward = attrs | {"rows": pixels, "depth": places, "pieces": 1}
+        yield Case((x, rng.standard_normal(w)), forward)
+        rows = (Row(k, at[1]), Row(k, at[2]), Row(c, 1))
+        steps = zip((n, p, q), (p * q * o, q * o, o), strict=True)
+        depth = tuple(
+            Depth(extent, row.a, by) for (extent, by), row in zip(steps, pixels, strict=True)
+        )
+        backward = attrs | {"rows": rows, "depth": depth, "pieces": -(-n // 2)}
+        yield Case((x, rng.standard_normal(g)), backward)
 
 
 # ------------------------------------------------------------------------------- cumulative
@@ -152,6 +199,9 @@ SPATIAL: dict[str, Callable[[Rng], Cases]] = {
     "windows": seen,
     "unwindows": unseen,
     "window_max": seen,
+    "window_pick": picked,
+    "window_put": put,
+    "strided_product": read_by_steps,
     "convolution": convolved,
     "resample": resampled,
     "cumulative_sum": accumulated(reverse=(False, True)),
