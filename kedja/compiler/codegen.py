@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from kedja.compiler import fuse, layouts, runtime_object, split, widen
+from kedja.compiler.attend import attend
+from kedja.compiler.attention_kernels import AttentionKernel
+from kedja.compiler.attention_plan import plan as attention_plan
 from kedja.compiler.clock import timed
 from kedja.compiler.kernels import (
     KernelUnit,
@@ -20,6 +23,7 @@ from kedja.compiler.kernels import (
     StridedKernel,
     kernels_of,
 )
+from kedja.compiler.llvm_attention import emit_attention, emit_gradient
 from kedja.compiler.llvm_kernel import (
     Cut,
     emit_nest,
@@ -108,7 +112,7 @@ def lower(
     report(GRAPHS, lambda: f"graph:\n{GraphView(outputs).listing()}")
     applied: Counter[str] = Counter()
     with timed("simplify"):
-        graph = simplify(outputs, applied, layouts.KNOWN)
+        graph = simplify(attend(outputs), applied, layouts.KNOWN)
     if layouts.has_layouts(graph):
         with timed("layouts"):
             graph = simplify(layouts.channels_last(graph), applied)
@@ -242,6 +246,8 @@ class Emitter:
                 return [self._scatter(kernel, number, commits)]
             case StridedKernel():
                 return [self._strided(kernel, number, commits)]
+            case AttentionKernel():
+                return [self._attention(kernel, number, commits)]
             case ProductKernel():
                 return self._product(kernel, number, commits, kernel.root in in_place)
 
@@ -289,6 +295,19 @@ class Emitter:
         work = 2 * kernel.shape.multiply_adds
         return Use(symbol, values, tasks, commits, kernel.label, work, 0, number)
 
+    def _attention(self, kernel: AttentionKernel, number: int, commits: bool) -> Use:
+        chosen = attention_plan(kernel.shape, self.target)
+        views = {name: each.view for name, each in kernel.operands.items()}
+        key = f"attention {kernel.backward} {kernel.shape} {views}"
+        if key not in self._made:
+            name = self._name()
+            emit = emit_gradient if kernel.backward else emit_attention
+            size = emit(self.module, name, chosen, views)
+            self._made[key] = [(name, chosen.tasks, size)]
+        ((symbol, tasks, size),) = self._made[key]
+        values = (*(each.base for each in kernel.operands.values()), None)
+        return Use(symbol, values, tasks, commits, kernel.label, kernel.flops, size, number)
+
     def _product(
         self, kernel: ProductKernel, number: int, commits: bool, in_place: bool
     ) -> list[Use]:
@@ -324,6 +343,8 @@ def kernels_text(order: Schedule) -> str:
 def _kernel_text(kernel: KernelUnit) -> str:
     if isinstance(kernel, ScatterKernel):
         return f"{kernel.label}: {scatter_shape(kernel)}"
+    if isinstance(kernel, AttentionKernel):
+        return f"{kernel.label}: {', '.join(kernel.operands)}"
     values = dict.fromkeys((*kernel.writes, *kernel.reads))
     numbering = {node: place for place, node in enumerate(values)}
     return f"{kernel.label}\n{signature(kernel.nest, numbering)}"

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from kedja.compiler.again import LARGEST, Part, held, moved, total
+from kedja.compiler.attention_kernels import bases_of, is_attention
 from kedja.compiler.indices import Affine, Space, Variable, of
 from kedja.compiler.matmul_pairs import bases_in_pairs, in_pairs, is_rounding
 from kedja.ground.dtypes import bfloat16, is_float
@@ -124,7 +125,7 @@ class Fusion:
             self._ends_product.add(node)
 
     def _is_boundary(self, node: Node) -> bool:
-        own_kernel = is_product(node) or is_scatter(node)
+        own_kernel = is_product(node) or is_scatter(node) or is_attention(node)
         return own_kernel or is_stored(node) or node in self.kept
 
     # --- who needs a node, and whether it is therefore kept
@@ -141,12 +142,15 @@ class Fusion:
         if node not in self.kept and self._is_too_dear(node):
             self.kept.add(node)
             self._dear.add(node)
-        if is_product(node) or is_scatter(node):
+        if is_product(node) or is_scatter(node) or is_attention(node):
             self.kept.add(node)
         if is_product(node):
             self._keep_operands(node)
         elif is_scatter(node):
             self.kept.update(each for each in node.inputs if not is_stored(each))
+        elif is_attention(node):
+            read = bases_of(node, self.in_memory)
+            self.kept.update(each for each in read if not is_stored(each))
 
     def _reconsider(self, node: Node) -> None:
         """Not to keep after all what is cheap to compute from what else is kept."""
@@ -174,7 +178,7 @@ class Fusion:
             return False
         (root,), (x,) = self.demand[node], node.inputs
         axes: tuple[int, ...] = node.attrs["axes"]
-        if is_product(root) or is_scatter(root):
+        if is_product(root) or is_scatter(root) or is_attention(root):
             return False
         trailing = tuple(axes) == tuple(range(len(x.shape) - len(axes), len(x.shape)))
         if isinstance(root.op.lowering, Fold):

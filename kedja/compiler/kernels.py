@@ -11,6 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from kedja.compiler.attention_kernels import (
+    AttentionKernel,
+    attention_kernels,
+    is_attention,
+)
 from kedja.compiler.fuse import (
     Fusion,
     Strided,
@@ -186,7 +191,7 @@ def _layer_of(node: Node) -> str:
     return f" @ {node.scope}{' (back)' if node.back else ''}"
 
 
-KernelUnit = LoopKernel | ProductKernel | StridedKernel | ScatterKernel
+KernelUnit = LoopKernel | ProductKernel | StridedKernel | ScatterKernel | AttentionKernel
 
 
 def _batch_step(batch: Sequence[int], steps: Sequence[int]) -> int:
@@ -202,7 +207,7 @@ def kernels_of(fusion: Fusion) -> list[KernelUnit]:
         kernel = _product_kernel(fusion, product)
         if kernel.product.type.size:
             fused[kernel.root] = kernel
-    loops = []
+    loops, attentions = [], []
     for node in fusion.order:
         if node not in fusion.kept or node.type.size == 0:
             continue
@@ -210,8 +215,11 @@ def kernels_of(fusion: Fusion) -> list[KernelUnit]:
             made.append(fused[node])
         elif is_scatter(node):
             made.extend((LoopKernel(_start_of_scatter(fusion, node)), ScatterKernel(node)))
+        elif is_attention(node):
+            attentions.append(node)
         elif not is_product(node):
             loops.append(node)
+    made.extend(attention_kernels(attentions, fusion.in_memory))
     made.extend(map(LoopKernel, Grouping(fusion, loops).nests()))
     return made
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from kedja.compiler.attention_kernels import AttentionKernel
 from kedja.compiler.indices import Variable, of
 from kedja.compiler.kernels import (
     KernelUnit,
@@ -140,7 +141,7 @@ class _Choice:
 
 def _keeps_place(kernel: KernelUnit, value: Node, home: Node) -> bool:
     """Whether a kernel reads the old value only at the element that it is about to store."""
-    if isinstance(kernel, ScatterKernel):
+    if isinstance(kernel, ScatterKernel | AttentionKernel):
         return home not in kernel.reads
     if isinstance(kernel, ProductKernel) and home in (kernel.a.base, kernel.b.base):
         return False

@@ -69,6 +69,11 @@ def _of_convolution(node: Node) -> int:
     return 2 * node.shape[0] * places * w.type.size
 
 
+def _of_parts(node: Node) -> int:
+    """As the subgraph that the op is another way to compute."""
+    return total([expanded(node)], node.inputs)
+
+
 def _of_graph(graph: Graph) -> int:
     return total(graph.outputs, graph.inputs)
 
@@ -76,6 +81,8 @@ def _of_graph(graph: Graph) -> int:
 OWN: Mapping[str, Callable[[Node], float]] = {
     "matmul": _of_product,
     "convolution": _of_convolution,
+    **dict.fromkeys(("attention", "attention_by_rows", "attention_logsumexp"), _of_parts),
+    "attention_gradient": _of_parts,
     "scan": lambda node: node.attrs["length"] * _of_graph(node.attrs["body"]),
     "while_loop": lambda node: sum(_of_graph(node.attrs[key]) for key in ("condition", "body")),
     "cond": lambda node: max(_of_graph(node.attrs[key]) for key in ("yes", "no")),

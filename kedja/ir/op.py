@@ -275,7 +275,8 @@ class Op:
     def __post_init__(self) -> None:
         facets = (self.derivative, self.lowering, self.batch, self.xla)
         composite = any(isinstance(each, ByExpansion) for each in facets)
-        if composite != (self.expand is not None):
+        may = composite or isinstance(self.lowering, Kernel)  # which may not take everything
+        if (composite and self.expand is None) or (self.expand is not None and not may):
             raise VerificationError(f"op {self.name}: ByExpansion and `expand` go together")
         for facet in ("type", "numpy", "sample", "formula", "dtypes", "batch", "xla"):
             if getattr(self, facet) in (None, "", ()):

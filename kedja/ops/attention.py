@@ -1,6 +1,7 @@
 """Attention: softmax(q kᵀ·scale) v, its logarithm of sums, and its gradient, one record each.
 
     attention            y    = P v,  P = softmax(s),  s = q kᵀ·scale
+    attention_by_rows    the same as (…, L, H, V): the compiler's, where a transpose follows
     attention_logsumexp  l    = log Σ exp(s), from which P = exp(s − l) is computed again
     attention_gradient   dv   = Pᵀ g,  dq = dS k·scale,  dk = dSᵀ q·scale,
                          dS   = P∘(g vᵀ − Σ(g∘y))          the three by its attribute `of`
@@ -24,7 +25,7 @@ import numpy as np
 from kedja.ground.dtypes import FLOATS, float32, int64, is_half
 from kedja.ground.errors import DtypeError, ShapeError
 from kedja.ir.graph import Node, apply, expanded, full
-from kedja.ir.op import ByExpansion, Case, Inner, Leading, Op, Type, register
+from kedja.ir.op import ByExpansion, Case, Inner, Kernel, Leading, Op, Type, register
 from kedja.ops import xla_rules
 from kedja.ops.reduce import spread
 from kedja.ops.samples import Sampler
@@ -55,6 +56,15 @@ def attention_type(q: Type, k: Type, v: Type, *, scale: float, causal: bool) -> 
     """(…, L, V) of the queries' dtype."""
     require_fit("attention", q, k, v)
     return Type((*q.shape[:-1], v.shape[-1]), q.dtype)
+
+
+def by_rows_type(q: Type, k: Type, v: Type, *, scale: float, causal: bool) -> Type:
+    """(…, L, H, V) of the queries' dtype, for three axes and more."""
+    y = attention_type(q, k, v, scale=scale, causal=causal)
+    if len(y.shape) < 3:
+        raise ShapeError(f"attention_by_rows of {y}", fix="at least the axes (H, L, V)")
+    *lead, heads, rows, out = y.shape
+    return Type((*lead, rows, heads, out), y.dtype)
 
 
 def logsumexp_type(q: Type, k: Type, *, scale: float, causal: bool) -> Type:
@@ -105,6 +115,11 @@ class Meaning(NamedTuple):
         powers = self.np.exp(s - self.peak(s))
         weights = powers / self.np.sum(powers, axis=-1, keepdims=True)
         return self.product(weights.astype(v.dtype), v)
+
+    def by_rows(self, q: Any, k: Any, v: Any, *, scale: float, causal: bool) -> Any:
+        """softmax(s) v with the heads behind the queries."""
+        y = self.attention(q, k, v, scale=scale, causal=causal)
+        return self.np.swapaxes(y, -3, -2)
 
     def peak(self, s: Any) -> Any:
         """The largest element of each row; 0 where it is infinite."""
@@ -204,6 +219,17 @@ def expand_gradient(
     return apply("matmul", swapped(ds), q) * scale
 
 
+def rows_first(rank: int) -> tuple[int, ...]:
+    """The permutation that exchanges the axes −3 and −2: heads and queries."""
+    return (*range(rank - 3), rank - 2, rank - 3, rank - 1)
+
+
+def expand_by_rows(q: Node, k: Node, v: Node, *, scale: float, causal: bool) -> Node:
+    """softmax(s) v with the heads behind the queries."""
+    y = expand_attention(q, k, v, scale=scale, causal=causal)
+    return apply("transpose", y, axes=rows_first(len(y.shape)))
+
+
 # ------------------------------------------------------------------------------- derivatives
 
 
@@ -244,6 +270,11 @@ def sample_attention(rng: np.random.Generator) -> Sequence[Case]:
     return cases
 
 
+def sample_by_rows(rng: np.random.Generator) -> Sequence[Case]:
+    """The same with heads."""
+    return [case for case in sample_attention(rng) if case.inputs[0].ndim > 2]
+
+
 def sample_logsumexp(rng: np.random.Generator) -> Sequence[Case]:
     """The queries and keys of the same."""
     return [Case(case.inputs[:2], case.attrs) for case in sample_attention(rng)]
@@ -275,7 +306,7 @@ def op(
         type=type,
         numpy=by_numpy(meaning),
         derivative=derivative,
-        lowering=ByExpansion(),
+        lowering=Kernel(name),
         batch=Leading(),
         xla=by_xla(meaning),
         formula=formula,
@@ -291,6 +322,8 @@ register(
     (
         op("attention", attention_type, "attention", expand_attention, sample_attention,
            "attention({0}, {1}, {2}, scale={scale}, causal={causal})", Inner(forward, reverse)),
+        op("attention_by_rows", by_rows_type, "by_rows", expand_by_rows, sample_by_rows,
+           "attention_by_rows({0}, {1}, {2}, scale={scale}, causal={causal})"),
         op("attention_logsumexp", logsumexp_type, "logsumexp", expand_logsumexp, sample_logsumexp,
            "attention_logsumexp({0}, {1}, scale={scale}, causal={causal})"),
         op("attention_gradient", gradient_type, "gradient", expand_gradient, sample_gradient,

@@ -101,6 +101,7 @@ BOUNDS: dict[str, Bound] = {
     "scan":          Bound(8, of_largest, "XLA may leave products in its body unrounded (FMA)"),
     "unwindows":     Bound(8, of_terms("unwindows"), "as sum"),
     "attention":     Bound(60, of_largest, "sums of products of sums, in another order", False, 1),
+    "attention_by_rows": Bound(60, of_largest, "as attention", False, 1),
     "attention_logsumexp": Bound(40, of_largest, "as logsumexp of such sums"),
     "attention_gradient": Bound(100, of_largest, "as attention, and through its weights", False, 2),
     "strided_product": Bound(40, of_terms("strided_product"), "as matmul"),

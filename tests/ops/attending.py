@@ -40,6 +40,11 @@ def attended(rng: Rng) -> Cases:
             yield Case(inputs, {"scale": float(width) ** -0.5, "causal": causal})
 
 
+def by_rows(rng: Rng) -> Cases:
+    """Those with heads."""
+    return (case for case in attended(rng) if case.inputs[0].ndim > 2)
+
+
 def summed(rng: Rng) -> Cases:
     """Queries and keys alone."""
     for case in attended(rng):
@@ -58,6 +63,7 @@ def returned(rng: Rng) -> Cases:
 
 ATTENDING = {
     "attention": attended,
+    "attention_by_rows": by_rows,
     "attention_logsumexp": summed,
     "attention_gradient": returned,
 }

@@ -1,0 +1,141 @@
+"""Attention's kernels: what they keep out of memory, what they read through strides, their bits.
+
+Agreement with NumPy over many shapes is tested with all ops (`tests/ops`). Next:
+`tests/nn/test_nn_attention.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+import kedja as kj
+from kedja.autodiff.reverse import vjp
+from kedja.compiler.attention_kernels import AttentionKernel
+from kedja.compiler.codegen import lower
+from kedja.compiler.kernels import KernelUnit
+from kedja.compiler.pipeline import compile
+from kedja.interpret.reference import run
+from kedja.ir.graph import Node, apply, variable
+from kedja.ir.op import Type
+from kedja.nn.functional import scaled_dot_product_attention
+from tests.fixtures import float32, float64
+
+BATCH, HEADS, LENGTH, HEAD = 2, 3, 40, 8
+
+
+def kernels(outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[KernelUnit, ...]:
+    return lower(outputs, inputs, [], {}, None).schedule.kernels
+
+
+def self_attention(x: Node, w: Node, out: Node) -> Node:
+    """x (B, L, C) times w (C, 3·C), attention, times out (C, C)."""
+    width = HEADS * HEAD
+    rows = apply("reshape", x, shape=(BATCH * LENGTH, width))
+    joint = apply("reshape", apply("matmul", rows, w), shape=(BATCH, LENGTH, 3, HEADS, HEAD))
+    heads = []
+    for part in range(3):
+        starts, stops = (0, 0, part, 0, 0), (BATCH, LENGTH, part + 1, HEADS, HEAD)
+        one = apply("slice", joint, starts=starts, stops=stops, steps=(1,) * 5)
+        one = apply("reshape", one, shape=(BATCH, LENGTH, HEADS, HEAD))
+        heads.append(apply("transpose", one, axes=(0, 2, 1, 3)))
+    y = apply("attention", *heads, scale=HEAD**-0.5, causal=True)
+    joined = apply("transpose", y, axes=(0, 2, 1, 3))
+    return apply("matmul", apply("reshape", joined, shape=rows.shape), out)
+
+
+def given() -> tuple[Node, Node, Node]:
+    width = HEADS * HEAD
+    shapes = ((BATCH, LENGTH, width), (width, 3 * width), (width, width))
+    x, w, out = (
+        variable(n, Type(s, float32)) for n, s in zip(("x", "w", "out"), shapes, strict=True)
+    )
+    return x, w, out
+
+
+def test_nothing_is_copied_between_the_products_and_attention():
+    inputs = given()
+    made = kernels([self_attention(*inputs)], inputs)
+    assert [kernel.label.split()[0] for kernel in made] == ["matmul", "attention", "matmul"]
+
+
+def test_no_matrix_of_weights_is_in_memory():
+    inputs = given()
+    y = self_attention(*inputs)
+    gradients = vjp([y], [apply("full", value=1, shape=y.shape, dtype=float32)], inputs)
+    made = kernels([y, *(each for each in gradients if each is not None)], inputs)
+    fused = [kernel for kernel in made if isinstance(kernel, AttentionKernel)]
+    assert [(kernel.backward, len(kernel.writes)) for kernel in fused] == [(False, 2), (True, 3)]
+    sizes = [node.type.size for kernel in made for node in kernel.writes]
+    assert BATCH * HEADS * LENGTH * LENGTH not in sizes
+
+
+def test_sums_that_the_values_depend_on_are_computed_before():
+    shape = (2, 9, 4)
+    q, k = variable("q", Type(shape, float64)), variable("k", Type(shape, float64))
+    total = apply("attention_logsumexp", q, k, scale=1.0, causal=False)
+    wide = apply("broadcast", apply("reshape", total, shape=(2, 9, 1)), shape=shape)
+    y = apply("attention", q, k, k * wide, scale=1.0, causal=False)
+    rng = np.random.default_rng(3)
+    arrays = dict(zip((q, k), rng.standard_normal((2, *shape)), strict=True))
+    for outputs in ([y], [y, total]):
+        expected, found = run(outputs, arrays), compile(outputs, [q, k])(*arrays.values())
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def loss(q: kj.Tensor, k: kj.Tensor, v: kj.Tensor) -> kj.Tensor:
+    return kj.sum(kj.square(scaled_dot_product_attention(q, k, v, is_causal=True)))
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    rng = np.random.default_rng(5)
+    given = [rng.standard_normal((3, 7, 70, 24), np.float32) for _ in range(3)]
+    found = []
+    for threads in (1, 2):
+        with kj.scope(threads=threads):
+            found.append(kj.jit(kj.value_and_grad(loss, argnums=(0, 1, 2)))(*given))
+    for one, two in zip(*map(kj.tree.leaves, found), strict=True):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize(
+    ("lead", "queries", "keys", "width"),
+    [
+        ((2, 3), 1, 1, 16),
+        ((1, 2), 65, 65, 32),
+        ((2,), 33, 9, 5),
+        ((2,), 9, 33, 80),
+        ((0, 2), 4, 4, 8),
+    ],
+)
+def test_values_and_gradients_are_those_of_pytorch(
+    lead: tuple[int, ...], queries: int, keys: int, width: int, causal: bool
+) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(7)
+    shapes = [(*lead, rows, width) for rows in (queries, keys, keys)]
+    arrays = [rng.standard_normal(shape) for shape in shapes]
+    g = rng.standard_normal((*lead, queries, width))
+
+    def weighed(q: kj.Tensor, k: kj.Tensor, v: kj.Tensor) -> kj.Tensor:
+        return kj.sum(scaled_dot_product_attention(q, k, v, is_causal=causal) * g)
+
+    mine = kj.jit(kj.grad(weighed, argnums=(0, 1, 2)))(*arrays)
+    theirs = [torch.tensor(each, requires_grad=True) for each in arrays]
+    y = torch.nn.functional.scaled_dot_product_attention(*theirs, is_causal=causal)
+    y.backward(torch.tensor(g))
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(np.asarray(a), b.grad.numpy(), rtol=1e-11, atol=1e-12)
+
+
+def test_a_query_that_is_not_a_number_spoils_its_own_row_only():
+    rng = np.random.default_rng(9)
+    q, k, v = rng.standard_normal((3, 1, 20, 8))
+    q[0, 3, 2] = np.nan
+    y = np.asarray(kj.jit(lambda *x: scaled_dot_product_attention(*x, is_causal=True))(q, k, v))
+    assert np.isnan(y[0, 3]).all()
+    assert np.isfinite(np.delete(y, 3, axis=1)).all()
