@@ -109,6 +109,7 @@ class AttentionKernel:
     given: Mapping[str, Operand]
     made: Mapping[str, Operand]
     backward: bool
+    layer: str  # for which it is computed, and whether on the way back, as labels name it
 
     @property
     def writes(self) -> list[Node]:
@@ -140,7 +141,7 @@ class AttentionKernel:
         """What the profile calls it."""
         shape, name = self.shape, "attention_gradient" if self.backward else "attention"
         kind = " causal" if shape.causal else ""
-        return f"{name} {shape.heads}x{shape.rows}x{shape.keys}x{shape.width}{kind}"
+        return f"{name} {shape.heads}x{shape.rows}x{shape.keys}x{shape.width}{kind}{self.layer}"
 
 
 def attention_kernels(nodes: Sequence[Node], in_memory: InMemory) -> list[AttentionKernel]:
@@ -180,7 +181,8 @@ def _kernel(group: Sequence[Node], in_memory: InMemory) -> AttentionKernel:
     made = dict(_written(node) for node in group)
     order = ("output", "sums", *GRADIENTS.values())
     made = {name: made[name] for name in order if name in made}
-    return AttentionKernel(_shape(first), given, made, backward)
+    layer = f" @ {first.scope}{' (back)' if first.back else ''}" if first.scope else ""
+    return AttentionKernel(_shape(first), given, made, backward, layer)
 
 
 def _placed(name: str, node: Node, in_memory: InMemory) -> tuple[Node, View]:
