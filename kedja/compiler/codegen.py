@@ -33,11 +33,12 @@ from kedja.compiler.llvm_kernel import (
     unit_of,
 )
 from kedja.compiler.llvm_matmul import emit_matmul
-from kedja.compiler.llvm_module import new_module
+from kedja.compiler.llvm_module import KernelModule, new_module
 from kedja.compiler.llvm_strided import emit_strided
 from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape
 from kedja.compiler.matmul_plan import plan as product_plan
 from kedja.compiler.memory import Use, plan_of
+from kedja.compiler.runtime_background import Background
 from kedja.compiler.runtime_plan import Buffer, Plan
 from kedja.compiler.runtime_target import Target, current_target
 from kedja.compiler.schedule import Schedule, flops, schedule, task_count
@@ -86,17 +87,16 @@ def build(
     """Compile a graph for a target; `text` asks for assembly instead of object code."""
     lowered = lower(outputs, inputs, constants, carry, watch, target)
     report(LOOPS, lambda: f"kernels:\n{kernels_text(lowered.schedule)}")
-    emitter = Emitter(target)
+    emitter = Emitter(target, None if text else Background(target))
     with timed("emit"):
         uses = emitter.uses(lowered.schedule)
     with timed("memory"):
         plan = plan_of(uses, homes(lowered), len(inputs), _returned(lowered), lowered.watch)
-    module = emitter.module
-    report(MACHINE, lambda: f"{module}\n{runtime_object.assembly(module, target)}")
+    report(MACHINE, emitter.text)
     if text:
-        return Build(plan, assembly=runtime_object.assembly(module, target))
+        return Build(plan, assembly=emitter.assembly())
     with timed("llvm"):
-        return Build(plan, runtime_object.compile_module(module, target))
+        return Build(plan, emitter.object_code())
 
 
 def lower(
@@ -209,6 +209,15 @@ def homes(lowered: Lowered) -> dict[Node, Buffer]:
 # --------------------------------------------------------------------------------- emission
 
 
+CHUNK = 2500  # instructions after which a module is handed over: some 40 ms of LLVM's work
+
+
+def length(module: KernelModule) -> int:
+    """How many instructions a module has."""
+    blocks = (block for function in module.functions for block in function.blocks)
+    return sum(len(block.instructions) for block in blocks)
+
+
 @lru_cache(maxsize=512)
 def _product_plan(shape: MatmulShape, target: Target, in_place: bool) -> MatmulPlan:
     return product_plan(shape, target, in_place=in_place)
@@ -216,13 +225,18 @@ def _product_plan(shape: MatmulShape, target: Target, in_place: bool) -> MatmulP
 
 @dataclass
 class Emitter:
-    """Adds kernels to one module; equal ones are added once."""
+    """Adds kernels to modules; equal ones are added once.
+
+    A module that is long enough is handed to the background to be compiled, if there is one.
+    """
 
     target: Target
+    background: Background | None = None
     _made: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.module = new_module(self.target)
+        self._modules = [self.module]
 
     def uses(self, order: Schedule) -> list[Use]:
         """The launches of all kernels, in order."""
@@ -230,7 +244,28 @@ class Emitter:
         for number, kernel in enumerate(order.kernels):
             in_place = number >= order.commit
             found.extend(self._uses_of(kernel, number, in_place, order.in_place))
+            self._hand_over()
         return found
+
+    def _hand_over(self) -> None:
+        if self.background is None or length(self.module) < CHUNK:
+            return
+        self.background.add(self.module)
+        self.module = new_module(self.target)
+        self._modules.append(self.module)
+
+    def object_code(self) -> bytes:
+        """The machine code of all kernels."""
+        assert self.background is not None
+        return self.background.finish(self.module)
+
+    def assembly(self) -> str:
+        """The same for people to read."""
+        return "\n".join(runtime_object.assembly(each, self.target) for each in self._modules)
+
+    def text(self) -> str:
+        """All that LLVM is given, and what it makes of that."""
+        return "\n".join((*map(str, self._modules), self.assembly()))
 
     def _uses_of(
         self,

@@ -11,7 +11,9 @@ which does guarantee it, aborts there on objects that call libc).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -21,6 +23,8 @@ from llvmlite import ir
 from kedja.compiler.runtime_target import Target
 from kedja.ground.errors import VerificationError
 
+MANY = b"KEDJAMANY"  # what the object code of several modules begins with
+SIZE = struct.Struct("<Q")
 PREFIX = "kedja_"  # without it, a symbol called `step` was bound to a function of libc
 
 
@@ -65,11 +69,23 @@ def _plain_loops() -> Iterator[None]:
     It took a third of the time of compiling and gained nothing: kernels step their own pointers.
     The option is LLVM's for the whole process, so it is put back for others.
     """
-    llvm.set_option("kedja", "-disable-lsr=true")
+    _set_plain_loops(+1)
     try:
         yield
     finally:
-        llvm.set_option("kedja", "-disable-lsr=false")
+        _set_plain_loops(-1)
+
+
+_option = threading.Lock()
+_plain = 0  # how many threads generate code
+
+
+def _set_plain_loops(change: int) -> None:
+    global _plain
+    with _option:
+        _plain += change
+        if _plain == max(0, change):  # the first one in, or the last one out
+            llvm.set_option("kedja", f"-disable-lsr={'true' if _plain else 'false'}")
 
 
 def _prepare(
@@ -100,6 +116,28 @@ def assembly(module: ir.Module | str, target: Target, *, passes: int = 0) -> str
         return str(machine.emit_assembly(parsed))
 
 
+def joined(objects: Sequence[bytes]) -> bytes:
+    """The object code of several modules as one; that of a single one stays as it is."""
+    if len(objects) == 1:
+        return objects[0]
+    sizes = (SIZE.pack(len(each)) for each in objects)
+    return b"".join((MANY, SIZE.pack(len(objects)), *sizes, *objects))
+
+
+def taken_apart(object_code: bytes) -> list[bytes]:
+    """The object code of each module: what `joined` was given."""
+    if not object_code.startswith(MANY):
+        return [object_code]
+    (count,) = SIZE.unpack_from(object_code, len(MANY))
+    place = len(MANY) + SIZE.size * (1 + count)
+    found = []
+    for number in range(count):
+        (size,) = SIZE.unpack_from(object_code, len(MANY) + SIZE.size * (1 + number))
+        found.append(object_code[place : place + size])
+        place += size
+    return found
+
+
 class Library:
     """Object code loaded into this process; its functions live as long as this object."""
 
@@ -107,7 +145,8 @@ class Library:
         machine = _machine(target)
         empty = llvm.parse_assembly(f'target triple = "{target.triple}"')
         self._engine = llvm.create_mcjit_compiler(empty, machine)
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(object_code))
+        for each in taken_apart(object_code):
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(each))
         self._engine.finalize_object()
         self._addresses: dict[str, int] = {}
 

@@ -19,6 +19,7 @@ from kedja.front.precision import product_dtype
 from kedja.front.signature import Described, Roles, changes
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.front.weights import learned
+from kedja.ground.collection import paused
 from kedja.ground.dtypes import as_dtype
 from kedja.ground.errors import TracingError, UsageError
 from kedja.ground.flags import BACKENDS, flags, require
@@ -134,7 +135,8 @@ class Compiled:
             return self._f(*args, **kwargs)  # inside another trace: part of its graph
         key = self._key(call)
         if key not in self._programs:
-            self._programs[key] = self._build(call)
+            with paused():
+                self._programs[key] = self._build(call)
         program = self._programs[key]
         if program.traced.open:
             del self._programs[key]

@@ -17,8 +17,10 @@ import numpy as np
 from kedja.front import evaluate, tree
 from kedja.front.jit import Traced, trace
 from kedja.front.tensor import Tensor, as_tensor, from_value
+from kedja.ground.collection import paused
 from kedja.ground.errors import UsageError
 from kedja.ground.flags import flags
+from kedja.ground.report import TIMINGS, report
 from kedja.interpret import reference
 from kedja.interpret.stepping import advance
 from kedja.ir.op import Type
@@ -61,8 +63,11 @@ class Loop:
         self._state = [np.array(as_tensor(leaf).numpy(), order="C") for leaf in leaves]
         self._fixed = [as_tensor(leaf).numpy() for leaf in tree.leaves(fixed)]
         self._watch = None if watch is None else self._names.index(watch)
-        self.traced = self._trace(step, fixed)
-        self._program = self._compile()
+        with paused():
+            self.traced = self._trace(step, fixed)
+            traced = time.perf_counter() - start
+            report(TIMINGS, lambda: f"traced and differentiated: {traced:.3f} s")
+            self._program = self._compile()
         self.compile_seconds = time.perf_counter() - start
         self._pace = math.inf  # seconds per step, unknown before the first run
 

@@ -68,7 +68,6 @@ class Run:
         self._deadline = 0.0
         self._stepper: Stepper | None = None
         self._evaluation: Evaluation | None = None
-        self._program = ""
         self._losses = np.zeros(0, np.float32)  # before there is a stepper
         self._require_monitor()
 
@@ -119,7 +118,6 @@ class Run:
             loss_dtype=kind,
             seed=settings.seed,
         )
-        self._program = digest(self._stepper.loops[0].traced.outputs)
 
     def _steps(self, batch: int) -> int:
         """How many steps the whole run has."""
@@ -340,6 +338,15 @@ class Run:
         return checkpoint.State(
             self._options, self._program, list(self.rows), self.stopped, dict(self._seconds)
         )
+
+    @property
+    def _program(self) -> str:
+        """What the steps compute, by which a changed program is noticed; empty before they are."""
+        return "" if self._stepper is None else self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        return digest(self.stepper.loops[0].traced.outputs)
 
     @cached_property
     def _options(self) -> dict[str, str]:

@@ -83,7 +83,7 @@ class Stepper:
         self.carry = self.loops[0].live  # in its own buffers, which every call changes
         self.last = self.loops[0]
         self._buffers = [leaf.numpy() for leaf in tree.leaves(self.carry)]
-        self._snapshot = [each.copy() for each in self._buffers]
+        self._snapshot: list[Array] = []  # the buffers before the last call
         self.call_start = 0  # as far back as `rewind` can go
 
     def _loop(self, size: int, carry: Any) -> Loop:
@@ -219,7 +219,10 @@ class Stepper:
     def _remember(self, loop: Loop) -> None:
         self.last = loop
         self.call_start = self.step
-        self._snapshot = [each.copy() for each in self._buffers]
+        if not self._snapshot:
+            self._snapshot = [np.empty_like(each) for each in self._buffers]
+        for kept, each in zip(self._snapshot, self._buffers, strict=True):
+            np.copyto(kept, each)
 
     def _collect(self) -> None:
         """Move the losses of the last call from the carry into the history.
