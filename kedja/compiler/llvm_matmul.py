@@ -40,6 +40,7 @@ from kedja.compiler.llvm_matmul_kernels import Dot, Tile
 from kedja.compiler.llvm_matmul_left import LeftPairs, Range, first_row, share
 from kedja.compiler.llvm_matmul_pack import PanelPacker, RowCopier
 from kedja.compiler.llvm_matmul_pairs import (
+    PairDot,
     PairPanelPacker,
     PairReader,
     PairVectors,
@@ -98,6 +99,8 @@ class _Product:
         self.buffered = epilogue is not None and not self.blocked
         self.sums_stride = plan.panel_width if self.buffered else plan.shape.n
         self.copier = self._row_copier()
+        kept = plan.pairs.b if plan.pairs else plan.shape.dtype
+        self.right = Vectors(module, kept, plan.lanes)  # B as it stands in memory
         stored = Vectors(module, out, plan.lanes)
         self.finisher = (
             Finisher(self.vectors, plan, epilogue, self.sums_stride, stored) if epilogue else None
@@ -160,6 +163,11 @@ class _Product:
         plan, shape = self.plan, self.plan.shape
         columns = plan.tail if last and plan.tail else plan.lanes
         mask_out = columns < plan.lanes and not self.buffered
+        if plan.pairs:
+            readers = (
+                PairReader(self.module, kind, plan.lanes) for kind in (plan.pairs.a, plan.pairs.b)
+            )
+            return PairDot(self.vectors, columns, shape.b_strides[1], shape.k, mask_out, *readers)
         return Dot(self.vectors, columns, shape.b_strides[1], shape.k, mask_out)
 
     def by_panel(self, b: ir.IRBuilder, p: ir.Value, emit: Callable[[bool], None]) -> None:
@@ -209,8 +217,7 @@ class _Product:
         plan, shape = self.plan, self.plan.shape
         z, p = b.udiv(task, i64(plan.panels)), b.urem(task, i64(plan.panels))
         source = b.add(b.mul(z, i64(shape.b_batch)), self.column_offset(b, p))
-        stored = Vectors(self.module, plan.pairs.b if plan.pairs else shape.dtype, plan.lanes)
-        source = stored.at(b, argument(b, args, plan.operands[1]), source)
+        source = self.right.at(b, argument(b, args, plan.operands[1]), source)
         out = self.vectors.at(b, argument(b, args, 3), self.panel_offset(b, z, p))
         steps = [] if plan.pairs else [i64(shape.k)]
         self.by_panel(
@@ -292,7 +299,7 @@ class _Loops:
         steps = b.select(b.icmp_signed("<", left, whole), left, whole)
         at_a = b.add(b.mul(z, i64(shape.a_batch)), b.mul(first, i64(shape.a_strides[1])))
         at_b = b.add(b.mul(z, i64(shape.b_batch)), b.mul(first, i64(shape.b_strides[0])))
-        a, right = self.vectors.at(b, self.left, at_a), self.vectors.at(b, self.right, at_b)
+        a, right = self.vectors.at(b, self.left, at_a), self.product.right.at(b, self.right, at_b)
         return _Step(z, a, right, block, first, steps)
 
     def _sweep(self, step: _Step, tiles: Range, panels: Range) -> None:
@@ -351,7 +358,7 @@ class _Loops:
         b, plan, product = self.builder, self.plan, self.product
         if plan.packing == "phase":
             return self._packed_panel(step, p)
-        source = self.vectors.at(b, step.b, product.column_offset(b, p))
+        source = product.right.at(b, step.b, product.column_offset(b, p))
         if plan.packing == "none":
             return source
         to = self._task_scratch()

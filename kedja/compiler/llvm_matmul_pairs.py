@@ -10,12 +10,13 @@ Next: `llvm_matmul.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
-from kedja.compiler.llvm_blocks import I16, I64, PTR, declare, for_range, i64
-from kedja.compiler.llvm_matmul_kernels import internal
+from kedja.compiler.llvm_blocks import I16, I64, PTR, declare, for_carry, for_range, i64
+from kedja.compiler.llvm_matmul_kernels import Dot, internal
 from kedja.compiler.llvm_matmul_vectors import Vectors
 from kedja.compiler.matmul_pairs import LANES
 from kedja.ground.dtypes import DType, bfloat16, float32
@@ -96,6 +97,44 @@ class PairReader:
         kind, wide = self.source.kind, ir.VectorType(BRAIN, 2 * self.lanes)
         name = f"llvm.x86.avx512bf16.cvtne2ps2bf16.{32 * self.lanes}"
         return b.call(declare(self.module, name, [kind, kind], wide), [above, below])
+
+
+@dataclass(frozen=True)
+class PairDot(Dot):
+    """One row of A times `columns` columns of B, both contiguous along k, read where they stand."""
+
+    left: PairReader
+    right: PairReader
+
+    def _sums(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> list[ir.Value]:
+        """Lane sums along k: whole vectors of pairs in a loop, then the masked rest."""
+        step = 2 * self.vectors_of.lanes
+        whole = self.steps // step * step
+        sums = [self.vectors_of.zero] * self.columns
+        if whole:
+            with for_carry(b, 0, whole, sums, step, name="k") as loop:
+                loop.carry(*self._pairs(b, (x, y, loop.index), loop.values, step))
+            sums = loop.results
+        if self.steps > whole:
+            sums = self._pairs(b, (x, y, i64(whole)), sums, self.steps - whole)
+        return sums
+
+    def _pairs(
+        self,
+        b: ir.IRBuilder,
+        place: tuple[ir.Value, ir.Value, ir.Value],
+        sums: Sequence[ir.Value],
+        count: int,
+    ) -> list[ir.Value]:
+        x, y, k = place
+        left = self.left.along(b, self.left.source.at(b, x, k), count)
+        base = self.right.source.at(b, y, k)
+        made = []
+        for column, total in enumerate(sums):
+            at = self.right.source.at(b, base, column * self.b_stride)
+            right = self.right.along(b, at, count)
+            made.append(self.vectors_of.multiply_add(b, left, right, total))
+        return made
 
 
 @dataclass(frozen=True)

@@ -22,17 +22,17 @@ from kedja.ground.dtypes import DType, bfloat16, float32
 from kedja.ir.graph import Node
 from kedja.ir.op import Reindex
 
-# A product with fewer rows or columns than this reads more than it computes; one with fewer steps
-# is done before its operands are packed.
-LEAST_SIDE = 8
-LEAST_STEPS = 8
+# A product with less than this of both rows and columns, or of steps, is done before its operands
+# are packed.
+LEAST = 8
 # Pairs that are moved at once when A is packed: a vector of 512 bits.
 LANES = 16
 
 
 def pays(m: int, n: int, k: int) -> bool:
-    """Whether packing the operands of such a product is worth it."""
-    return min(m, n) >= LEAST_SIDE and k >= LEAST_STEPS
+    """Whether such a product is better computed in pairs than with its operands widened in memory,
+    which is what other targets do."""
+    return max(m, n) >= LEAST and k >= LEAST
 
 
 def in_pairs(product: Node) -> bool:

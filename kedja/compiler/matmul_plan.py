@@ -78,6 +78,7 @@ class MatmulShape:
             b_strides=self.a_strides[::-1],
             a_batch=self.b_batch,
             b_batch=self.a_batch,
+            halves=self.halves and self.halves[::-1],
         )
 
     @property
@@ -228,11 +229,11 @@ def plan(
     thread meets the same rows of a weight in several products. `in_place` promises that C holds
     its old contents until the epilogue of an element has run (an optimiser's update reads them).
     """
-    if shape.halves is not None:
-        return _share_out(_pair_plan(_with_plain_strides(shape), shape.halves, target), split)
     swapped = shape.n == 1 and shape.m != 1
     seen = _with_plain_strides(shape.transposed() if swapped else shape)
     axis = _OTHER_AXIS[split] if swapped else split
+    if seen.halves is not None:
+        return _share_out(_pair_plan(seen, seen.halves, target, swapped), axis)
     lanes = _lanes(seen.k, seen, target)
     if _dot_pays(seen, lanes):
         return _share_out(_dot_plan(seen, target, swapped, lanes), axis)
@@ -341,9 +342,15 @@ def _tile_plan(
     )
 
 
-def _pair_plan(shape: MatmulShape, halves: tuple[DType, DType], target: Target) -> MatmulPlan:
-    """A product in pairs: both operands packed before, all of k at once."""
+def _pair_plan(
+    shape: MatmulShape, halves: tuple[DType, DType], target: Target, swapped: bool
+) -> MatmulPlan:
+    """A product in pairs: both operands packed before, all of k at once; or the dot kernel."""
     row, step = shape.a_strides
+    if step == 1 and _dot_pays(shape, target.vector_bits // 32):
+        pairs = Pairs(shape.k, *halves, row_major=True, direct=True)
+        made = _dot_plan(shape, target, swapped, target.vector_bits // 32)
+        return replace(made, pairs=pairs)
     even = shape.k % 2 == row % 2 == shape.a_batch % 2 == 0
     direct = halves[0].itemsize == 2 and step == 1 and even and not _rows_collide(shape)
     pairs = Pairs(shape.k, *halves, row_major=step == 1, direct=direct)
@@ -352,7 +359,7 @@ def _pair_plan(shape: MatmulShape, halves: tuple[DType, DType], target: Target) 
     return MatmulPlan(
         shape=replace(shape, k=pairs.depth),
         target=target,
-        swapped=False,
+        swapped=swapped,
         kernel="tile",
         lanes=lanes,
         rows=rows,

@@ -138,6 +138,14 @@ def transposed_product(node: Node) -> Node | None:
     return apply("matmul", b, a)
 
 
+def outer_product(node: Node) -> Node | None:
+    """Σ over one k of A[m, k]·B[k, n] is A[m]·B[n], element by element: it fuses with others."""
+    a, b = node.inputs
+    if a.shape[-1] != 1:
+        return None
+    return apply("multiply", *(apply("broadcast", each, shape=node.shape) for each in (a, b)))
+
+
 def single_scatter(node: Node) -> Node | None:
     """Adding at one place of each line is adding where the place is, zero elsewhere."""
     base, index, updates = node.inputs
@@ -225,6 +233,7 @@ def rules(closed: Collection[str] = ()) -> list[Rule]:
         Rule("broadcast(broadcast) -> broadcast", ("broadcast",), join_broadcasts),
         Rule("transpose(transpose) -> transpose", ("transpose",), join_transposes),
         Rule("(A @ B).T -> B.T @ A.T", ("transpose",), transposed_product),
+        Rule("(m, 1) @ (1, n) -> m * n", ("matmul",), outer_product),
         Rule("scatter of one place -> where", ("scatter_add_along_axis",), single_scatter),
         Rule("transpose of extents 1 -> reshape", ("transpose",), ones_moved),
         Rule("fold over extents 1 -> reshape", ("sum", "prod", "max", "min", "any", "all"), single),

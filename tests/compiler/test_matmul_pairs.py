@@ -90,7 +90,10 @@ def test_odd_sizes_in_every_layout_and_dtype(m, n, k, a_t, b_t, a_kind, b_kind) 
 
 @needs_instruction
 @pytest.mark.parametrize(("a_t", "b_t"), LAYOUTS)
-@pytest.mark.parametrize(("m", "n", "k"), [(64, 128, 784), (300, 70, 513), (130, 257, 1)])
+@pytest.mark.parametrize(
+    ("m", "n", "k"),
+    [(64, 128, 784), (300, 70, 513), (130, 257, 1), (1, 300, 131), (300, 1, 131), (64, 10, 129)],
+)
 def test_training_shapes(m, n, k, a_t, b_t) -> None:
     a, b = operand(m, k, float32, a_t, 1), operand(k, n, bfloat16, b_t, 2)
     assert_within_bound(multiply(a, b), a, b)
@@ -156,7 +159,9 @@ def test_bits_do_not_depend_on_tiles_tasks_and_layout() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect with Linux's constants")
 @pytest.mark.parametrize(("a_t", "b_t"), LAYOUTS)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("m", "n", "k"), [(13, 45, 23), (8, 16, 32), (40, 9, 70)])
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(13, 45, 23), (8, 16, 32), (40, 9, 70), (1, 21, 45), (21, 1, 32)]
+)
 def test_nothing_is_touched_behind_the_operands(m, n, k, a_t, b_t, kind) -> None:
     """A read or write behind an operand ends the test run with a segmentation fault."""
     a = guarded((k, m) if a_t else (m, k), kind)
@@ -279,6 +284,7 @@ def test_other_processors_multiply_float32(target) -> None:
     assert not any(each.paired for each in made if isinstance(each, ProductKernel))
 
 
-def test_thin_products_stay_in_float32() -> None:
-    assert pays(8, 8, 8)
-    assert not any(pays(*size) for size in [(7, 99, 99), (99, 7, 99), (99, 99, 7)])
+def test_tiny_products_stay_in_float32() -> None:
+    assert pays(1, 8, 8)
+    assert pays(8, 1, 8)
+    assert not any(pays(*size) for size in [(7, 7, 99), (99, 99, 7)])
