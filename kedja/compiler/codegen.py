@@ -9,13 +9,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from textwrap import indent
 
 from kedja.compiler import fuse, layouts, runtime_object, split, widen
 from kedja.compiler.attend import attend
 from kedja.compiler.attention_kernels import AttentionKernel
 from kedja.compiler.attention_plan import plan as attention_plan
 from kedja.compiler.clock import timed
+from kedja.compiler.flow import Views, distinct, flow_kernels, inside_too, ready
 from kedja.compiler.kernels import (
+    FlowKernel,
     KernelUnit,
     LoopKernel,
     ProductKernel,
@@ -37,7 +40,7 @@ from kedja.compiler.llvm_module import KernelModule, new_module
 from kedja.compiler.llvm_strided import emit_strided
 from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape
 from kedja.compiler.matmul_plan import plan as product_plan
-from kedja.compiler.memory import Use, plan_of
+from kedja.compiler.memory import Again, AnyUse, Branch, Use, plan_of
 from kedja.compiler.runtime_background import Background
 from kedja.compiler.runtime_plan import Buffer, Plan
 from kedja.compiler.runtime_target import Target, current_target
@@ -48,7 +51,8 @@ from kedja.compiler.strided_plan import plan as strided_plan
 from kedja.ground.errors import VerificationError
 from kedja.ground.flags import flags
 from kedja.ground.report import GRAPHS, LOOPS, MACHINE, PASSES, report
-from kedja.ir.graph import Node, apply, topological
+from kedja.ir.graph import Node, topological
+from kedja.ir.inside import graphs
 from kedja.ir.show import GraphView
 from kedja.ir.verify import verify
 
@@ -91,7 +95,8 @@ def build(
     with timed("emit"):
         uses = emitter.uses(lowered.schedule)
     with timed("memory"):
-        plan = plan_of(uses, homes(lowered), len(inputs), _returned(lowered), lowered.watch)
+        views = views_of(lowered.schedule)
+        plan = plan_of(uses, homes(lowered), views, len(inputs), _returned(lowered), lowered.watch)
     report(MACHINE, emitter.text)
     if text:
         return Build(plan, assembly=emitter.assembly())
@@ -112,26 +117,25 @@ def lower(
     report(GRAPHS, lambda: f"graph:\n{GraphView(outputs).listing()}")
     applied: Counter[str] = Counter()
     with timed("simplify"):
-        graph = simplify(attend(outputs), applied, layouts.KNOWN)
-    if layouts.has_layouts(graph):
-        with timed("layouts"):
-            graph = simplify(layouts.channels_last(graph), applied)
+        graph = inside_too(outputs, lambda each: _simplified(each, applied))
     _verified(graph)
     report(PASSES, lambda: _rules_text(applied))
     with timed("widen"):
-        graph = widen.widen(graph)
+        graph = inside_too(graph, widen.widen)
     with timed("split"):
-        graph = split.split(graph)
+        graph = inside_too(graph, split.split)
     _verified(graph, "widened")
     report(PASSES, lambda: f"simplified, widened and split:\n{GraphView(graph).listing()}")
-    final = distinct(graph, inputs, carry)
+    graph = ready(graph)
+    unchanged = [i in carry and inputs[carry[i]] is node for i, node in enumerate(graph)]
+    final = distinct(graph, unchanged, [i in carry or i == watch for i in range(len(graph))])
     _require_given(final, constants)
     replaced = {final[i]: inputs[j] for i, j in carry.items() if final[i] is not inputs[j]}
     watched = None if watch is None else final[watch]
     with timed("fuse"):
         fusion = fuse.Fusion(final, pairs=target.has_bfloat16_dot)
     with timed("kernels"):
-        kernels = kernels_of(fusion)
+        kernels = [*kernels_of(fusion), *flow_kernels(fusion)]
     apart: frozenset[Node] = frozenset() if watched is None else frozenset((watched,))
     with timed("schedule"):
         order = schedule(kernels, replaced, apart)
@@ -143,6 +147,15 @@ def lower(
         watched,
         order,
     )
+
+
+def _simplified(outputs: Sequence[Node], applied: Counter[str]) -> list[Node]:
+    """The graph in fewer nodes, images with their channels last."""
+    graph = simplify(attend(outputs), applied, layouts.KNOWN)
+    if not layouts.has_layouts(graph):
+        return graph
+    with timed("layouts"):
+        return simplify(layouts.channels_last(graph), applied)
 
 
 def _require_given(outputs: Sequence[Node], constants: Sequence[Node]) -> None:
@@ -172,21 +185,6 @@ def carry_of(
     return {final[i]: inputs[j] for i, j in carry.items()}
 
 
-def distinct(
-    outputs: Sequence[Node], inputs: Sequence[Node], carry: Mapping[int, int]
-) -> list[Node]:
-    """The outputs, each a computed node of its own: copies where one is given or stands twice."""
-    seen: set[Node] = set()
-    result = []
-    for number, node in enumerate(outputs):
-        unchanged = number in carry and inputs[carry[number]] is node
-        if not unchanged and (fuse.is_stored(node) or node in seen):
-            node = apply("copy", node)
-        seen.add(node)
-        result.append(node)
-    return result
-
-
 def _returned(lowered: Lowered) -> int:
     return len(lowered.outputs) - len(lowered.carry)
 
@@ -204,6 +202,12 @@ def homes(lowered: Lowered) -> dict[Node, Buffer]:
     for number, node in enumerate(free):
         found[node] = Buffer("output", number, node.type.nbytes)
     return found
+
+
+def views_of(order: Schedule) -> Views:
+    """The values inside loops and choices that are memory of others."""
+    flows = (each for each in order.kernels if isinstance(each, FlowKernel))
+    return {node: view for each in flows for node, view in each.views.items()}
 
 
 # --------------------------------------------------------------------------------- emission
@@ -233,19 +237,19 @@ class Emitter:
     target: Target
     background: Background | None = None
     _made: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
+    _uses: list[AnyUse] = field(default_factory=list)
+    _count: int = 0  # of kernels
 
     def __post_init__(self) -> None:
         self.module = new_module(self.target)
         self._modules = [self.module]
 
-    def uses(self, order: Schedule) -> list[Use]:
+    def uses(self, order: Schedule) -> list[AnyUse]:
         """The launches of all kernels, in order."""
-        found: list[Use] = []
+        in_place = frozenset(order.in_place)
         for number, kernel in enumerate(order.kernels):
-            in_place = number >= order.commit
-            found.extend(self._uses_of(kernel, number, in_place, order.in_place))
-            self._hand_over()
-        return found
+            self._add(kernel, number >= order.commit, in_place)
+        return self._uses
 
     def _hand_over(self) -> None:
         if self.background is None or length(self.module) < CHUNK:
@@ -267,24 +271,51 @@ class Emitter:
         """All that LLVM is given, and what it makes of that."""
         return "\n".join((*map(str, self._modules), self.assembly()))
 
-    def _uses_of(
-        self,
-        kernel: KernelUnit,
-        number: int,
-        commits: bool,
-        in_place: Mapping[Node, Node],
-    ) -> list[Use]:
+    def _add(self, kernel: KernelUnit, commits: bool, in_place: frozenset[Node]) -> None:
+        self._hand_over()
+        self._count += 1
+        number = self._count
         match kernel:
             case LoopKernel():
-                return [self._loop(kernel, number, commits)]
+                self._uses.append(self._loop(kernel, number, commits))
             case ScatterKernel():
-                return [self._scatter(kernel, number, commits)]
+                self._uses.append(self._scatter(kernel, number, commits))
             case StridedKernel():
-                return [self._strided(kernel, number, commits)]
+                self._uses.append(self._strided(kernel, number, commits))
             case AttentionKernel():
-                return [self._attention(kernel, number, commits)]
+                self._uses.append(self._attention(kernel, number, commits))
             case ProductKernel():
-                return self._product(kernel, number, commits, kernel.root in in_place)
+                self._uses += self._product(kernel, number, commits, kernel.root in in_place)
+            case FlowKernel():
+                self._flow(kernel)
+
+    def _flow(self, kernel: FlowKernel) -> None:
+        """The launches of a loop or a choice, with the repeats and jumps that make them one."""
+        uses, node, (first, *second) = self._uses, kernel.node, kernel.blocks
+        start = len(uses)
+        match node.op.name:
+            case "scan":
+                self._block(kernel, first)
+                uses.append(Again(node, start, node.attrs["length"]))
+            case "while_loop":
+                self._block(kernel, first)
+                leave = len(uses)
+                self._block(kernel, second[0], [Branch(node, 0, kernel.flag)])
+                uses.append(Branch(node, start))
+                uses[leave] = Branch(node, len(uses), kernel.flag)
+            case "cond":
+                self._block(kernel, first, [Branch(node, 0, kernel.flag)])
+                between = len(uses)
+                uses[start] = Branch(node, between + 1, kernel.flag)
+                self._block(kernel, second[0], [Branch(node, 0)])
+                uses[between] = Branch(node, len(uses))
+
+    def _block(
+        self, kernel: FlowKernel, block: Sequence[KernelUnit], before: Sequence[AnyUse] = ()
+    ) -> None:
+        self._uses += before
+        for each in block:
+            self._add(each, False, kernel.in_place)
 
     def _loop(self, kernel: LoopKernel, number: int, commits: bool) -> Use:
         nest = kernel.nest
@@ -380,9 +411,21 @@ def _kernel_text(kernel: KernelUnit) -> str:
         return f"{kernel.label}: {scatter_shape(kernel)}"
     if isinstance(kernel, AttentionKernel):
         return f"{kernel.label}: {', '.join(kernel.operands)}"
+    if isinstance(kernel, FlowKernel):
+        return _flow_text(kernel)
     values = dict.fromkeys((*kernel.writes, *kernel.reads))
     numbering = {node: place for place, node in enumerate(values)}
     return f"{kernel.label}\n{signature(kernel.nest, numbering)}"
+
+
+def _flow_text(kernel: FlowKernel) -> str:
+    """The blocks of a loop or a choice, indented."""
+    attrs = kernel.node.attrs
+    times = f" {attrs['length']} times" if "length" in attrs else ""
+    names = graphs(kernel.node)
+    blocks = ("\n\n".join(map(_kernel_text, block)) for block in kernel.blocks)
+    texts = (f"  {name}:\n{indent(text, '    ')}" for name, text in zip(names, blocks, strict=True))
+    return "\n".join((f"{kernel.label}{times}", *texts))
 
 
 def loops_of(outputs: Sequence[Node], inputs: Sequence[Node]) -> str:

@@ -7,14 +7,14 @@ Next: `codegen.py`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from kedja.ir.graph import Node, topological
+from kedja.ir.graph import Graph, Node, topological
 from kedja.version import __version__
 
 PACKAGES = ("ground", "ir", "ops", "compiler")
@@ -41,16 +41,21 @@ def fingerprint(
     target: str,
 ) -> str:
     """A key that is equal for equal programs."""
+    head = [compiler_version(), target, repr(sorted(carry.items())), repr(watch)]
+    lines = [*head, *_structure(outputs, (outputs, inputs, constants))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _structure(outputs: Sequence[Node], groups: Sequence[Sequence[Node]]) -> Iterator[str]:
+    """A line for each node by numbers, then the numbers of some groups of nodes."""
     order = topological(outputs)
     numbers = {node: number for number, node in enumerate(order)}
-    lines = [compiler_version(), target, repr(sorted(carry.items())), repr(watch)]
     for node in order:
         below = " ".join(str(numbers[each]) for each in node.inputs)
-        lines.append(f"{node.op.name}({below}) {node.type} {_attrs(node)}")
-    lines.extend(dict.fromkeys(node.scope for node in order))  # profiles name layers
-    for group in (outputs, inputs, constants):
-        lines.append(" ".join(str(numbers.get(node, -1)) for node in group))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        yield f"{node.op.name}({below}) {node.type} {_attrs(node)}"
+    yield from dict.fromkeys(node.scope for node in order)  # profiles name layers
+    for group in groups:
+        yield " ".join(str(numbers.get(node, -1)) for node in group)
 
 
 def _attrs(node: Node) -> str:
@@ -62,6 +67,9 @@ def _attrs(node: Node) -> str:
 def _text(value: object) -> str:
     if isinstance(value, float):
         return value.hex()
+    if isinstance(value, Graph):
+        lines = "\n".join(_structure(value.outputs, (value.outputs, value.inputs)))
+        return f"{{{lines}}}"
     if isinstance(value, np.generic):
         return repr(value.item())
     return repr(value)

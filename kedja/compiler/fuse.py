@@ -18,7 +18,7 @@ from kedja.compiler.indices import Affine, Space, Variable, of
 from kedja.compiler.matmul_pairs import bases_in_pairs, in_pairs, is_rounding
 from kedja.ground.dtypes import bfloat16, is_float
 from kedja.ir.graph import Node, consumers, topological
-from kedja.ir.op import Fold, Kernel, Leaf, Pointwise, Reindex
+from kedja.ir.op import Fold, Kernel, Leaf, OwnProgram, Pointwise, Reindex
 
 SPACE = Space()
 CHEAP = 4.0  # flops for each element that are computed again rather than kept
@@ -53,6 +53,18 @@ def is_scatter(node: Node) -> bool:
     return isinstance(node.op.lowering, Kernel) and node.op.lowering.name == "scatter"
 
 
+def is_flow(node: Node) -> bool:
+    """Whether a node is a loop or a choice, whose parts its own kernels make."""
+    return isinstance(node.op.lowering, OwnProgram) and node.op.name != "part"
+
+
+def memory_of(node: Node) -> Node:
+    """The value in whose memory the elements of another one stand in the same order."""
+    while node.op.name == "reshape":
+        node = node.inputs[0]
+    return node
+
+
 class Fusion:
     """The decision for one graph: `kept` nodes live in memory, others inside expressions.
 
@@ -61,6 +73,7 @@ class Fusion:
 
     def __init__(self, outputs: Sequence[Node], pairs: bool = False) -> None:
         self.order = topological(outputs)
+        self.pairs = pairs
         self.paired = frozenset(n for n in self.order if pairs and is_product(n) and in_pairs(n))
         self.users = consumers(self.order)
         self.outputs = frozenset(node for node in outputs if not is_stored(node))
@@ -90,6 +103,9 @@ class Fusion:
 
     def _measure(self, node: Node) -> None:
         """Note the parts of a node's expression, those of dear inputs left out if it is long."""
+        if isinstance(node.op.lowering, OwnProgram):
+            self._parts[node] = {}
+            return
         parts = self._parts_of(node)
         if total(parts).size > LARGEST:
             for each in sorted(node.inputs, key=lambda x: -total(self._parts[x]).size):
@@ -126,6 +142,7 @@ class Fusion:
 
     def _is_boundary(self, node: Node) -> bool:
         own_kernel = is_product(node) or is_scatter(node) or is_attention(node)
+        own_kernel = own_kernel or isinstance(node.op.lowering, OwnProgram)
         return own_kernel or is_stored(node) or node in self.kept
 
     # --- who needs a node, and whether it is therefore kept
@@ -139,6 +156,15 @@ class Fusion:
         self._find_demand(node)
         if is_stored(node):
             return
+        if is_flow(node):
+            bases = map(memory_of, node.inputs)
+            self.kept.update(each for each in bases if not is_stored(each))
+        elif node.op.name == "part":
+            self.kept.add(node)
+        else:
+            self._decide_computed(node)
+
+    def _decide_computed(self, node: Node) -> None:
         if node not in self.kept and self._is_too_dear(node):
             self.kept.add(node)
             self._dear.add(node)

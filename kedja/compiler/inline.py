@@ -2,8 +2,10 @@
 
     checkpoint, custom, bundle   their bodies, on their inputs
     scan                         replaced by one that gives the same outputs and more
-    composites                   opened where something inside runs outside the compiled program,
-                                 or where they bring arrays of their own
+    composites                   opened where something inside has graphs or runs outside the
+                                 compiled program, or where they bring arrays of their own
+
+The graphs inside loops and choices are opened too; arrays in them become inputs.
 
 Why first: what follows must see all that is computed, and where a program has to be cut.
 Next: `stages.py`.
@@ -11,9 +13,23 @@ Next: `stages.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
 
-from kedja.ir.graph import Graph, Node, apply, expanded, origin, rebuild, topological, transform
+from kedja.ir.graph import (
+    Graph,
+    Node,
+    apply,
+    expanded,
+    origin,
+    rebuild,
+    substitute,
+    topological,
+    transform,
+    variable,
+)
+from kedja.ir.inside import graphs
 from kedja.ir.op import ByExpansion, OnHost, Op, OwnProgram
 
 IN_PLACE = ("checkpoint", "custom", "bundle")
@@ -25,7 +41,33 @@ def opened(outputs: Sequence[Node]) -> list[Node]:
     order = topological(outputs)
     if not any(isinstance(node.op.lowering, OwnProgram) or encloses(node) for node in order):
         return list(outputs)
-    return merged_scans(_open(outputs, {}))
+    return _opened_inside(merged_scans(_open(outputs, {})))
+
+
+def _opened_inside(outputs: Sequence[Node]) -> list[Node]:
+    """The same with the graphs inside loops and choices opened, and given all arrays they use."""
+
+    def visit(node: Node, inputs: tuple[Node, ...]) -> Node:
+        found = graphs(node)
+        if not found:
+            return rebuild(node, inputs)
+        inside = {name: opened(graph.outputs) for name, graph in found.items()}
+        every = [each for outputs in inside.values() for each in outputs]
+        arrays = [each for each in topological(every) if each.op.name == "constant"]
+        made = {n: _given_too(found[n].inputs, outputs, arrays) for n, outputs in inside.items()}
+        attrs = {**node.attrs, **made}
+        return apply(node.op.name, *inputs, *arrays, **{**attrs, **_no_base(attrs)})
+
+    return transform(outputs, visit)
+
+
+def _given_too(inputs: Sequence[Node], outputs: Sequence[Node], arrays: Sequence[Node]) -> Graph:
+    new = {each: variable("array", each.type) for each in arrays}
+    return Graph((*inputs, *new.values()), tuple(substitute(outputs, new)))
+
+
+def _no_base(attrs: Mapping[str, Any]) -> dict[str, None]:
+    return {"base": None} if "base" in attrs else {}
 
 
 def _open(outputs: Sequence[Node], known: dict[Node, Node]) -> list[Node]:
@@ -68,8 +110,22 @@ def _body(node: Node) -> list[Node]:
 
 
 def is_hosted(node: Node) -> bool:
-    """Whether a node is run between compiled parts."""
-    return isinstance(node.op.lowering, OnHost | OwnProgram)
+    """Whether a node is run between compiled parts: by NumPy, or with something inside that is."""
+    if node.op.name == "part":
+        return is_hosted(node.inputs[0])
+    if isinstance(node.op.lowering, OwnProgram):
+        return any(map(_has_hosted, graphs(node).values()))
+    return isinstance(node.op.lowering, OnHost)
+
+
+_hosted: WeakKeyDictionary[Graph, bool] = WeakKeyDictionary()
+
+
+def _has_hosted(graph: Graph) -> bool:
+    if graph not in _hosted:
+        order = topological(graph.outputs)
+        _hosted[graph] = any(is_hosted(each) or encloses(each) for each in order)
+    return _hosted[graph]
 
 
 _enclosing: dict[Op, bool] = {}
@@ -84,7 +140,9 @@ def encloses(node: Node) -> bool:
     if node.op not in _enclosing:
         inside = topological([expanded(node)], leaves=node.inputs)
         _enclosing[node.op] = any(
-            is_hosted(each) or encloses(each) for each in inside if each not in node.inputs
+            isinstance(each.op.lowering, OnHost | OwnProgram) or encloses(each)
+            for each in inside
+            if each not in node.inputs
         )
     return _enclosing[node.op]
 

@@ -7,7 +7,7 @@ Not here: their order and where their values live (`schedule.py`, `memory.py`), 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,6 +32,7 @@ from kedja.compiler.indices import Variable, of
 from kedja.compiler.loops import SPACE, Fold, Lowering, Nest, Result, Store, walk
 from kedja.compiler.matmul_pairs import bases_in_pairs
 from kedja.compiler.matmul_plan import MatmulShape
+from kedja.compiler.memory import View
 from kedja.compiler.strided_plan import StridedShape, shape_of
 from kedja.ground.dtypes import DType, float32, is_half
 from kedja.ground.errors import VerificationError
@@ -191,7 +192,32 @@ def _layer_of(node: Node) -> str:
     return f" @ {node.scope}{' (back)' if node.back else ''}"
 
 
-KernelUnit = LoopKernel | ProductKernel | StridedKernel | ScatterKernel | AttentionKernel
+@dataclass(frozen=True, eq=False)
+class FlowKernel:
+    """A loop or a choice over kernels: scan, while_loop, cond (`flow.py` makes them).
+
+    `blocks` are the kernels of its graphs, each in order: the body of a scan; the condition and the
+    body of a while loop; both branches of a choice. `views` say which values inside are memory of
+    others, `in_place` are those stored over a carry, `flag` is the truth value looked at.
+    """
+
+    node: Node
+    blocks: tuple[tuple[KernelUnit, ...], ...]
+    reads: list[Node]
+    writes: list[Node]
+    views: Mapping[Node, View]
+    in_place: frozenset[Node]
+    flag: Node | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is called where kernels are printed."""
+        return self.node.op.name
+
+
+KernelUnit = (
+    LoopKernel | ProductKernel | StridedKernel | ScatterKernel | AttentionKernel | FlowKernel
+)
 
 
 def _batch_step(batch: Sequence[int], steps: Sequence[int]) -> int:
@@ -217,7 +243,7 @@ def kernels_of(fusion: Fusion) -> list[KernelUnit]:
             made.extend((LoopKernel(_start_of_scatter(fusion, node)), ScatterKernel(node)))
         elif is_attention(node):
             attentions.append(node)
-        elif not is_product(node):
+        elif not is_product(node) and node.op.name != "part":
             loops.append(node)
     made.extend(attention_kernels(attentions, fusion.in_memory))
     made.extend(map(LoopKernel, Grouping(fusion, loops).nests()))

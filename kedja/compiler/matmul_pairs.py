@@ -57,8 +57,9 @@ def is_moved(node: Node) -> bool:
 
 def is_rounding(node: Node) -> bool:
     """Whether a node is a cast between float32 and bfloat16, which packing does by itself."""
-    kinds = {node.dtype, *(each.dtype for each in node.inputs)}
-    return node.op.name == "cast" and kinds == {float32, bfloat16}
+    if node.op.name != "cast":
+        return False
+    return {node.dtype, node.inputs[0].dtype} == {float32, bfloat16}
 
 
 def bases_in_pairs(operand: Node, in_memory: Callable[[Node], bool]) -> Iterator[Node]:

@@ -8,7 +8,7 @@ order. Next: `schedule.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from heapq import heappop, heappush
 
 from kedja.compiler.kernels import KernelUnit, ScatterKernel
@@ -37,17 +37,50 @@ def needs(kernel: KernelUnit, writers: Writers) -> list[KernelUnit]:
 def in_order(kernels: Sequence[KernelUnit]) -> list[KernelUnit]:
     """The kernels with every value written before it is read; stable otherwise."""
     writers = writers_of(kernels)
+    return _after(kernels, lambda kernel: needs(kernel, writers))
+
+
+def readers_first(
+    kernels: Sequence[KernelUnit], in_place: Mapping[Node, Node]
+) -> list[KernelUnit] | None:
+    """As `in_order`, and who reads what is overwritten comes before who writes there.
+
+    `in_place` are the values that overwrite others. None where no order does that.
+    """
+    writers = writers_of(kernels)
+    before: dict[int, list[KernelUnit]] = {}
+    for value, home in in_place.items():
+        reading = [each for each in kernels if home in each.reads]
+        for writer in writers.get(value, ()):
+            others = [each for each in reading if each not in writers[value]]
+            before.setdefault(id(writer), []).extend(others)
+
+    def required(kernel: KernelUnit) -> list[KernelUnit]:
+        return [*needs(kernel, writers), *before.get(id(kernel), ())]
+
+    order = _after(kernels, required)
+    place = {id(kernel): number for number, kernel in enumerate(order)}
+    sound = all(place[id(each)] < place[id(k)] for k in order for each in required(k))
+    return order if sound else None
+
+
+def _after(
+    kernels: Sequence[KernelUnit], needs: Callable[[KernelUnit], Sequence[KernelUnit]]
+) -> list[KernelUnit]:
+    """The kernels, each after those that it needs; stable otherwise."""
     done: dict[int, KernelUnit] = {}
+    begun: set[int] = set()  # so that a cycle ends, in some order
     stack = [(kernel, False) for kernel in reversed(kernels)]
     while stack:
         kernel, ready = stack.pop()
-        if id(kernel) in done:
-            continue
         if ready:
             done[id(kernel)] = kernel
             continue
+        if id(kernel) in begun:
+            continue
+        begun.add(id(kernel))
         stack.append((kernel, True))
-        stack.extend((each, False) for each in reversed(needs(kernel, writers)))
+        stack.extend((each, False) for each in reversed(needs(kernel)))
     return list(done.values())
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 import ctypes
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from kedja.compiler import runtime_recording
+from kedja.compiler.runtime_flow import JUMP, REPEAT, Tables, tables_of
 from kedja.compiler.runtime_native import (
     CONTROL,
     CONTROL_BYTES,
@@ -28,7 +29,7 @@ from kedja.compiler.runtime_native import (
     native,
 )
 from kedja.compiler.runtime_object import Library
-from kedja.compiler.runtime_plan import WATCH_BYTES, WATCH_MASK, Buffer, Launch, Plan
+from kedja.compiler.runtime_plan import WATCH_BYTES, WATCH_MASK, Buffer, Launch, Plan, Repeat
 from kedja.compiler.runtime_target import Target
 from kedja.compiler.runtime_threads import (
     MOST_THREADS,
@@ -161,8 +162,9 @@ class Program:
             totals += binding.ticks
         scale = nanoseconds_per_tick() if totals.any() else 0.0
         return [
-            LaunchTime(launch, int(calls), float(ticks) * scale)
-            for launch, (ticks, calls) in zip(self.plan.launches, totals, strict=True)
+            LaunchTime(each, int(calls), float(ticks) * scale)
+            for each, (ticks, calls) in zip(self.plan.launches, totals, strict=True)
+            if isinstance(each, Launch)
         ]
 
     def _new_binding(self) -> Binding:
@@ -186,7 +188,7 @@ class _Template:
     The words are the control block, the launches, then all arguments. `in_arena` and `in_block`
     are the positions of words that need the arena's, or the block's own, address added;
     `patched[i]` is the position of a word that takes the address of the caller's array
-    `sources[i]` (inputs first, then outputs).
+    `sources[i]` (inputs first, then outputs), `offsets[i]` bytes from its beginning.
     """
 
     words: np.ndarray
@@ -194,21 +196,26 @@ class _Template:
     in_block: np.ndarray
     patched: np.ndarray
     sources: np.ndarray
+    offsets: np.ndarray
 
 
 def _template(plan: Plan, library: Library, constants: Sequence[np.ndarray]) -> _Template:
     """Everything about the words that is known before any array is."""
     if len(constants) < plan.constants:
         raise VerificationError(f"{plan.constants} constants needed, {len(constants)} given")
-    launches = CONTROL_WORDS
-    first = launches + len(plan.launches) * LAUNCH_WORDS
-    uses = list(_buffer_uses(plan, first))
-    words = np.zeros(first + sum(len(launch.args) for launch in plan.launches), np.uint64)
-    in_block = [CONTROL.fields["launches"][0] // 8, *_fill_launches(words, plan, library, first)]
+    first = CONTROL_WORDS + len(plan.launches) * LAUNCH_WORDS
+    tables = tables_of(plan, first)
+    words = np.zeros(tables.end, np.uint64)
+    words[first:] = np.array(tables.values, np.uint64)
+    _fill_launches(words, plan, library, tables)
     _fill_control(words, plan)
+    pointers = range(CONTROL_WORDS + 1, first, LAUNCH_WORDS)  # from launches to their tables
+    in_block = [CONTROL.fields["launches"][0] // 8, *pointers, *tables.in_block]
+    watch = CONTROL.fields["watch"][0] // 8
+    uses = tables.uses if plan.watch is None else [*tables.uses, (watch, plan.watch)]
     buffers = [(position, plan.buffers[number]) for position, number in uses]
     for position, buffer in buffers:
-        words[position] = _fixed_word(buffer, constants)
+        words[position] += np.uint64(_fixed_word(buffer, constants))
     moving = [(p, b) for p, b in buffers if b.kind in ("input", "output")]
     return _Template(
         words,
@@ -216,26 +223,19 @@ def _template(plan: Plan, library: Library, constants: Sequence[np.ndarray]) -> 
         np.array(in_block, np.int64),
         np.array([p for p, _ in moving], np.int64),
         np.array([b.index + plan.inputs * (b.kind == "output") for _, b in moving], np.int64),
+        words[[p for p, _ in moving]].copy(),
     )
 
 
-def _buffer_uses(plan: Plan, first: int) -> Iterator[tuple[int, int]]:
-    """(position of a word, number of the buffer whose address it takes)."""
-    numbers = (number for launch in plan.launches for number in launch.args)
-    yield from enumerate(numbers, first)
-    if plan.watch is not None:
-        yield CONTROL.fields["watch"][0] // 8, plan.watch
-
-
-def _fill_launches(words: np.ndarray, plan: Plan, library: Library, first: int) -> Iterator[int]:
-    """Write the launches; yield the positions of their pointers into the block."""
-    position = CONTROL_WORDS
-    for launch in plan.launches:
-        record = (library.address(launch.symbol), first * 8, launch.tasks)
-        words[position : position + LAUNCH_WORDS] = record
-        yield position + 1
-        position += LAUNCH_WORDS
-        first += len(launch.args)
+def _fill_launches(words: np.ndarray, plan: Plan, library: Library, tables: Tables) -> None:
+    """Write the launches: kernel, table, tasks, or what kind of thing else it is."""
+    for place, (each, start) in enumerate(zip(plan.launches, tables.starts, strict=True)):
+        position = CONTROL_WORDS + place * LAUNCH_WORDS
+        kernel, kind = 0, REPEAT if isinstance(each, Repeat) else JUMP
+        if isinstance(each, Launch):
+            kernel, kind = library.address(each.symbol), each.tasks
+        record = (kernel, start * 8, kind % (1 << 64))
+        words[position : position + LAUNCH_WORDS] = np.array(record, np.uint64)
 
 
 def _fill_control(words: np.ndarray, plan: Plan) -> None:
@@ -285,18 +285,30 @@ class Binding:
         self._arena = aligned_zeros(plan.arena_bytes)
         memory = aligned_zeros(template.words.nbytes)
         self._words = memory.view(np.uint64)
-        self._words[:] = template.words
-        self._words[template.in_arena] += np.uint64(self._arena.ctypes.data)
-        self._words[template.in_block] += np.uint64(memory.ctypes.data)
         self._control = int(memory.ctypes.data)
         self.ticks = np.zeros((len(plan.launches), 2), np.int64)
-        self._words[CONTROL.fields["profile"][0] // 8] = self.ticks.ctypes.data
         self._cancel = memory.data.cast("i")[CONTROL.fields["cancel"][0] // 4 :][:1]
         self._done = memory.data.cast("q")[CONTROL.fields["steps_done"][0] // 8 :][:1]
         self._addresses: list[int] = []
         self._arrays: tuple[np.ndarray, ...] = ()
         self._busy = threading.Lock()
-        self._parallel = any(launch.tasks > 1 for launch in plan.launches)
+        self._parallel = any(getattr(each, "tasks", 1) > 1 for each in plan.launches)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Write all words as they stand before a run."""
+        template = self._template
+        self._words[:] = template.words
+        self._words[template.in_arena] += np.uint64(self._arena.ctypes.data)
+        self._words[template.in_block] += np.uint64(self._control)
+        self._words[CONTROL.fields["profile"][0] // 8] = self.ticks.ctypes.data
+        if self._addresses:
+            self._write_addresses()
+
+    def _write_addresses(self) -> None:
+        template = self._template
+        moved = np.array(self._addresses, np.uint64)
+        self._words[template.patched] = moved[template.sources] + template.offsets
 
     def point_at(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
         """Use these arrays from now on; they are kept alive until others take their place."""
@@ -316,8 +328,7 @@ class Binding:
         self._arrays = arrays
         if addresses != self._addresses:
             self._addresses = addresses
-            moved = np.array(addresses, np.uint64)
-            self._words[self._template.patched] = moved[self._template.sources]
+            self._write_addresses()
 
     def run(
         self,
@@ -381,7 +392,10 @@ class Binding:
             status = drive(self._control, steps, 0, 1)
         else:
             status = self._drive_on_pool(drive, steps, min(threads, MOST_THREADS))
-        return RunResult(self._done[0], STATUSES[status])
+        result = RunResult(self._done[0], STATUSES[status])
+        if result.status != "done":
+            self._lay_out()  # repeats that were left in the middle begin anew
+        return result
 
     def _drive_on_pool(
         self, drive: Callable[[int, int, int, int], int], steps: int, threads: int

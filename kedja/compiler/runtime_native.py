@@ -12,6 +12,8 @@ One call of `kedja_drive` runs all launches of all steps:
             stop here if the watched number is not finite
         steps_done += 1
 
+Repeats and jumps among the launches (`runtime_flow.py`) say which launch comes next.
+
 Task t of a launch belongs to thread floor(t * threads / tasks): contiguous runs, fixed before the
 launch starts. What a task computes does not depend on who runs it.
 """
@@ -26,6 +28,7 @@ from functools import lru_cache
 
 from llvmlite import ir
 
+from kedja.compiler.fingerprint import compiler_version
 from kedja.compiler.llvm_blocks import (
     I8,
     I16,
@@ -33,6 +36,7 @@ from kedja.compiler.llvm_blocks import (
     I64,
     PTR,
     Layout,
+    alloca,
     call_pointer,
     element,
     for_range,
@@ -43,6 +47,7 @@ from kedja.compiler.llvm_blocks import (
     load_shared,
 )
 from kedja.compiler.runtime_cache import load, store
+from kedja.compiler.runtime_flow import JUMP, REPEAT, emit_jump, emit_repeat
 from kedja.compiler.runtime_object import Library, compile_module
 from kedja.compiler.runtime_target import Target, host_target
 from kedja.compiler.runtime_threads import (
@@ -61,8 +66,6 @@ from kedja.compiler.runtime_threads import (
     emit_yield,
     host_system,
 )
-
-VERSION = 3  # of the emitted code: part of its key in the cache
 
 # One run's block of numbers, shared by Python and the driver; Python reads and writes the last two
 # lines while the driver runs.
@@ -292,20 +295,42 @@ class _Driver:
         return self.b.icmp_signed("!=", flag, i32(0))
 
     def step(self, launches: ir.Value, count: ir.Value) -> None:
-        """All launches of one step."""
+        """All launches of one step, in the order in which they follow each other."""
+        b = self.b
         self.stop_if(self.cancelled(), CANCELLED)
-        with for_range(self.b, 0, count, name="launch") as index:
-            self.launch(launches, index)
+        place = alloca(b, I64)
+        b.store(i64(0), place)
+        with forever(b, "launch") as loop:
+            index = b.load(place, typ=I64)
+            loop.leave_if(b.icmp_signed(">=", index, count))
+            b.store(self.instruction(launches, index), place)
         self.add_step()
+
+    def instruction(self, launches: ir.Value, index: ir.Value) -> ir.Value:
+        """A launch, repeat or jump; the place of the one that follows."""
+        b = self.b
+        launch = element(b, launches, b.mul(index, i64(LAUNCH_BYTES)), I8)
+        kind = LAUNCH.load(b, launch, "tasks")
+        following = alloca(b, I64)
+        b.store(b.add(index, i64(1)), following)
+        with b.if_else(b.icmp_signed(">=", kind, i64(0)), likely=True) as (runs, goes_on):
+            with runs:
+                self.launch(launch, index)
+            with goes_on:
+                self.stop_if(self.cancelled(), CANCELLED)
+                table = LAUNCH.load(b, launch, "args")
+                for value, emit in ((REPEAT, emit_repeat), (JUMP, emit_jump)):
+                    with b.if_then(b.icmp_signed("==", kind, i64(value))):
+                        b.store(emit(b, table, index), following)
+        return b.load(following, typ=I64)
 
     def add_step(self) -> None:
         done = CONTROL.load_shared(self.b, self.control, "steps_done", "monotonic")
         CONTROL.store_shared(self.b, self.control, "steps_done", self.b.add(done, i64(1)))
 
-    def launch(self, launches: ir.Value, index: ir.Value) -> None:
+    def launch(self, launch: ir.Value, index: ir.Value) -> None:
         """One launch, and what may end the run after it."""
         b = self.b
-        launch = element(b, launches, b.mul(index, i64(LAUNCH_BYTES)), I8)
         commit_at = CONTROL.load(b, self.control, "commit_at")
         may_cancel = b.icmp_signed("<", index, commit_at)
         cancel, never = (CONTROL.address(b, self.control, n) for n in ("cancel", "never"))
@@ -426,7 +451,7 @@ class Native:
 def load_runtime(system: System) -> Native:
     """Compile the runtime for this machine, or take it from the disk cache, and load it."""
     target = host_target()
-    key = f"runtime-{VERSION}-{system.waiting}-{target.key()}"
+    key = f"runtime-{compiler_version()}-{system.waiting}-{target.key()}"
     cached = load(key)
     if cached is None:
         code = compile_module(emit_runtime(target, system), target, passes=2)

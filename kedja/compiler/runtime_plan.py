@@ -1,7 +1,9 @@
 """What a compiled program executes, as pure data: launches in order, over numbered buffers.
 
-Not here: how the plan is made (schedule and memory passes) or executed (`runtime.py`).
-Next: `runtime.py`.
+Among the launches stand repeats, which go back to an earlier one a number of times, and jumps,
+which go on elsewhere if a bool is false. Inside a repeat, arguments may be slices: parts of a
+buffer that move on by a step at each iteration. Not here: how the plan is made (schedule and memory
+passes) or executed (`runtime.py`). Next: `runtime.py`.
 """
 
 from __future__ import annotations
@@ -39,11 +41,51 @@ class Launch:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """What stands between the launch `first` and here runs `times` times in all, at least once."""
+
+    first: int
+    times: int
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Jump:
+    """The step goes on at the launch `target`; with `unless`, only if that bool is false.
+
+    `unless` is the number of a buffer or a slice. A jump to itself or backwards makes a loop that
+    ends when an earlier jump leads out of it.
+    """
+
+    target: int
+    unless: int | None = None
+    label: str = ""
+
+
+Instruction = Launch | Repeat | Jump
+
+
+@dataclass(frozen=True)
 class Buffer:
     """A place in memory. `index` says which input, output or constant; of the arena, the offset."""
 
     kind: BufferKind
     index: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of a buffer, or of another slice, that is another one in each iteration of a repeat.
+
+    It begins `first` bytes into `of` and moves on by `step` bytes; `repeat` is the place of the
+    Repeat among the launches. Slices are numbered behind the buffers.
+    """
+
+    of: int
+    repeat: int
+    first: int
+    step: int
     nbytes: int
 
 
@@ -57,7 +99,7 @@ class Plan:
     before the first launch that commits, the state still stands as it was before the bad step.
     """
 
-    launches: tuple[Launch, ...]
+    launches: tuple[Instruction, ...]
     buffers: tuple[Buffer, ...]
     arena_bytes: int
     inputs: int
@@ -65,11 +107,12 @@ class Plan:
     watch: int | None = None
     watch_dtype: str = "float32"
     watch_at: int | None = None
+    slices: tuple[Slice, ...] = ()
 
     @property
     def commit_at(self) -> int:
         """The index of the first launch that commits; the number of launches if none does."""
-        marks = (i for i, launch in enumerate(self.launches) if launch.commits)
+        marks = (i for i, each in enumerate(self.launches) if getattr(each, "commits", False))
         return next(marks, len(self.launches))
 
     @property
@@ -77,39 +120,97 @@ class Plan:
         """How many constants the buffers refer to."""
         return max((b.index + 1 for b in self.buffers if b.kind == "constant"), default=0)
 
+    def slice_of(self, number: int) -> Slice | None:
+        """The slice with that number; None where it is a buffer's."""
+        place = number - len(self.buffers)
+        return self.slices[place] if place >= 0 else None
+
+    def nbytes_of(self, number: int) -> int:
+        """How large a buffer or a slice is."""
+        part = self.slice_of(number)
+        return self.buffers[number].nbytes if part is None else part.nbytes
+
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values; launches and buffers as lists, in the order of their fields."""
         return asdict(self) | {
-            "launches": [list(astuple(launch)) for launch in self.launches],
+            "launches": [[_KIND[type(each)], *astuple(each)] for each in self.launches],
             "buffers": [list(astuple(buffer)) for buffer in self.buffers],
+            "slices": [list(astuple(part)) for part in self.slices],
         }
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Plan:
         """The plan that `to_json` wrote."""
-        launches = tuple(Launch(s, tuple(args), *rest) for s, args, *rest in data["launches"])
-        buffers = tuple(Buffer(*fields) for fields in data["buffers"])
-        return Plan(**(data | {"launches": launches, "buffers": buffers}))
+        made = {
+            "launches": tuple(_instruction(*each) for each in data["launches"]),
+            "buffers": tuple(Buffer(*fields) for fields in data["buffers"]),
+            "slices": tuple(Slice(*fields) for fields in data["slices"]),
+        }
+        return Plan(**(data | made))
 
     def verify(self) -> None:
         """Raise VerificationError unless all numbers fit together (a wrong one would crash)."""
-        for launch in self.launches:
-            self._verify_launch(launch)
+        for number, part in enumerate(self.slices, len(self.buffers)):
+            self._verify_slice(part, number)
+        for place, each in enumerate(self.launches):
+            match each:
+                case Launch():
+                    self._verify_launch(each, place)
+                case Repeat():
+                    self._verify_repeat(each, place)
+                case Jump():
+                    self._verify_jump(each, place)
         ends = {"input": self.inputs, "output": self.outputs, "constant": self.constants}
         for buffer in self.buffers:
             self._verify_buffer(buffer, ends)
         if self.watch is not None:
             self._verify_watch(self.watch)
 
-    def _verify_launch(self, launch: Launch) -> None:
+    def _verify_launch(self, launch: Launch, place: int) -> None:
         where = f"launch {launch.label or launch.symbol}"
         if not launch.symbol.startswith(PREFIX):
             raise VerificationError(f"symbol does not begin with {PREFIX!r}", where=where)
         if launch.tasks < 0:
             raise VerificationError(f"{launch.tasks} tasks", where=where)
         for number in launch.args:
-            if not 0 <= number < len(self.buffers):
-                raise VerificationError(f"there is no buffer {number}", where=where)
+            self._verify_argument(number, place, where)
+
+    def _verify_argument(self, number: int, place: int, where: str) -> None:
+        """A buffer, or a slice that moves inside repeats around the place where it is used."""
+        if not 0 <= number < len(self.buffers) + len(self.slices):
+            raise VerificationError(f"there is no buffer {number}", where=where)
+        part = self.slice_of(number)
+        while part is not None:
+            repeat = self.launches[part.repeat]
+            if not (isinstance(repeat, Repeat) and repeat.first <= place < part.repeat):
+                raise VerificationError(f"slice {number} is used outside its repeat", where=where)
+            part = self.slice_of(part.of)
+
+    def _verify_repeat(self, repeat: Repeat, place: int) -> None:
+        if not 0 <= repeat.first <= place or repeat.times < 1:
+            raise VerificationError(f"bad repeat at {place}: {repeat}")
+        if self.commit_at < place:
+            raise VerificationError(f"the repeat at {place} stands after the first commit")
+
+    def _verify_jump(self, jump: Jump, place: int) -> None:
+        if not 0 <= jump.target <= len(self.launches) or jump.target == place:
+            raise VerificationError(f"bad jump at {place}: {jump}")
+        if jump.unless is None:
+            return
+        self._verify_argument(jump.unless, place, f"jump {jump.label}")
+        if self.nbytes_of(jump.unless) != 1:
+            raise VerificationError(f"the jump at {place} does not look at one bool")
+
+    def _verify_slice(self, part: Slice, number: int) -> None:
+        if not (0 <= part.of < number and 0 <= part.repeat < len(self.launches)):
+            raise VerificationError(f"bad slice {part}")
+        repeat = self.launches[part.repeat]
+        if not isinstance(repeat, Repeat):
+            raise VerificationError(f"{part} belongs to no repeat")
+        last = part.first + part.step * (repeat.times - 1)
+        room = self.nbytes_of(part.of) - part.nbytes
+        if part.nbytes < 0 or not (0 <= part.first <= room and 0 <= last <= room):
+            raise VerificationError(f"{part} leaves what it is a part of")
 
     def _verify_buffer(self, buffer: Buffer, ends: Mapping[str, int]) -> None:
         if buffer.kind not in KINDS or buffer.index < 0 or buffer.nbytes < 0:
@@ -132,3 +233,14 @@ class Plan:
         at = count if self.watch_at is None else self.watch_at
         if not (at == count or 1 <= at <= self.commit_at):
             raise VerificationError(f"watch_at is {at}, after the first launch that commits")
+
+
+_KIND = {Launch: "launch", Repeat: "repeat", Jump: "jump"}
+
+
+def _instruction(kind: str, *fields: Any) -> Instruction:
+    """A launch, repeat or jump from its fields, as JSON has them."""
+    if kind == "launch":
+        symbol, args, *rest = fields
+        return Launch(symbol, tuple(args), *rest)
+    return Repeat(*fields) if kind == "repeat" else Jump(*fields)

@@ -60,6 +60,7 @@ class Tally:
         return {
             int(self.words[place + step * number]): launch
             for number, launch in enumerate(self.plan.launches)
+            if isinstance(launch, Launch)
         }
 
 

@@ -15,6 +15,7 @@ from heapq import heappop, heappush
 from kedja.compiler.attention_kernels import AttentionKernel
 from kedja.compiler.indices import Variable, of
 from kedja.compiler.kernels import (
+    FlowKernel,
     KernelUnit,
     LoopKernel,
     ProductKernel,
@@ -23,7 +24,7 @@ from kedja.compiler.kernels import (
     copy_of,
 )
 from kedja.compiler.loops import SPACE, Apply, Expr, Load, Lowering, Nest, Store, walk
-from kedja.compiler.order import in_order, thrifty, writers_of
+from kedja.compiler.order import in_order, readers_first, thrifty, writers_of
 from kedja.ir.graph import Node
 
 TASK = 24_000  # flops and loads that one task should have: some microseconds
@@ -141,6 +142,8 @@ class _Choice:
 
 def _keeps_place(kernel: KernelUnit, value: Node, home: Node) -> bool:
     """Whether a kernel reads the old value only at the element that it is about to store."""
+    if isinstance(kernel, FlowKernel):
+        return False
     if isinstance(kernel, ScatterKernel | AttentionKernel):
         return home not in kernel.reads
     if isinstance(kernel, ProductKernel) and home in (kernel.a.base, kernel.b.base):
@@ -149,6 +152,38 @@ def _keeps_place(kernel: KernelUnit, value: Node, home: Node) -> bool:
         return False
     here = next(s.offset for s in kernel.nest.stores if s.node is value)
     return all(load.offset == here for load in kernel.nest.loads if load.node is home)
+
+
+# ----------------------------------------------------------------- the same inside of loops
+
+
+def in_place_order(
+    kernels: Sequence[KernelUnit], carry: Mapping[Node, Node]
+) -> tuple[list[KernelUnit], dict[Node, Node]]:
+    """The kernels of a loop's body, and which values are stored over which carried inputs.
+
+    A carry is overwritten where it is computed, after all who read the old one, or copied at the
+    end. A body may be left at any place, so that nothing needs to wait for its end.
+    """
+    writers = writers_of(kernels)
+    in_place: dict[Node, Node] = {}
+    order = in_order(kernels)
+    copies: list[KernelUnit] = []
+    for value, home in carry.items():
+        if value is home or not value.type.size:
+            continue
+        trial = {**in_place, value: home}
+        found = None
+        if all(_keeps_place(each, value, home) for each in writers[value]):
+            found = readers_first(kernels, trial)
+        if found is not None:
+            order, in_place = found, trial
+            continue
+        copy = _copy_kernel(value)
+        copies.append(copy)
+        in_place = {**in_place, copy.writes[0]: home}
+    kept = [each for each in order if not _is_nothing(each, in_place)]
+    return [*kept, *copies], in_place
 
 
 # ------------------------------------------------------------------------------------ tasks

@@ -69,6 +69,8 @@ class Profile:
         for tally in self._recorder.tallies.values():
             counted = zip(tally.plan.launches, tally.ticks.tolist(), strict=True)
             for launch, (ticks, times) in counted:
+                if not times:  # repeats and jumps
+                    continue
                 name, layer = _parted(launch.label)
                 key = (name, _kind_of(layer), launch.symbol, launch.tasks, id(tally.plan))
                 row = rows.setdefault(key, [set(), 0, 0.0, 0, 0])
