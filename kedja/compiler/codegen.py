@@ -15,6 +15,7 @@ from kedja.compiler import fuse, layouts, runtime_object, split, widen
 from kedja.compiler.attend import attend
 from kedja.compiler.attention_kernels import AttentionKernel
 from kedja.compiler.attention_plan import plan as attention_plan
+from kedja.compiler.build import Build
 from kedja.compiler.clock import timed
 from kedja.compiler.flow import Views, distinct, flow_kernels, inside_too, ready
 from kedja.compiler.kernels import (
@@ -42,7 +43,7 @@ from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape
 from kedja.compiler.matmul_plan import plan as product_plan
 from kedja.compiler.memory import Again, AnyUse, Branch, Use, plan_of
 from kedja.compiler.runtime_background import Background
-from kedja.compiler.runtime_plan import Buffer, Plan
+from kedja.compiler.runtime_plan import Buffer
 from kedja.compiler.runtime_target import Target, current_target
 from kedja.compiler.schedule import Schedule, flops, schedule, task_count
 from kedja.compiler.signature import signature
@@ -55,15 +56,6 @@ from kedja.ir.graph import Node, topological
 from kedja.ir.inside import graphs
 from kedja.ir.show import GraphView
 from kedja.ir.verify import verify
-
-
-@dataclass(frozen=True)
-class Build:
-    """What compiling gives: the plan, the machine code, and on request its text."""
-
-    plan: Plan
-    object_code: bytes = b""
-    assembly: str = ""
 
 
 @dataclass(frozen=True)

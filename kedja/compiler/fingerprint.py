@@ -50,9 +50,12 @@ def _structure(outputs: Sequence[Node], groups: Sequence[Sequence[Node]]) -> Ite
     """A line for each node by numbers, then the numbers of some groups of nodes."""
     order = topological(outputs)
     numbers = {node: number for number, node in enumerate(order)}
+    types: dict[object, str] = {}  # few are different, and writing one takes its time
     for node in order:
-        below = " ".join(str(numbers[each]) for each in node.inputs)
-        yield f"{node.op.name}({below}) {node.type} {_attrs(node)}"
+        if (kind := types.get(node.type)) is None:
+            kind = types[node.type] = str(node.type)
+        below = " ".join([str(numbers[each]) for each in node.inputs])
+        yield f"{node.op.name}({below}) {kind} {_attrs(node)}"
     yield from dict.fromkeys(node.scope for node in order)  # profiles name layers
     for group in groups:
         yield " ".join(str(numbers.get(node, -1)) for node in group)

@@ -17,14 +17,16 @@ compiler's own source. Next: `runtime.py`, which runs them.
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from kedja.compiler import runtime_cache
+from kedja.compiler.build import Build
 from kedja.compiler.clock import Seconds, measured, table, timed
-from kedja.compiler.codegen import Build, build
 from kedja.compiler.fingerprint import fingerprint
 from kedja.compiler.inline import is_hosted, opened
 from kedja.compiler.runtime import Program, RunResult, result_of
@@ -154,6 +156,12 @@ def _built(
     with timed("cache"):
         runtime_cache.store(key, made.plan.to_json(), made.object_code)
     return made, "compiled"
+
+
+def build(*given: Any, text: bool = False) -> Build:
+    """All passes run; they are loaded now, since a program from the cache does without them."""
+    made: Build = importlib.import_module("kedja.compiler.codegen").build(*given, text=text)
+    return made
 
 
 def compile_and_run(outputs: Sequence[Node]) -> list[np.ndarray]:
