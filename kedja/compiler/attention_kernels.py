@@ -19,6 +19,7 @@ from kedja.ir.op import Kernel, Reindex
 SPACE = Space()
 OPERANDS = ("queries", "keys", "values", "output", "sums", "cotangent")  # in the ops' order
 GRADIENTS = {"query": "d_queries", "key": "d_keys", "value": "d_values"}
+BACKWARD = ("attention_gradient", "attention_joint_gradient")
 InMemory = Callable[[Node], bool]
 
 
@@ -114,7 +115,7 @@ class AttentionKernel:
     @property
     def writes(self) -> list[Node]:
         """The kept values that it computes."""
-        return [each.base for each in self.made.values()]
+        return list(dict.fromkeys(each.base for each in self.made.values()))
 
     @cached_property
     def reads(self) -> list[Node]:
@@ -159,7 +160,7 @@ def _key(node: Node, groups: Mapping[tuple[object, ...], list[Node]]) -> tuple[o
     depend on them.
     """
     shared = (node.attrs["scale"], node.attrs["causal"])
-    if node.op.name == "attention_gradient":
+    if node.op.name in BACKWARD:
         return ("backward", *node.inputs, *shared)
     if node.op.name != "attention_logsumexp":
         return ("forward", *node.inputs, *shared)
@@ -173,12 +174,12 @@ def _key(node: Node, groups: Mapping[tuple[object, ...], list[Node]]) -> tuple[o
 
 def _kernel(group: Sequence[Node], in_memory: InMemory) -> AttentionKernel:
     first = group[0]
-    backward = first.op.name == "attention_gradient"
+    backward = first.op.name in BACKWARD
     given = {
         name: Operand(*_placed(name, node, in_memory))
         for name, node in zip(OPERANDS, first.inputs, strict=False)
     }
-    made = dict(_written(node) for node in group)
+    made = {name: operand for node in group for name, operand in _written(node)}
     order = ("output", "sums", *GRADIENTS.values())
     made = {name: made[name] for name in order if name in made}
     layer = f" @ {first.scope}{' (back)' if first.back else ''}" if first.scope else ""
@@ -194,12 +195,22 @@ def _placed(name: str, node: Node, in_memory: InMemory) -> tuple[Node, View]:
     return base, view
 
 
-def _written(node: Node) -> tuple[str, Operand]:
+def _written(node: Node) -> list[tuple[str, Operand]]:
+    if node.op.name == "attention_joint_gradient":
+        views = joint_views(node.shape)
+        pairs = zip(GRADIENTS.values(), views, strict=True)
+        return [(name, Operand(node, view)) for name, view in pairs]
     if node.op.name == "attention_gradient":
-        return GRADIENTS[node.attrs["of"]], Operand(node, _of_rows(node))
+        return [(GRADIENTS[node.attrs["of"]], Operand(node, _of_rows(node)))]
     if node.op.name == "attention_logsumexp":
-        return "sums", Operand(node, _of_numbers(node))
-    return "output", Operand(node, _of_rows(node, node.op.name == "attention_by_rows"))
+        return [("sums", Operand(node, _of_numbers(node)))]
+    return [("output", Operand(node, _of_rows(node, node.op.name == "attention_by_rows")))]
+
+
+def joint_views(shape: Sequence[int]) -> list[View]:
+    """Queries, keys and values (…, H, L, D) in a joint value (…, L, 3, H, D)."""
+    *lead, row, part, head, _ = _steps(shape)
+    return [View(place * part, (*lead, head), row) for place in range(3)]
 
 
 def _shape(node: Node) -> AttentionShape:

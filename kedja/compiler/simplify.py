@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from kedja.compiler.rejoin import rejoined
 from kedja.ground.dtypes import convert, int64, is_float
 from kedja.interpret.reference import widened
 from kedja.ir.graph import Node, apply, expanded, full, is_full
@@ -237,5 +238,6 @@ def rules(closed: Collection[str] = ()) -> list[Rule]:
         Rule("scatter of one place -> where", ("scatter_add_along_axis",), single_scatter),
         Rule("transpose of extents 1 -> reshape", ("transpose",), ones_moved),
         Rule("fold over extents 1 -> reshape", ("sum", "prod", "max", "min", "any", "all"), single),
+        Rule("slices put together again -> x", ("add",), rejoined),
         Rule("sum of a scalar -> scalar", ("sum",), sum_of_full),
     ]

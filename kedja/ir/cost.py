@@ -82,7 +82,7 @@ OWN: Mapping[str, Callable[[Node], float]] = {
     "matmul": _of_product,
     "convolution": _of_convolution,
     **dict.fromkeys(("attention", "attention_by_rows", "attention_logsumexp"), _of_parts),
-    "attention_gradient": _of_parts,
+    **dict.fromkeys(("attention_gradient", "attention_joint_gradient"), _of_parts),
     "scan": lambda node: node.attrs["length"] * _of_graph(node.attrs["body"]),
     "while_loop": lambda node: sum(_of_graph(node.attrs[key]) for key in ("condition", "body")),
     "cond": lambda node: max(_of_graph(node.attrs[key]) for key in ("yes", "no")),

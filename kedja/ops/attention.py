@@ -5,6 +5,8 @@
     attention_logsumexp  l    = log Σ exp(s), from which P = exp(s − l) is computed again
     attention_gradient   dv   = Pᵀ g,  dq = dS k·scale,  dk = dSᵀ q·scale,
                          dS   = P∘(g vᵀ − Σ(g∘y))          the three by its attribute `of`
+    attention_joint_gradient   the three as (…, L, 3, H, D): the compiler's, where q, k and v are
+                         slices of one value in that order
 
 With `causal`, query i attends to the keys 0 … i. Shapes: q (…, L, D), k (…, S, D), v (…, S, V) →
 y (…, L, V), l (…, L); leading axes are equal. On half dtypes l is float32. The compiler has one
@@ -87,6 +89,19 @@ def gradient_type(
     return (q, k, v)[PARTS.index(of)]
 
 
+def joint_type(
+    q: Type, k: Type, v: Type, y: Type, total: Type, g: Type, *, scale: float, causal: bool
+) -> Type:
+    """(…, L, 3, H, D) for queries, keys and values (…, H, L, D)."""
+    gradient_type(q, k, v, y, total, g, scale=scale, causal=causal, of="query")
+    if not q.shape == k.shape == v.shape or len(q.shape) < 3:
+        raise ShapeError(
+            f"attention_joint_gradient of {q}, {k}, {v}", fix="three of the shape (…, H, L, D)"
+        )
+    *lead, heads, rows, width = q.shape
+    return Type((*lead, rows, 3, heads, width), q.dtype)
+
+
 def wide(dtype: np.dtype) -> np.dtype:
     """What a half dtype is computed in; other dtypes are their own."""
     return float32 if is_half(dtype) else dtype
@@ -146,6 +161,11 @@ class Meaning(NamedTuple):
         if of == "query":
             return self.product(ds.astype(k.dtype), k) * scale
         return self.product(turn(ds, -1, -2).astype(q.dtype), q) * scale
+
+    def joint(self, q: Any, *more: Any, scale: float, causal: bool) -> Any:
+        """dq, dk and dv side by side."""
+        found = (self.gradient(q, *more, scale=scale, causal=causal, of=of) for of in PARTS)
+        return self.np.stack([self.np.swapaxes(each, -3, -2) for each in found], axis=-3)
 
 
 NUMPY = Meaning(np, np.matmul)
@@ -230,6 +250,20 @@ def expand_by_rows(q: Node, k: Node, v: Node, *, scale: float, causal: bool) -> 
     return apply("transpose", y, axes=rows_first(len(y.shape)))
 
 
+def expand_joint(
+    q: Node, k: Node, v: Node, y: Node, total: Node, g: Node, *, scale: float, causal: bool
+) -> Node:
+    """dq, dk and dv side by side."""
+    given, attrs = (q, k, v, y, total, g), {"scale": scale, "causal": causal}
+    parts = []
+    for of in PARTS:
+        part = expand_gradient(*given, **attrs, of=of)  # type: ignore[arg-type]
+        rows = apply("transpose", part, axes=rows_first(len(q.shape)))
+        shape = (*rows.shape[:-2], 1, *rows.shape[-2:])
+        parts.append(apply("reshape", rows, shape=shape))
+    return apply("concatenate", *parts, axis=len(q.shape) - 2)
+
+
 # ------------------------------------------------------------------------------- derivatives
 
 
@@ -291,6 +325,21 @@ def sample_gradient(rng: np.random.Generator) -> Sequence[Case]:
     return cases
 
 
+def sample_joint(rng: np.random.Generator) -> Sequence[Case]:
+    """Heads of equal shapes."""
+    return [_without_part(case) for case in sample_gradient(rng) if is_joint(case)]
+
+
+def is_joint(case: Case) -> bool:
+    """Whether queries, keys and values have one shape with heads."""
+    q, k, v = case.inputs[:3]
+    return q.ndim > 2 and q.shape == k.shape == v.shape
+
+
+def _without_part(case: Case) -> Case:
+    return Case(case.inputs, {key: case.attrs[key] for key in ("scale", "causal")})
+
+
 def op(
     name: str,
     type: TypeRule,
@@ -328,6 +377,8 @@ register(
            "attention_logsumexp({0}, {1}, scale={scale}, causal={causal})"),
         op("attention_gradient", gradient_type, "gradient", expand_gradient, sample_gradient,
            "attention_gradient({*}, scale={scale}, causal={causal}, of={of})"),
+        op("attention_joint_gradient", joint_type, "joint", expand_joint, sample_joint,
+           "attention_joint_gradient({*}, scale={scale}, causal={causal})"),
     ),
     "attention",
 )

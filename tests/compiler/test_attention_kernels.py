@@ -66,10 +66,29 @@ def test_no_matrix_of_weights_is_in_memory():
     y = self_attention(*inputs)
     gradients = vjp([y], [apply("full", value=1, shape=y.shape, dtype=float32)], inputs)
     made = kernels([y, *(each for each in gradients if each is not None)], inputs)
-    fused = [kernel for kernel in made if isinstance(kernel, AttentionKernel)]
-    assert [(kernel.backward, len(kernel.writes)) for kernel in fused] == [(False, 2), (True, 3)]
     sizes = [node.type.size for kernel in made for node in kernel.writes]
     assert BATCH * HEADS * LENGTH * LENGTH not in sizes
+
+
+def test_the_gradient_is_written_as_that_of_the_product_of_all_three():
+    inputs = given()
+    y = self_attention(*inputs)
+    g = variable("g", y.type)
+    gradients = [each for each in vjp([y], [g], inputs) if each is not None]
+    made = kernels(gradients, (*inputs, g))
+    names = sorted(kernel.label.split()[0] for kernel in made)
+    assert names == ["attention", "attention_gradient", *["matmul"] * 5]
+
+
+def test_gradients_of_separate_values_are_separate():
+    shape = (2, 3, 9, 4)
+    q, k, v = (variable(name, Type(shape, float32)) for name in "qkv")
+    y = apply("attention", q, k, v, scale=1.0, causal=False)
+    g = variable("g", y.type)
+    gradients = [each for each in vjp([y], [g], [q, v]) if each is not None]
+    made = kernels(gradients, [q, k, v, g])
+    (back,) = [kernel for kernel in made if isinstance(kernel, AttentionKernel) and kernel.backward]
+    assert list(back.made) == ["d_queries", "d_values"]
 
 
 def test_sums_that_the_values_depend_on_are_computed_before():

@@ -106,6 +106,7 @@ BOUNDS: dict[str, Bound] = {
     "attention_gradient": Bound(100, of_largest, "as attention, and through its weights", False, 2),
     "strided_product": Bound(40, of_terms("strided_product"), "as matmul"),
     "window_put":    Bound(8, of_second, "as sum: windows that overlap add up"),
+    "attention_joint_gradient": Bound(100, of_largest, "as attention_gradient", False, 2),
     "convolution":   Bound(40, of_terms("convolution"), "as matmul"),
     "resample":      Bound(40, of_inputs, "as sum"),
     "cumulative_sum": Bound(40, of_terms("cumulative_sum"), "as sum"),

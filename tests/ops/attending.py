@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kedja.ir.op import Case
-from kedja.ops.attention import NUMPY, PARTS
+from kedja.ops.attention import NUMPY, PARTS, is_joint
 
 Cases = Iterator[Case]
 Rng = np.random.Generator
@@ -61,9 +61,17 @@ def returned(rng: Rng) -> Cases:
             yield Case(given, {**case.attrs, "of": of})
 
 
+def joint(rng: Rng) -> Cases:
+    """All three gradients of heads of one shape."""
+    for case in returned(rng):
+        if is_joint(case):
+            yield Case(case.inputs, {key: case.attrs[key] for key in ("scale", "causal")})
+
+
 ATTENDING = {
     "attention": attended,
     "attention_by_rows": by_rows,
     "attention_logsumexp": summed,
     "attention_gradient": returned,
+    "attention_joint_gradient": joint,
 }
