@@ -34,6 +34,7 @@ from kedja.compiler.llvm_kernel import (
     emit_scatter,
     epilogue_of,
     scatter_shape,
+    streams_of,
     unit_of,
 )
 from kedja.compiler.llvm_matmul import emit_matmul
@@ -371,14 +372,16 @@ class Emitter:
     ) -> list[Use]:
         waits = in_place or kernel.root.dtype != kernel.product.dtype  # C cannot hold sums
         chosen = _product_plan(kernel.shape, self.target, waits)
-        extra = kernel.nest.reads
+        extra = [*kernel.nest.reads, *(node for node in kernel.writes if node is not kernel.root)]
         numbering = {node: place for place, node in enumerate(extra)}
         body = signature(kernel.nest, {**numbering, kernel.root: -1})
         key = f"product {kernel.shape} {in_place} {body}"
         if key not in self._made:
             name = self._name()
             epilogue = epilogue_of(kernel.nest, numbering) if kernel.has_epilogue else None
-            symbols = emit_matmul(self.module, name, chosen, epilogue, kernel.root.dtype)
+            streams = streams_of(kernel.nest, numbering) if kernel.has_epilogue else ()
+            out = kernel.root.dtype
+            symbols = emit_matmul(self.module, name, chosen, epilogue, out, streams)
             pairs = zip(symbols, chosen.phases, strict=True)
             self._made[key] = [(s, phase.tasks, chosen.scratch_bytes) for s, phase in pairs]
         scratch = None if chosen.scratch_bytes else kernel.root

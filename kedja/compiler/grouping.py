@@ -54,6 +54,34 @@ class Grouping:
         """The nests of all groups."""
         return [self._nest_of(unit.members) for unit in self.units if unit.is_group]
 
+    def groups(self) -> Iterable[Unit]:
+        """The units that loop nests store."""
+        return (unit for unit in self.units if unit.is_group)
+
+    def needs(self, unit: Unit) -> set[Node]:
+        """The kept values that a unit reads, its own left out."""
+        read = {node for mate in unit.members for node in self._direct[mate]}
+        return read - set(unit.members)
+
+    def number(self, node: Node) -> int:
+        """The place of a value's unit in the order in which they were made."""
+        return self.home[node].number
+
+    def absorb(self, unit: Unit, group: Unit) -> bool:
+        """Let a unit store what a group stores; False, and nothing done, if others lie between."""
+        if self._reaches(self.needs(group) - set(unit.members), unit):
+            return False
+        if self._reaches(self.needs(unit), group):
+            return False
+        unit.members.extend(group.members)
+        unit.bits |= group.bits
+        unit.users.extend(group.users)
+        group.is_group = False
+        for node in group.members:
+            self.home[node] = unit
+        self._rank(unit, self.needs(unit))
+        return True
+
     def _nest_of(self, members: Sequence[Node]) -> Nest:
         return self._nest(members[0]) if len(members) == 1 else self._lowered(members)
 
@@ -157,8 +185,11 @@ class Grouping:
 
         By itself, or because it is stored together with something that does.
         """
-        start = [node for node in self._direct[root] if self.home[node] is not unit]
-        if any(self._above[node] & unit.bits for node in start):
+        return self._reaches([n for n in self._direct[root] if self.home[n] is not unit], unit)
+
+    def _reaches(self, start: Iterable[Node], unit: Unit) -> bool:
+        """Whether one of the values is the unit's, or needs it."""
+        if any((self._above[node] | self._bit[node]) & unit.bits for node in start):
             return True
         todo = [self.home[node] for node in start]
         seen = set(todo)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from kedja.compiler.attention_kernels import (
@@ -16,11 +16,11 @@ from kedja.compiler.attention_kernels import (
     attention_kernels,
     is_attention,
 )
+from kedja.compiler.epilogues import bare, only_user, stored_along
 from kedja.compiler.fuse import (
     Fusion,
     Strided,
     flat_base,
-    is_pointwise,
     is_product,
     is_scatter,
     is_strided_product,
@@ -29,12 +29,11 @@ from kedja.compiler.fuse import (
 )
 from kedja.compiler.grouping import Grouping
 from kedja.compiler.indices import Variable, of
-from kedja.compiler.loops import SPACE, Fold, Lowering, Nest, Result, Store, walk
+from kedja.compiler.loops import SPACE, Lowering, Nest, Store
 from kedja.compiler.matmul_pairs import bases_in_pairs
 from kedja.compiler.matmul_plan import MatmulShape
 from kedja.compiler.memory import View
 from kedja.compiler.strided_plan import StridedShape, shape_of
-from kedja.ground.dtypes import DType, float32, is_half
 from kedja.ground.errors import VerificationError
 from kedja.ir.graph import Node, apply
 from kedja.ir.op import Kernel, Rule
@@ -67,26 +66,27 @@ class ProductKernel:
     """A matrix product with what follows it element by element as its epilogue."""
 
     product: Node
-    root: Node  # what is stored: the product itself, or the end of the epilogue
+    root: Node  # what is stored in the place of the sums: themselves, or a value of the epilogue
     a: Strided
     b: Strided
-    nest: Nest  # the epilogue; its one store is the product's result where there is none
+    nest: Nest  # the epilogue, the root first; where there is none, it stores the sums
     paired: bool = False  # whether bfloat16 is multiplied (`matmul_pairs.py`)
 
     @property
     def writes(self) -> list[Node]:
-        """The kept value that it computes."""
-        return [self.root]
+        """The kept values that it computes."""
+        return [store.node for store in self.nest.stores]
 
     @cached_property
     def reads(self) -> list[Node]:
         """Both operands and what the epilogue reads."""
-        return list(dict.fromkeys((self.a.base, self.b.base, *self.nest.reads)))
+        read = dict.fromkeys((self.a.base, self.b.base, *self.nest.reads))
+        return [node for node in read if node not in self.writes]
 
     @property
     def has_epilogue(self) -> bool:
         """Whether anything is done to the sums before they are stored."""
-        return self.root is not self.product
+        return self.writes != [self.product]
 
     @property
     def shape(self) -> MatmulShape:
@@ -112,7 +112,7 @@ class ProductKernel:
     @property
     def label(self) -> str:
         """What the profile calls it."""
-        tail = f" {self.root.op.name}" if self.has_epilogue else ""
+        tail = "".join(f" {node.op.name}" for node in self.writes if node is not self.product)
         shape = self.shape
         return f"matmul {shape.m}x{shape.k}x{shape.n}{tail}{_layer_of(self.product)}"
 
@@ -228,25 +228,48 @@ def _batch_step(batch: Sequence[int], steps: Sequence[int]) -> int:
 def kernels_of(fusion: Fusion) -> list[KernelUnit]:
     """All kernels, products and scatters first."""
     made: list[KernelUnit] = []
-    fused: dict[Node, ProductKernel | StridedKernel] = {}
-    for product in fusion.products():
-        kernel = _product_kernel(fusion, product)
-        if kernel.product.type.size:
-            fused[kernel.root] = kernel
-    loops, attentions = [], []
-    for node in fusion.order:
-        if node not in fusion.kept or node.type.size == 0:
-            continue
+    products = [_product_kernel(fusion, product) for product in fusion.products()]
+    fused = {kernel.root: kernel for kernel in products if kernel.product.type.size}
+    loops = [node for node in fusion.order if _has_loops(fusion, node) and node not in fused]
+    grouping = Grouping(fusion, loops)
+    fused = _with_groups(fusion, grouping, fused)
+    kept = [node for node in fusion.order if node in fusion.kept and node.type.size]
+    for node in kept:
         if node in fused:
             made.append(fused[node])
         elif is_scatter(node):
             made.extend((LoopKernel(_start_of_scatter(fusion, node)), ScatterKernel(node)))
-        elif is_attention(node):
-            attentions.append(node)
-        elif not is_product(node) and node.op.name != "part":
-            loops.append(node)
-    made.extend(attention_kernels(attentions, fusion.in_memory))
-    made.extend(map(LoopKernel, Grouping(fusion, loops).nests()))
+    made.extend(attention_kernels([n for n in kept if is_attention(n)], fusion.in_memory))
+    made.extend(map(LoopKernel, grouping.nests()))
+    return made
+
+
+def _has_loops(fusion: Fusion, node: Node) -> bool:
+    """Whether a kept value is computed by a loop nest, unless a product takes it."""
+    own = is_scatter(node) or is_product(node) or is_attention(node) or node.op.name == "part"
+    return node in fusion.kept and node.type.size > 0 and not own
+
+
+Fused = dict[Node, ProductKernel | StridedKernel]
+
+
+def _with_groups(fusion: Fusion, grouping: Grouping, fused: Fused) -> Fused:
+    """The products, each with the groups that it can store along with its sums."""
+    made = dict(fused)
+    for unit in list(grouping.groups()):
+        for root in sorted(grouping.needs(unit) & made.keys(), key=grouping.number, reverse=True):
+            kernel = made[root]
+            if isinstance(kernel, StridedKernel):
+                continue
+            nest = stored_along(fusion, kernel.product, [*kernel.writes, *unit.members])
+            if nest is None or not grouping.absorb(grouping.home[root], unit):
+                continue
+            del made[root]
+            first = nest.stores[0].node
+            made[first] = replace(kernel, root=first, nest=nest)
+            if all(kernel.product is not store.node for store in nest.stores):
+                fusion.kept.discard(kernel.product)
+            break
     return made
 
 
@@ -267,18 +290,18 @@ def _product_kernel(fusion: Fusion, product: Node) -> ProductKernel | StridedKer
         return _strided_kernel(fusion, product)
     paired = product in fusion.paired
     a, b = (_view(fusion, operand, paired) for operand in product.inputs)
-    epilogue = _epilogue(fusion, product, (a.base, b.base))
+    epilogue = only_user(fusion, product, (a.base, b.base))
     if epilogue is not None:
         fusion.kept.discard(product)
         return ProductKernel(product, epilogue.stores[0].node, a, b, epilogue, paired)
-    return ProductKernel(product, product, a, b, _bare(product), paired)
+    return ProductKernel(product, product, a, b, bare(product), paired)
 
 
 def _strided_kernel(fusion: Fusion, product: Node) -> StridedKernel:
     a, b = map(flat_base, product.inputs)
-    epilogue = _epilogue(fusion, product, (a, b))
+    epilogue = only_user(fusion, product, (a, b))
     if epilogue is None:
-        return StridedKernel(product, product, a, b, _bare(product))
+        return StridedKernel(product, product, a, b, bare(product))
     fusion.kept.discard(product)
     return StridedKernel(product, epilogue.stores[0].node, a, b, epilogue)
 
@@ -293,62 +316,6 @@ def _view(fusion: Fusion, operand: Node, paired: bool) -> Strided:
     if view is None:
         raise VerificationError(f"{operand} is no view of a kept value")
     return view
-
-
-def _epilogue(fusion: Fusion, product: Node, operands: Sequence[Node]) -> Nest | None:
-    """The expression of the product's one user, if it can be computed from the sums at hand."""
-    demand = fusion.demand[product]
-    if len(demand) != 1 or product in fusion.outputs:
-        return None
-    (root,) = demand
-    if not is_pointwise(root) or root.type.size != product.type.size or root in operands:
-        return None
-    if not _suits(root.dtype, product.dtype):
-        return None
-    nest = _over_product(fusion, product, root)
-    parts = list(walk([nest.stores[0].value]))
-    here = nest.stores[0].offset
-    fits = all(part.index == here for part in parts if isinstance(part, Result))
-    plain = not any(isinstance(part, Fold) for part in parts)
-    known = all(_suits(load.dtype, product.dtype) and not load.guards for load in nest.loads)
-    return nest if fits and plain and known else None
-
-
-def _suits(dtype: DType, product: DType) -> bool:
-    """Whether an epilogue may read or store a dtype: the product's, or a half one."""
-    return dtype == product or (product == float32 and is_half(dtype))
-
-
-def _over_product(fusion: Fusion, product: Node, root: Node) -> Nest:
-    """The root over the product's own variables: batch, row, column."""
-    extents = _extents(product)
-    variables = _variables(extents)
-    flat = SPACE.linearise([of(each) for each in variables], extents)
-    lowering = Lowering(lambda node: fusion.in_memory(node) and node is not product, product)
-    value = lowering.computed(root, SPACE.delinearise(flat, root.shape))
-    return Nest(variables, (Store(root, flat, value),))
-
-
-def _bare(product: Node) -> Nest:
-    """The epilogue that stores the sums as they are."""
-    extents = _extents(product)
-    variables = _variables(extents)
-    flat = SPACE.linearise([of(each) for each in variables], extents)
-    return Nest(variables, (Store(product, flat, Result(product.dtype, flat)),))
-
-
-def _extents(product: Node) -> tuple[int, int, int]:
-    """Batch, rows and columns; all rows of a strided product are one batch."""
-    *batch, m, n = product.shape if len(product.shape) > 1 else (1, *product.shape)
-    if is_strided_product(product):
-        return 1, math.prod(batch) * m, n
-    return math.prod(batch), m, n
-
-
-def _variables(extents: Sequence[int]) -> tuple[Variable, ...]:
-    """The variables of an epilogue."""
-    names = ("batch", "row", "column")
-    return tuple(Variable(name, size) for name, size in zip(names, extents, strict=True))
 
 
 def copy_of(node: Node) -> Node:

@@ -17,6 +17,7 @@ from kedja.compiler.kernels import ScatterKernel
 from kedja.compiler.llvm_blocks import I64, PTR, for_range, function, i64, load_at
 from kedja.compiler.llvm_fold import Folds, unit_steps
 from kedja.compiler.llvm_matmul_epilogue import FIRST_EXTRA, EpilogueSite
+from kedja.compiler.llvm_matmul_prefetch import Stream
 from kedja.compiler.llvm_scalar import Scalars, memory_type
 from kedja.compiler.llvm_values import Values, Vector, lanes_below
 from kedja.compiler.loops import Fold, Nest, Store, walk
@@ -171,18 +172,34 @@ def _range_of_task(
 def epilogue_of(nest: Nest, numbering: Numbering) -> Callable[[EpilogueSite], ir.Value]:
     """What a product's kernel calls for each vector of finished sums; see `EpilogueSite`."""
     batch, row, column = nest.variables
-    (store,) = nest.stores
+    first, *others = nest.stores  # the first is what the product's kernel stores itself
 
     def epilogue(site: EpilogueSite) -> ir.Value:
         pointers = _pointers(site.builder, site.args, numbering, FIRST_EXTRA)
         values = Values(site.builder, pointers, site.value)
-        values.know([store.value])
+        values.know([store.value for store in nest.stores])
         values.at = {batch: site.batch, row: site.row, column: site.column}
         lanes_along = row if site.along_rows else column
         with values.vectorised(Vector(lanes_along, site.lanes, site.mask)):
-            return values.spread(values.value(store.value), site.lanes)
+            made = {store: values.value(store.value) for store in nest.stores}
+            for store in others:
+                values.store(store.node, store.offset, made[store])
+            return values.spread(made[first], site.lanes)
 
     return epilogue
+
+
+def streams_of(nest: Nest, numbering: Numbering) -> tuple[Stream, ...]:
+    """What an epilogue reads and writes at the place of the sums, each once."""
+    first, *others = nest.stores
+    here = [load.node for load in nest.loads if load.offset == first.offset]
+    written = [Stream(0, first.node.dtype.itemsize, True)]
+    written += [_stream(each.node, numbering, True) for each in others]
+    return (*written, *(_stream(node, numbering, False) for node in dict.fromkeys(here)))
+
+
+def _stream(node: Node, numbering: Numbering, written: bool) -> Stream:
+    return Stream(FIRST_EXTRA + numbering[node], node.dtype.itemsize, written)
 
 
 # --------------------------------------------------------------------------------- scatters

@@ -45,6 +45,7 @@ from kedja.compiler.llvm_matmul_pairs import (
     PairReader,
     PairVectors,
 )
+from kedja.compiler.llvm_matmul_prefetch import Prefetcher, Stream
 from kedja.compiler.llvm_matmul_vectors import Vectors
 from kedja.compiler.matmul_plan import MatmulPlan
 from kedja.ground.dtypes import DType
@@ -90,6 +91,7 @@ class _Product:
         plan: MatmulPlan,
         epilogue: Epilogue | None,
         out: DType,
+        streams: tuple[Stream, ...],
     ) -> None:
         self.module, self.name, self.plan = module, name, plan
         kind = PairVectors if plan.pairs else Vectors
@@ -105,6 +107,8 @@ class _Product:
         self.finisher = (
             Finisher(self.vectors, plan, epilogue, self.sums_stride, stored) if epilogue else None
         )
+        wanted = streams and plan.kernel == "tile" and not plan.swapped
+        self.prefetcher = Prefetcher(self.vectors, plan, streams) if wanted else None
         self.left = LeftPairs(self.vectors, plan, self.part)
         self.made: dict[object, ir.Function] = {}
 
@@ -390,6 +394,9 @@ class _Loops:
         def of_rows(last: bool, rows: int) -> None:
             place = (step.z, self._row(t), b.mul(p, i64(plan.panel_width)))
             out = self._out(*place)
+            if self.product.prefetcher is not None:
+                asked = (self.args, place[0], place[1], i64(rows), place[2])
+                b.call(self.product.part(self.product.prefetcher), asked)
             self._kernel(step, (left, right, out), last, rows)
             self._finish(step, out, place, last, rows)
 
@@ -437,13 +444,14 @@ def emit_matmul(
     plan: MatmulPlan,
     epilogue: Epilogue | None = None,
     out: DType | None = None,
+    streams: tuple[Stream, ...] = (),
 ) -> list[str]:
     """Add the functions of a product to a module; their names, one per phase of the plan.
 
     The epilogue maps each finished sum to what is stored into C, as `out` (the sums' dtype unless
     told otherwise). It is emitted once or twice per product, for whole vectors and for the masked
-    last one, and runs once per element of C.
+    last one, and runs once per element of C. `streams` are what it reads and writes besides.
     """
-    product = _Product(module, name, plan, epilogue, out or plan.shape.dtype)
+    product = _Product(module, name, plan, epilogue, out or plan.shape.dtype, streams)
     emitters = {"pack": product.emit_pack, "product": product.emit_product}
     return [emitters[phase.suffix](f"{name}_{phase.suffix}") for phase in plan.phases]

@@ -8,13 +8,14 @@ order. Next: `schedule.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from heapq import heappop, heappush
 
 from kedja.compiler.kernels import KernelUnit, ScatterKernel
 from kedja.ir.graph import Node
 
 Writers = dict[Node, list[KernelUnit]]
+Waits = Mapping[int, Sequence[KernelUnit]]  # by the identity of a kernel: what must run before it
 
 
 def writers_of(kernels: Sequence[KernelUnit]) -> Writers:
@@ -84,19 +85,30 @@ def _after(
     return list(done.values())
 
 
-def thrifty(kernels: Sequence[KernelUnit]) -> list[KernelUnit]:
-    """Kernels in a valid order, reordered so that memory is freed as early as possible."""
-    return _Thrift(kernels).order()
+def thrifty(
+    kernels: Sequence[KernelUnit], waits: Waits, at_home: Collection[Node]
+) -> list[KernelUnit]:
+    """Kernels in a valid order, reordered so that memory is freed as early as possible.
+
+    `at_home` are the values that take no memory of their own.
+    """
+    return _Thrift(kernels, waits, at_home).order()
 
 
 class _Thrift:
     """One kernel after the other: the first that frees more than it takes, else the first."""
 
-    def __init__(self, kernels: Sequence[KernelUnit]) -> None:
+    def __init__(
+        self, kernels: Sequence[KernelUnit], waits: Waits, at_home: Collection[Node]
+    ) -> None:
         self.kernels = kernels
+        self.at_home = at_home
         place = {id(kernel): number for number, kernel in enumerate(kernels)}
         writers = writers_of(kernels)
-        self.before = [{place[id(each)] for each in needs(k, writers)} for k in kernels]
+        self.before = [
+            {place[id(each)] for each in (*needs(k, writers), *waits.get(id(k), ()))}
+            for k in kernels
+        ]
         self.after: list[list[int]] = [[] for _ in kernels]
         for number, needed in enumerate(self.before):
             for each in needed:
@@ -139,7 +151,8 @@ class _Thrift:
         """Note a kernel that can run and frees more than it takes."""
         kernel = self.kernels[number]
         freed = sum(n.type.nbytes for n in kernel.reads if self.readers.get(n) == {number})
-        if freed > sum(node.type.nbytes for node in kernel.writes):
+        taken = sum(n.type.nbytes for n in kernel.writes if n not in self.at_home)
+        if freed > taken:
             heappush(self.freeing, number)
 
     def _finish(self, number: int) -> None:

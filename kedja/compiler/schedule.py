@@ -1,8 +1,9 @@
 """The order of the kernels, the tasks into which each is cut, and what is written in place.
 
-State that a step carries (weights, moments) is written over its old value by the last kernels of
-the step. A value that must be read after that is computed beside the old one and copied at the
-end. Before the first such write a step can be abandoned: the state is still whole.
+State that a step carries (weights, moments) is written over its old value as soon as the watched
+loss is known and nobody reads the old value any more: what an update needs need not wait for the
+others. A value that must be read after that is computed beside the old one and copied at the end.
+Before the first such write a step can be abandoned: the state is still whole.
 Why here: kernels are known, memory is not yet planned. Next: `memory.py`.
 """
 
@@ -24,7 +25,7 @@ from kedja.compiler.kernels import (
     copy_of,
 )
 from kedja.compiler.loops import SPACE, Apply, Expr, Load, Lowering, Nest, Store, walk
-from kedja.compiler.order import in_order, readers_first, thrifty, writers_of
+from kedja.compiler.order import Waits, in_order, readers_first, thrifty, writers_of
 from kedja.ir.graph import Node
 
 TASK = 24_000  # flops and loads that one task should have: some microseconds
@@ -56,10 +57,30 @@ def schedule(
             copy = _copy_kernel(value)
             late.append(copy)
             in_place[copy.writes[0]] = home
-    commits = {id(k) for k in kernels if any(node in direct for node in k.writes)}
-    early = thrifty([k for k in kernels if id(k) not in commits])
-    last = [k for k in kernels if id(k) in commits and not _is_nothing(k, direct)]
-    return Schedule((*early, *last, *late), len(early), in_place)
+    rest = [k for k in kernels if not _is_nothing(k, direct)]
+    order = thrifty(rest, _waits(rest, direct, apart), direct.keys())
+    commits = (n for n, k in enumerate(order) if any(node in direct for node in k.writes))
+    return Schedule((*order, *late), next(commits, len(order)), in_place)
+
+
+def _waits(
+    kernels: Sequence[KernelUnit], direct: Mapping[Node, Node], apart: frozenset[Node]
+) -> Waits:
+    """For each kernel that overwrites state, what must run before: who reads the state, and who
+    makes the watched loss."""
+    readers: dict[Node, list[KernelUnit]] = {}
+    for kernel in kernels:
+        for node in kernel.reads:
+            readers.setdefault(node, []).append(kernel)
+    writers = writers_of(kernels)
+    watched = [kernel for node in apart for kernel in writers.get(node, ())]
+    found: dict[int, list[KernelUnit]] = {}
+    for value, home in direct.items():
+        own = writers.get(value, ())
+        for kernel in own:
+            others = [each for each in readers.get(home, ()) if each not in own]
+            found.setdefault(id(kernel), []).extend((*others, *watched))
+    return found
 
 
 def _copy_kernel(value: Node) -> LoopKernel:
