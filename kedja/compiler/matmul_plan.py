@@ -314,7 +314,8 @@ def _tile_plan(
     packing = _packing(shape, target, lanes, axis)
     copy_a = packing != "task" and _copy_pays(shape, target, lanes)
     most = 8 if _rows_collide(shape) and not copy_a else 16
-    rows, vectors = choose_tile(shape.m, max(1, -(-shape.n // lanes)), target, most)
+    width = 1 if _is_thin(shape, target, packing) else max(1, -(-shape.n // lanes))
+    rows, vectors = choose_tile(shape.m, width, target, most)
     longest = rows.longest * shape.dtype.itemsize
     limit = shape.k
     if packing == "task":
@@ -324,6 +325,9 @@ def _tile_plan(
     if in_place:
         copy_a = copy_a and shape.k <= limit
         limit = shape.k
+    streams = _streams(shape, target, packing) and not in_place
+    if streams:
+        copy_a, vectors = False, min(vectors, STREAM_VECTORS)
     return MatmulPlan(
         shape=shape,
         target=target,
@@ -332,7 +336,7 @@ def _tile_plan(
         lanes=lanes,
         rows=rows,
         vectors=vectors,
-        k_block=block_of_k(shape.k, limit, lanes),
+        k_block=STREAM_STEPS if streams else block_of_k(shape.k, limit, lanes),
         packing=packing,
         copy_a=copy_a,
         rows_inner=packing == "task",
@@ -390,6 +394,31 @@ def _packing(shape: MatmulShape, target: Target, lanes: int, axis: SplitAxis) ->
     return "phase" if large else "none"
 
 
+# Up to so many rows, reading and packing B's columns takes longer than computing with them: panels
+# of one vector read fewer of them side by side (5 to 50 % faster).
+THIN = 64
+
+
+def _is_thin(shape: MatmulShape, target: Target, packing: Packing) -> bool:
+    """Whether a task packs panels for few rows, with registers enough for one wide vector."""
+    wide = target.vector_bits >= 512
+    return packing == "task" and wide and _transposed(shape) and shape.m <= THIN
+
+
+# One or two rows of A meet a large B: its rows are read from end to end, few at a time, while the
+# sums wait in C. Column by column each step would touch another page of memory.
+STREAM_ROWS = 2
+STREAM_STEPS = 8
+STREAM_VECTORS = 4
+STREAM_COLUMNS = 1024  # the least of them that a task reads
+
+
+def _streams(shape: MatmulShape, target: Target, packing: Packing) -> bool:
+    """Whether B is read row by row."""
+    large = shape.k * shape.n * shape.dtype.itemsize > target.l2
+    return packing == "none" and shape.m <= STREAM_ROWS and large and shape.k > STREAM_STEPS
+
+
 def _rows_collide(shape: MatmulShape) -> bool:
     """Whether A's rows start in the same set of a cache with pages of 4 KiB per way."""
     stride = shape.a_strides[0] * shape.dtype.itemsize
@@ -436,6 +465,8 @@ def _cuts(plan: MatmulPlan, pieces: int, axis: SplitAxis) -> Iterator[tuple[int,
         most_rows = min(most_rows, max(1, plan.shape.m // 128))
     if plan.copy_a and plan.kernel == "tile":
         most_columns = min(most_columns, max(1, plan.shape.n // (COPY_WIDTH * plan.lanes)))
+    if plan.packing == "none" and 1 < plan.k_blocks and plan.k_block == STREAM_STEPS:
+        most_columns = min(most_columns, max(1, plan.shape.n // STREAM_COLUMNS))
     for rows in range(1, most_rows + 1):
         for columns in range(1, min(most_columns, max(1, pieces // rows)) + 1):
             yield rows, columns
