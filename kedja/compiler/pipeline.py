@@ -20,6 +20,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from kedja.compiler.clock import Seconds, measured, table, timed
 from kedja.compiler.fingerprint import fingerprint
 from kedja.compiler.inline import is_hosted, opened
 from kedja.compiler.runtime import Program, RunResult, result_of
+from kedja.compiler.runtime_direct import Direct
 from kedja.compiler.runtime_plan import Plan
 from kedja.compiler.runtime_recording import compiling
 from kedja.compiler.runtime_target import Target, current_target
@@ -57,6 +59,11 @@ class Executable:
         given = [self._checked(*each) for each in zip(arrays, self._inputs, strict=True)]
         self.program.run(given, found)
         return found
+
+    @cached_property
+    def direct(self) -> Direct:
+        """For callers that know the addresses of all arrays."""
+        return Direct(self.program)
 
     def _checked(self, array: np.ndarray, kind: Type) -> np.ndarray:
         if array.dtype != kind.dtype:

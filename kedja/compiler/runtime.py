@@ -137,7 +137,7 @@ class Program:
         about ten times a second) stop the run at the next point where the state is whole; the
         exception then travels on, and `result_of` tells from it where the run stands.
         """
-        binding = self._idle.pop() if self._idle else self._new_binding()
+        binding = self.take()
         binding.point_at(inputs, outputs)
         result = binding.run(
             steps=steps,
@@ -149,6 +149,13 @@ class Program:
         binding.let_go()
         self._idle.append(binding)
         return result
+
+    def take(self) -> Binding:
+        """A binding that nobody uses, without arrays; it is the caller's from now on."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._new_binding()
 
     def cancel(self) -> None:
         """Stop the runs of this program that are in progress, in whatever thread."""
@@ -281,11 +288,11 @@ class Binding:
         self.program = program
         plan = program.plan
         self._sizes = _sizes(plan)
-        self._template = template
+        self.template = template
         self._arena = aligned_zeros(plan.arena_bytes)
         memory = aligned_zeros(template.words.nbytes)
         self._words = memory.view(np.uint64)
-        self._control = int(memory.ctypes.data)
+        self.control = int(memory.ctypes.data)
         self.ticks = np.zeros((len(plan.launches), 2), np.int64)
         self._cancel = memory.data.cast("i")[CONTROL.fields["cancel"][0] // 4 :][:1]
         self._done = memory.data.cast("q")[CONTROL.fields["steps_done"][0] // 8 :][:1]
@@ -293,20 +300,20 @@ class Binding:
         self._arrays: tuple[np.ndarray, ...] = ()
         self._busy = threading.Lock()
         self._parallel = any(getattr(each, "tasks", 1) > 1 for each in plan.launches)
-        self._lay_out()
+        self.lay_out()
 
-    def _lay_out(self) -> None:
+    def lay_out(self) -> None:
         """Write all words as they stand before a run."""
-        template = self._template
+        template = self.template
         self._words[:] = template.words
         self._words[template.in_arena] += np.uint64(self._arena.ctypes.data)
-        self._words[template.in_block] += np.uint64(self._control)
+        self._words[template.in_block] += np.uint64(self.control)
         self._words[CONTROL.fields["profile"][0] // 8] = self.ticks.ctypes.data
         if self._addresses:
             self._write_addresses()
 
     def _write_addresses(self) -> None:
-        template = self._template
+        template = self.template
         moved = np.array(self._addresses, np.uint64)
         self._words[template.patched] = moved[template.sources] + template.offsets
 
@@ -389,25 +396,29 @@ class Binding:
         runtime = self.program.native
         drive = runtime.drive_profiled if profile else runtime.drive
         if threads == 1:
-            status = drive(self._control, steps, 0, 1)
+            status = drive(self.control, steps, 0, 1)
         else:
             status = self._drive_on_pool(drive, steps, min(threads, MOST_THREADS))
         result = RunResult(self._done[0], STATUSES[status])
         if result.status != "done":
-            self._lay_out()  # repeats that were left in the middle begin anew
+            self.lay_out()  # repeats that were left in the middle begin anew
         return result
 
     def _drive_on_pool(
         self, drive: Callable[[int, int, int, int], int], steps: int, threads: int
     ) -> int:
-        pool = the_pool(self._make_pool)
+        pool = self.pool()
         address = pool.enter(threads)
         if not address:
-            return drive(self._control, steps, 0, 1)
+            return drive(self.control, steps, 0, 1)
         try:
-            return drive(self._control, steps, address, min(threads, pool.workers + 1))
+            return drive(self.control, steps, address, min(threads, pool.workers + 1))
         finally:
             pool.leave()
+
+    def pool(self) -> Pool:
+        """The workers of this process."""
+        return the_pool(self._make_pool)
 
     def _make_pool(self) -> Pool:
         runtime = self.program.native

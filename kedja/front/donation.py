@@ -44,9 +44,10 @@ def taken(tensor: Tensor) -> np.ndarray:
     tensor.give_up()
     base = value if value.base is None else value.base
     alone = sys.getrefcount(value) == 2 and sys.getrefcount(base) <= ALONE
-    whole = isinstance(base, np.ndarray) and base.flags.owndata and base.size == value.size
-    if not (alone and whole and base.flags.c_contiguous and base.dtype == value.dtype):
+    whole = isinstance(base, np.ndarray) and base.flags.owndata and base.nbytes == value.nbytes
+    plain = whole and base.flags.c_contiguous and base.dtype in (value.dtype, np.uint8)  # a block
+    if not (alone and plain):
         return np.array(value, order="C")
-    array = base.reshape(value.shape)
+    array = base.reshape(-1).view(value.dtype).reshape(value.shape)
     array.setflags(write=True)
     return array

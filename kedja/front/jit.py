@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja.front import ambient, donation, evaluate, tree
+from kedja.front.dispatch import MISS, Route, route
 from kedja.front.precision import product_dtype
-from kedja.front.signature import Described, Roles, changes
+from kedja.front.signature import ARRAYS, Described, Roles, changes
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.front.weights import learned
 from kedja.ground.collection import paused
@@ -28,7 +29,7 @@ from kedja.interpret import reference
 from kedja.ir.graph import Node, topological, variable
 from kedja.ir.op import Type
 
-ARRAYS = (Tensor, np.ndarray, bool, int, float)
+MOST_ROUTES = 4  # kinds of calls that find the short way by themselves
 
 
 class Traced:
@@ -120,6 +121,7 @@ class Compiled:
         self._roles = roles
         self._backend = backend
         self._programs: dict[Any, Program] = {}
+        self._routes: tuple[Route, ...] = ()
         self._last: list[tuple[str, str]] | None = None  # what the last trace was for
         self.compile_seconds = 0.0
         update_wrapper(self, f, updated=())  # f may be compiled itself, with attributes like ours
@@ -130,6 +132,14 @@ class Compiled:
         return list(self._programs.values())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for each in self._routes:
+            found = each(args, kwargs)
+            if found is not MISS:
+                return found
+        return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that no route knows."""
         call = self._taken_apart(args, kwargs)
         if any(each.tracks or not each.is_known for each in call.tensors):
             return self._f(*args, **kwargs)  # inside another trace: part of its graph
@@ -141,8 +151,22 @@ class Compiled:
         if program.traced.open:
             del self._programs[key]
             return self._f(*args, **kwargs)
+        self._remember(program, call, args, kwargs)
         found = self._run(program, call.tensors)
         return tree.unflatten(program.traced.structure, [from_value(value) for value in found])
+
+    def _remember(
+        self, program: Program, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Find the short way for later calls like this one."""
+        if program.carry:
+            return
+        traced = program.traced
+        types = [n.type for n in traced.inputs], [n.type for n in traced.outputs]
+        wrapped = self._roles.wrapped(args, kwargs)
+        made = route(program.run, types, (call.structure, traced.structure), *wrapped)
+        if made is not None:
+            self._routes = (made, *self._routes[: MOST_ROUTES - 1])
 
     def _taken_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         leaves, structure = tree.flatten(self._roles.wrapped(args, kwargs))

@@ -17,6 +17,8 @@ from kedja.front.tensor import Tensor
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 
+ARRAYS = (Tensor, np.ndarray, bool, int, float)  # leaves that are inputs of a program
+
 Described = list[tuple[str, str]]  # each leaf's path, and what it is to the program
 
 

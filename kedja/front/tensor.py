@@ -7,6 +7,7 @@ what evaluation does (`evaluate.py`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 from weakref import WeakValueDictionary
@@ -24,6 +25,8 @@ from kedja.front import (
     namespace,
     operators,
 )
+from kedja.front.blocks import Block, Place, whole
+from kedja.front.changes import changes
 from kedja.front.device import CPU, require_cpu
 from kedja.ground.dtypes import DType, as_dtype, convert, is_float, is_half, is_integer, of_scalar
 from kedja.ground.errors import (
@@ -46,11 +49,15 @@ class Tensor(operators.Operators, methods.Methods):
     what printed formulas call it.
     """
 
-    __slots__ = ("__weakref__", "_freed", "_made", "_value", "grad", "tracks")
+    __slots__ = (
+        "__weakref__", "_block", "_freed", "_made", "_place", "_value", "grad", "tracks"
+    )  # fmt: skip
     __array_priority__ = 1000  # NumPy's operators give way to ours
 
-    _made: Node | None  # None: a leaf of `_value`, made when it is first needed
-    _value: np.ndarray | None
+    _made: Node | None  # None: a leaf of the value, made when it is first needed
+    _value: np.ndarray | None  # None: not computed, or not looked at since it lies in `_block`
+    _block: Block | None
+    _place: Place | None  # where in its block
     _freed: bool
     grad: Tensor | None
     tracks: bool
@@ -67,6 +74,8 @@ class Tensor(operators.Operators, methods.Methods):
     def _set(self, node: Node | None, value: np.ndarray | None, tracks: bool = False) -> None:
         self._made = node
         self._value = value
+        self._block = None
+        self._place = None
         self._freed = False
         self.grad = None
         self.tracks = tracks
@@ -78,7 +87,8 @@ class Tensor(operators.Operators, methods.Methods):
 
     def give_up(self) -> None:
         """Hold neither a value nor its history any more (`kj.jit(f, donate=…)`)."""
-        self._made = self._value = None
+        self._made = self._value = self._block = self._place = None
+        changes.of_tensors()
 
     @property
     def is_freed(self) -> bool:
@@ -88,7 +98,7 @@ class Tensor(operators.Operators, methods.Methods):
     @property
     def is_given_up(self) -> bool:
         """Whether it was donated to a compiled function: it has neither a value nor a history."""
-        return self._made is None and self._value is None
+        return self._made is None and not self.is_computed
 
     # ------------------------------------------------------------------ what it is
 
@@ -96,23 +106,27 @@ class Tensor(operators.Operators, methods.Methods):
     def node(self) -> Node:
         """The node of the graph that this tensor stands for."""
         if self._made is None:
-            if self._value is None:
+            if not self.is_computed:
                 raise UsageError(
                     "this tensor was given up to a function compiled with donate=",
                     fix="use what that function returned, or do not donate the argument",
                 )
-            self._made = constant(self._value)
+            self._made = constant(self.numpy())
         return self._made
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The extents of the axes."""
-        return self.node.shape if self._value is None else self._value.shape
+        if self._value is not None:
+            return self._value.shape
+        return self.node.shape if self._place is None else self._place.kind.shape
 
     @property
     def dtype(self) -> DType:
         """The element type."""
-        return self.node.dtype if self._value is None else self._value.dtype
+        if self._value is not None:
+            return self._value.dtype
+        return self.node.dtype if self._place is None else self._place.kind.dtype
 
     @property
     def ndim(self) -> int:
@@ -122,7 +136,7 @@ class Tensor(operators.Operators, methods.Methods):
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self.node.type.size
+        return math.prod(self.shape)
 
     @property
     def T(self) -> Tensor:  # noqa: N802  the standard's name
@@ -146,6 +160,7 @@ class Tensor(operators.Operators, methods.Methods):
         self.numpy()
         marked[self.node] = self
         self.tracks = True
+        changes.of_tensors()
         return self
 
     def _require_leaf(self) -> None:
@@ -165,13 +180,21 @@ class Tensor(operators.Operators, methods.Methods):
     # ------------------------------------------------------------------ looking at the value
 
     @property
+    def is_computed(self) -> bool:
+        """Whether a value is there."""
+        return self._value is not None or self._block is not None
+
+    @property
     def is_known(self) -> bool:
         """Whether a value is there, or could be computed now (false inside a trace)."""
-        return self._value is not None or not evaluate.is_traced(self.node)
+        return self.is_computed or not evaluate.is_traced(self.node)
 
     def numpy(self) -> np.ndarray:
         """The value as a NumPy array, which cannot be written to."""
         if self._value is None:
+            if self._block is not None and self._place is not None:
+                self._value = self._place.view(self._block)
+                return self._value
             self._require_value("numpy()", "use kedja's own functions inside")
             self._value = evaluate.value(self.node).view()
             self._value.setflags(write=False)
@@ -285,6 +308,7 @@ class Tensor(operators.Operators, methods.Methods):
     def __copy__(self) -> Tensor:
         fresh = Tensor.__new__(Tensor)
         fresh._set(self._made, self._value, self.tracks)
+        fresh._block, fresh._place = self._block, self._place
         fresh._freed, fresh.grad = self._freed, self.grad
         return fresh
 
@@ -357,6 +381,35 @@ def from_value(value: np.ndarray) -> Tensor:
     tensor = Tensor.__new__(Tensor)
     tensor._set(None, value)
     return tensor
+
+
+def from_block(block: Block, place: Place) -> Tensor:
+    """A tensor of what lies in a block, which nobody has looked at yet."""
+    tensor = Tensor.__new__(Tensor)
+    tensor._made = None
+    tensor._value = None
+    tensor._block = block
+    tensor._place = place
+    tensor._freed = False
+    tensor.grad = None
+    tensor.tracks = False
+    return tensor
+
+
+def placed(tensor: Tensor) -> Place | None:
+    """The place of a tensor's value, computed if it can be; None where there is none.
+
+    An array in pieces is copied once: later calls find it in one.
+    """
+    if tensor._place is None and not tensor.tracks and tensor.is_known:
+        value = tensor.numpy()
+        if not value.flags.c_contiguous:
+            value = np.array(value, order="C").view()
+            value.setflags(write=False)
+            tensor._value = value
+        tensor._block = value, value.ctypes.data
+        tensor._place = whole(value.shape, value.dtype)
+    return tensor._place
 
 
 def to_array(data: Any, dtype: Any = None) -> np.ndarray:

@@ -11,29 +11,52 @@ Next: `transforms.py`, which maps functions over trees.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import is_, itemgetter
+from threading import RLock
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
+from kedja.front.changes import changes
 from kedja.ground.errors import UsageError
 
 
 class Parts(NamedTuple):
     """A container taken apart: children with the names of their places, and the rest.
 
-    `fixed` says for each child whether all leaves below it are fixed; empty where none are.
+    `fixed` says for each child whether all leaves below it are fixed; empty where none are. `open`
+    are the lists and dicts in it to which something may be added later.
     """
 
     names: tuple[str, ...]
     children: tuple[Any, ...]
     static: Any
     fixed: tuple[bool, ...] = ()
+    open: tuple[Any, ...] = ()
+
+
+class Leaves(list[Any]):
+    """The leaves of a tree that is made; `open` takes the lists and dicts inside its modules."""
+
+    __slots__ = ("open",)
+
+    def __init__(self, leaves: Iterable[Any] = ()) -> None:
+        super().__init__(leaves)
+        self.open: list[Any] = []
+
+
+Maker = Callable[[Leaves], Any]  # from all leaves of a tree to a part of it
+KeptMaker = Callable[["Kept"], Any]
 
 
 class _Registered(NamedTuple):
     take_apart: Callable[[Any], Parts]
     put_together: Callable[[Any, Sequence[Any]], Any]
     ties: bool
+    maker: Callable[[Any, Sequence[Maker]], Maker] | None
+    keeping: Callable[[Any, Sequence[Maker]], KeptMaker | None] | None
 
 
 _registry: dict[type, _Registered] = {}
@@ -45,12 +68,18 @@ def register(
     put_together: Callable[[Any, Sequence[Any]], Any],
     *,
     ties: bool = False,
+    maker: Callable[[Any, Sequence[Maker]], Maker] | None = None,
+    keeping: Callable[[Any, Sequence[Maker]], KeptMaker | None] | None = None,
 ) -> None:
     """Make a class a container; `put_together(static, children)` undoes `take_apart(object)`.
 
-    With `ties`, an array object at several places below is one leaf.
+    With `ties`, an array object at several places below is one leaf. `maker(static, children)` may
+    prepare what `put_together` does for many objects with the same static part. Where `keeping` is
+    given, and `ties`, objects have an attribute `_kept` for what `kept` finds, and `changes` counts
+    when one is changed; `keeping(static, children)` may then give what makes objects that are put
+    together when they are first looked at.
     """
-    _registry[cls] = _Registered(take_apart, put_together, ties)
+    _registry[cls] = _Registered(take_apart, put_together, ties, maker, keeping)
 
 
 @dataclass(frozen=True)
@@ -66,7 +95,14 @@ class Structure:
     names: tuple[str, ...]
     children: tuple[Structure, ...]
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.kind, self.static, self.names, self.children))
+
+    @cached_property
     def leaves(self) -> int:
         """How many leaves the tree has."""
         if self.kind is None:
@@ -147,6 +183,17 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
 
 
 def _flatten(tree: Any, found: list[Any], ties: _Ties | None, fixed: bool) -> Structure:
+    if ties is None and not fixed and keeps(type(tree)):
+        known = kept(tree)
+        found += known.leaves
+        return known.structure
+    return _flatten_anew(tree, found, ties, fixed, [])
+
+
+def _flatten_anew(
+    tree: Any, found: list[Any], ties: _Ties | None, fixed: bool, open: list[Any]
+) -> Structure:
+    """As `flatten`; `open` takes the lists and dicts in it that may be changed later."""
     parts = take_apart(tree)
     if parts is None:
         mark = FIXED if fixed else LEAF
@@ -155,14 +202,125 @@ def _flatten(tree: Any, found: list[Any], ties: _Ties | None, fixed: bool) -> St
             found.append(tree)
         return structure
     kind = type(tree)
+    open += parts.open
     if ties is None and _is_tying(kind):
         ties = _Ties()
-    if not parts.fixed:
-        below = tuple(_flatten(child, found, ties, fixed) for child in parts.children)
-        return Structure(kind, parts.static, parts.names, below)
-    pairs = zip(parts.children, parts.fixed, strict=True)
-    below = tuple(_flatten(child, found, ties, fixed or mark) for child, mark in pairs)
+    marks = parts.fixed or (False,) * len(parts.children)
+    if ties is None:
+        pairs = zip(parts.children, marks, strict=True)
+        below = tuple(_flatten(child, found, None, fixed or mark) for child, mark in pairs)
+    else:
+        pairs = zip(parts.children, marks, strict=True)
+        below = tuple(
+            _flatten_anew(child, found, ties, fixed or mark, open) for child, mark in pairs
+        )
     return Structure(kind, parts.static, parts.names, below)
+
+
+# ------------------------------------------------------------------------- what is kept
+
+
+class Kept:
+    """A module taken apart; it stays right until a module changes, or one of its open lists.
+
+    `inputs` is for what `flat.py` knows of the leaves. These may be made of it, by `source`, when
+    they are first asked for.
+    """
+
+    __slots__ = ("_leaves", "_modules", "_source", "_watched", "inputs", "structure")
+
+    def __init__(
+        self,
+        leaves: list[Any] | None,
+        structure: Structure,
+        inputs: Any = None,
+        source: Callable[[Any], list[Any]] | None = None,
+    ) -> None:
+        self._leaves = leaves
+        self._source = source
+        self.structure = structure
+        self.inputs = inputs
+        self._modules = changes.modules
+        self._watched: tuple[Any, ...] = ()
+
+    @property
+    def leaves(self) -> list[Any]:
+        """The leaves in order."""
+        if self._leaves is None and self._source is not None:
+            with _making:
+                if self._leaves is None:  # else another thread was faster
+                    self._leaves = self._source(self.inputs)
+        return self._leaves or []
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there are leaves yet."""
+        return self._leaves is not None
+
+    def watch(self, open: Sequence[Any]) -> None:
+        """From now on, look whether these lists and dicts are what they are."""
+        self._watched = tuple((each, _inside(each)) for each in open)
+
+    def is_right(self) -> bool:
+        """Whether the module is still what it was."""
+        return self._modules == changes.modules and (
+            not self._watched or all(_is_same(each, was) for each, was in self._watched)
+        )
+
+
+_making = RLock()
+
+
+def _inside(container: Any) -> tuple[Any, ...]:
+    return (*container, *container.values()) if isinstance(container, dict) else tuple(container)
+
+
+def _is_same(container: Any, was: tuple[Any, ...]) -> bool:
+    now = _inside(container)
+    return len(now) == len(was) and all(map(is_, now, was))
+
+
+def is_plain(kind: type) -> bool:
+    """Whether a class is one of Python's own containers."""
+    return kind not in _registry
+
+
+def keeps(kind: type) -> bool:
+    """Whether objects of a class keep what taking them apart gave."""
+    return kind in _registry and _registry[kind].keeping is not None
+
+
+def kept(module: Any) -> Kept:
+    """A module taken apart, now or before."""
+    known: Kept | None = getattr(module, "_kept", None)
+    if known is not None and known.is_right():
+        return known
+    before = changes.modules
+    found: list[Any] = []
+    open: list[Any] = []
+    structure = canonical(_flatten_anew(module, found, None, False, open))
+    known = Kept(found, structure)
+    known.watch(open)
+    if before == changes.modules:
+        keep(module, known)
+    return known
+
+
+def keep(module: Any, known: Kept) -> None:
+    """Keep with a module what taking it apart gives."""
+    object.__setattr__(module, "_kept", known)
+
+
+_canonical: WeakValueDictionary[int, Structure] = WeakValueDictionary()
+
+
+def canonical(structure: Structure) -> Structure:
+    """Of equal structures the same object, as long as somebody holds it."""
+    found = _canonical.get(hash(structure))
+    if found is not None and found == structure:
+        return found
+    _canonical[hash(structure)] = structure
+    return structure
 
 
 def _is_tying(kind: type) -> bool:
@@ -189,6 +347,51 @@ def _build(structure: Structure, leaves: Iterator[Any], built: list[Any] | None)
         built = []
     children = [_build(each, leaves, built) for each in structure.children]
     return put_together(structure.kind, structure.static, children)
+
+
+def maker(structure: Structure, start: int = 0) -> Maker:
+    """`unflatten` prepared for many trees of that structure.
+
+    It makes the tree from leaves of which its own begin at `start`.
+    """
+    return _maker(structure, _Counter(start), None)
+
+
+class _Counter:
+    """The number of the next leaf."""
+
+    def __init__(self, start: int) -> None:
+        self.next = start
+
+    def take(self) -> int:
+        self.next += 1
+        return self.next - 1
+
+
+def _maker(structure: Structure, counter: _Counter, ties: int | None) -> Maker:
+    """`ties` is the number of the first leaf below the container that ties."""
+    kind, static = structure.kind, structure.static
+    if kind is None:
+        tied = structure.is_tied and ties is not None
+        return itemgetter((ties or 0) + static if tied else counter.take())
+    if ties is None and _is_tying(kind):
+        ties = counter.next
+    below = [_maker(each, counter, ties) for each in structure.children]
+    prepared = _registry[kind].maker if kind in _registry else None
+    if prepared is not None:
+        return prepared(static, below)
+    if kind is tuple:
+        return lambda leaves: tuple([make(leaves) for make in below])
+    return lambda leaves: put_together(kind, static, [make(leaves) for make in below])
+
+
+def keeping_maker(structure: Structure) -> KeptMaker | None:
+    """Makes modules that are put together later, of what is kept of them."""
+    prepare = _registry[structure.kind].keeping if structure.kind else None
+    if prepare is None:
+        return None
+    counter = _Counter(0)
+    return prepare(structure.static, [_maker(each, counter, 0) for each in structure.children])
 
 
 def trainable(structure: Structure) -> list[bool]:

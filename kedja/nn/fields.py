@@ -7,12 +7,13 @@ value and type, functions by identity. Not here: the module itself. Next: `modul
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from kedja.front import tree
 from kedja.front.tensor import Tensor
 from kedja.ground.errors import UsageError
 
@@ -128,6 +129,16 @@ def _is_open(place: Place) -> bool:
     return place.kind in (list, dict) or any(_is_open(each) for each in place.items)
 
 
+def open_containers(values: Iterable[Any]) -> Iterator[Any]:
+    """The lists and dicts among some values, and those inside."""
+    for each in values:
+        entries = _entries(each)
+        if entries is not None:
+            if type(each) in (list, dict):
+                yield each
+            yield from open_containers(value for _, value in entries)
+
+
 def join(static: Container, children: Iterable[Any]) -> dict[str, Any]:
     """The fields again, with these children: the inverse of `split`."""
     fields: dict[str, Any] = _join(static, iter(children))
@@ -139,7 +150,58 @@ def _join(place: Place, children: Iterator[Any]) -> Any:
         return next(children)
     if isinstance(place, Static):
         return place.value
-    items = [_join(each, children) for each in place.items]
+    return _container(place, [_join(each, children) for each in place.items])
+
+
+Filler = Callable[[tree.Leaves], Any]
+
+
+def fillers(
+    static: Container, children: Iterable[Filler]
+) -> tuple[dict[str, Any], list[tuple[str, Filler]]]:
+    """`join` prepared: all fields with the static ones in their places, and what fills the others.
+
+    `children` make each child of the leaves of a tree.
+    """
+    made, given = dict.fromkeys(static.keys), iter(children)
+    changing = []
+    for key, place in zip(static.keys, static.items, strict=True):
+        filler = _filler(place, given)
+        if filler is None:
+            made[key] = _join(place, iter(()))
+        else:
+            changing.append((key, filler))
+    return made, changing
+
+
+def _filler(place: Place, children: Iterator[Filler]) -> Filler | None:
+    """What makes the value of a place; None where it is a constant that nobody can change."""
+    if isinstance(place, Child):
+        return next(children)
+    if isinstance(place, Static):
+        return None
+    parts = [_filler(each, children) for each in place.items]
+    if not (_is_open(place) or any(parts)):
+        return None
+    pairs = zip(parts, place.items, strict=True)
+    fill = [_constant(_join(each, iter(()))) if part is None else part for part, each in pairs]
+    if place.kind is tuple:
+        return lambda leaves: tuple([each(leaves) for each in fill])
+
+    def made(leaves: tree.Leaves) -> Any:
+        container = _container(place, [each(leaves) for each in fill])
+        if place.kind in (list, dict):
+            leaves.open.append(container)
+        return container
+
+    return made
+
+
+def _constant(value: Any) -> Filler:
+    return lambda leaves: value
+
+
+def _container(place: Container, items: list[Any]) -> Any:
     if place.kind is dict:
         return dict(zip(place.keys, items, strict=True))
     return place.kind(*items) if hasattr(place.kind, "_fields") else place.kind(items)

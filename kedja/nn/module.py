@@ -1,7 +1,8 @@
 """`Module`: a layer or a network, as a callable dataclass and a pytree.
 
 Not here: the layers (`linear.py`, `activations.py`), how fields are sorted into arrays and the
-rest (`fields.py`), how buffers change (`state.py`), training (`kedja/train`).
+rest (`fields.py`), how results of compiled functions become modules (`making.py`), how buffers
+change (`state.py`), training (`kedja/train`).
 Next: `containers.py`.
 """
 
@@ -14,17 +15,28 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Annotated, Any, ClassVar, Self, TypeVar, cast, dataclass_transform, get_args
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Self,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+)
 
 import numpy as np
 
 from kedja.front import tree
+from kedja.front.changes import changes
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.ground.dtypes import as_dtype, is_float
 from kedja.ground.errors import ShapeError, UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.ir.graph import Layer, provenance, scope
-from kedja.nn import fields, state, weights
+from kedja.nn import fields, making, state, weights
 from kedja.nn.at import At
 
 # The annotation of a field whose arrays are part of the model but are not learned.
@@ -38,7 +50,7 @@ _watcher: ContextVar[Watcher | None] = ContextVar("kedja_watcher", default=None)
 
 
 @dataclass_transform(eq_default=False)
-class Module:
+class Module(making.Base):
     """The base of layers and networks.
 
     A subclass names its fields by annotation and defines `__call__`; it becomes a dataclass
@@ -64,9 +76,7 @@ class Module:
     3.0
     """
 
-    # What taking the module apart gave, kept while no field is set: calls of compiled functions
-    # take their arguments apart each time.
-    __slots__ = ("__dict__", "__weakref__", "_parts")
+    __slots__ = ()
 
     _inline: ClassVar[str] = ""  # the field whose children are named without its own name
     _buffers: ClassVar[frozenset[str]] = frozenset()  # the fields that are annotated as buffers
@@ -83,12 +93,33 @@ class Module:
             dataclass(eq=False, repr=False)(cls)
         if "__call__" in cls.__dict__:
             cls.__call__ = _entering(cls.__call__)  # type: ignore[method-assign]
-        tree.register(cls, _take_apart, partial(_put_together, cls), ties=True)
+        put_together, keeping = partial(_put_together, cls), partial(making.later, cls)
+        maker = partial(making.maker, cls)
+        tree.register(cls, _take_apart, put_together, ties=True, maker=maker, keeping=keeping)
+
+    if not TYPE_CHECKING:
+
+        @property
+        def __dict__(self) -> dict[str, Any]:
+            """The fields, made before anybody sees them."""
+            making.make(self)
+            return making.fields_of(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        making.make(self)
         object.__setattr__(self, name, value)
-        if name != "_parts":
-            object.__setattr__(self, "_parts", None)
+        object.__setattr__(self, "_parts", None)
+        changes.of_modules()
+
+    def __delattr__(self, name: str) -> None:
+        making.make(self)
+        object.__delattr__(self, name)
+        object.__setattr__(self, "_parts", None)
+        changes.of_modules()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: the fields."""
+        return {**vars(self)}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes."""
@@ -266,9 +297,10 @@ def _take_apart(module: Module) -> tree.Parts:
     if module.is_frozen:  # modules inside have marks of their own
         pairs = zip(children, buffers, strict=True)
         buffers = tuple(mark or not isinstance(child, Module) for child, mark in pairs)
-    parts = tree.Parts(names, children, static, buffers if any(buffers) else ())
-    if not fields.can_change(static):
-        module._parts = parts
+    open = fields.open_containers(vars(module).values()) if fields.can_change(static) else ()
+    parts = tree.Parts(names, children, static, buffers if any(buffers) else (), tuple(open))
+    if not open:
+        object.__setattr__(module, "_parts", parts)
     return parts
 
 

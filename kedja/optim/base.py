@@ -238,7 +238,7 @@ def settled(results: Any) -> Any:
 
 
 def _is_lazy(x: Any) -> bool:
-    return isinstance(x, Tensor) and x._value is None and not x.tracks and x.is_known
+    return isinstance(x, Tensor) and not x.is_computed and not x.tracks and x.is_known
 
 
 # ------------------------------------------------------------------------------- arithmetic

@@ -1,0 +1,66 @@
+"""The arrays of a module as a compiled function takes them: types and addresses, kept with it.
+
+Not here: taking modules apart (`tree.py`), and who asks (`dispatch.py`). Next: `dispatch.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kedja.front import tree
+from kedja.front.blocks import Block
+from kedja.front.changes import changes
+from kedja.front.tensor import Tensor, placed
+from kedja.ir.op import Type
+
+Kinds = tuple[Type, ...]
+
+
+class Inputs:
+    """Types, blocks and addresses of leaves; right as long as `changes.all` stands still."""
+
+    __slots__ = ("addresses", "blocks", "changes", "kinds")
+
+    def __init__(
+        self, kinds: Kinds, blocks: Sequence[Block], addresses: Sequence[int], changes: int
+    ) -> None:
+        self.kinds = kinds
+        self.blocks = blocks  # so that the memory stays while the leaves may be given up
+        self.addresses = addresses
+        self.changes = changes  # as many as there were before the leaves were looked at
+
+
+def inputs_of(known: tree.Kept) -> Inputs | None:
+    """What is kept of the leaves, found anew where it may be wrong.
+
+    None where a leaf is no tensor, has no value or wants a gradient.
+    """
+    found: Inputs | None = known.inputs
+    before = changes.all
+    if found is not None and found.changes == before:
+        return found
+    if found is not None and (not known.is_made or _is_right(found, known.leaves)):
+        found.changes = before
+        return found
+    known.inputs = _found(known.leaves)
+    return known.inputs  # type: ignore[no-any-return]
+
+
+def _is_right(found: Inputs, leaves: Sequence[Any]) -> bool:
+    pairs = zip(leaves, found.blocks, strict=True)
+    return all(leaf._block is block and not leaf.tracks for leaf, block in pairs)
+
+
+def _found(leaves: Sequence[Any]) -> Inputs | None:
+    kinds, blocks, addresses = [], [], []
+    before = changes.all
+    for leaf in leaves:
+        place = placed(leaf) if type(leaf) is Tensor and not leaf.tracks else None
+        block = None if place is None else leaf._block
+        if place is None or block is None:
+            return None
+        kinds.append(place.kind)
+        blocks.append(block)
+        addresses.append(block[1] + place.offset)
+    return Inputs(tuple(kinds), blocks, addresses, before)
