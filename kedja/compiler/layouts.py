@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from kedja.compiler.layouts_forms import convolved, convolves, pooled, pools, summed, unpooled
+from kedja.compiler.layouts_forms import convolved, convolves, pooled, pools, unpooled
 from kedja.ir.graph import Node, apply, full, is_full, origin, rebuild, topological
 from kedja.ir.op import Fold, Pointwise, Shape
 from kedja.ops.movement import inverse
@@ -147,8 +147,6 @@ class Layouts:
         gone = tuple(sorted(order[axis] for axis in axes))
         left = [order[axis] for axis in range(len(order)) if axis not in axes]
         seen = tuple(sorted(left).index(axis) for axis in left)
-        if node.op.name == "sum" and gone == tuple(range(len(gone))):
-            return Home(summed(stored, len(gone)), seen)
         return Home(apply(node.op.name, stored, **{**node.attrs, "axes": gone}), seen)
 
     def _pad(self, node: Node) -> Home:

@@ -224,22 +224,6 @@ def _pieces(a: Node, b: Node, extent: int) -> int:
     return max(1, min(MOST_PIECES, wanted, extent))
 
 
-# ------------------------------------------------------------------------------------- sums
-
-MANY = 1 << 15  # elements from which on a sum over the leading axes is shared among threads
-MOST_PARTS = 32
-
-
-def summed(x: Node, count: int) -> Node:
-    """The sum over the first axes: of equal parts of their places first, then of the parts."""
-    places, rest = math.prod(x.shape[:count]), x.shape[count:]
-    parts = max((n for n in range(1, MOST_PARTS + 1) if places % n == 0), default=1)
-    if x.type.size < MANY or not rest or parts == 1:
-        return apply("sum", x, axes=tuple(range(count)))
-    apart = apply("reshape", x, shape=(parts, places // parts, *rest))
-    return apply("sum", apply("sum", apart, axes=(1,)), axes=(0,))
-
-
 # ---------------------------------------------------------------------------------- windows
 
 
