@@ -207,6 +207,8 @@ class Fusion:
         if is_product(root) or is_scatter(root) or is_attention(root):
             return False
         trailing = tuple(axes) == tuple(range(len(x.shape) - len(axes), len(x.shape)))
+        if not trailing and any(user.op.name == "transpose" for user in self.users[node]):
+            return False  # every single term would be read across the lanes
         if isinstance(root.op.lowering, Fold):
             space = root.inputs[0].type.size
             if root.type.size == node.type.size:

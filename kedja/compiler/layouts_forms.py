@@ -210,7 +210,8 @@ def _weights(node: Node, axes: Sequence[Axes], arranged: Arranged) -> tuple[Node
         *(Depth(a.k, a.dilation * step, other) for a, step, other in inner),
     )
     depth = tuple(each for each in depth if each.extent > 1) or depth[:1]
-    pieces = _pieces(x, w, depth[0].extent)
+    results = math.prod(row.extent for row in rows) * w.shape[-1]
+    pieces = _pieces(x, w, results, depth[0].extent)
     found = _product(x, w, (rows, depth), w.shape[-1], (start, 0), pieces)
     if pieces > 1:
         found = apply("sum", found, axes=(0,))
@@ -218,10 +219,12 @@ def _weights(node: Node, axes: Sequence[Axes], arranged: Arranged) -> tuple[Node
     return seen, tuple(range(count + 2))
 
 
-def _pieces(a: Node, b: Node, extent: int) -> int:
-    """Into how many parts a long sum is cut: what one part reads should stay in a core's cache."""
-    wanted = (a.type.nbytes + b.type.nbytes) // PIECE
-    return max(1, min(MOST_PIECES, wanted, extent))
+def _pieces(a: Node, b: Node, results: int, extent: int) -> int:
+    """Into how many parts a long sum is cut: what one part reads should stay in a core's cache,
+    and all parts together should not be longer than what they are made of."""
+    read = a.type.nbytes + b.type.nbytes
+    most = read // (results * a.dtype.itemsize)
+    return max(1, min(MOST_PIECES, read // PIECE, most, extent))
 
 
 # ---------------------------------------------------------------------------------- windows

@@ -73,21 +73,36 @@ class _Task:
     def emit(self) -> None:
         """Panels outside, so that one panel of the second factor stays in the cache."""
         plan = self.plan
+        column_block, row_block = self._divide(self.task, plan.row_blocks)
+        tiles = self._part(row_block, plan.shape.pieces * plan.tiles, plan.row_blocks)
         if plan.panels == 1:
-            self._panel(i64(0), True)
+            self._panel(i64(0), tiles, True)
             return
-        uniform = plan.tail == 0 and plan.last_vectors == plan.vectors
-        with for_range(self.b, 0, plan.panels - (not uniform), name="panel") as p:
-            self._panel(p, False)
-        if not uniform:
-            self._panel(i64(plan.panels - 1), True)
+        low, high = self._part(column_block, plan.panels, plan.column_blocks)
+        with for_range(self.b, low, high, name="panel") as p:
+            self._any_panel(p, tiles)
 
-    def _panel(self, p: ir.Value, last: bool) -> None:
+    def _part(self, block: ir.Value, size: int, count: int) -> tuple[ir.Value, ir.Value]:
+        """The bounds of one block of things cut into so many."""
+        b = self.b
+        ends = (b.mul(each, i64(size)) for each in (block, b.add(block, i64(1))))
+        low, high = (b.udiv(end, i64(count)) for end in ends)
+        return low, high
+
+    def _any_panel(self, p: ir.Value, tiles: tuple[ir.Value, ir.Value]) -> None:
+        """Panel p: emitted twice where the last one is not like the others."""
         b, plan = self.b, self.plan
-        total = plan.shape.pieces * plan.tiles
-        ends = (b.mul(each, i64(total)) for each in (self.task, b.add(self.task, i64(1))))
-        low, high = (b.udiv(end, i64(plan.tasks)) for end in ends)
-        with for_range(b, low, high, name="tile") as t:
+        if plan.tail == 0 and plan.last_vectors == plan.vectors:
+            self._panel(p, tiles, False)
+            return
+        with b.if_else(b.icmp_signed("<", p, i64(plan.panels - 1))) as (inner, last):
+            with inner:
+                self._panel(p, tiles, False)
+            with last:
+                self._panel(p, tiles, True)
+
+    def _panel(self, p: ir.Value, tiles: tuple[ir.Value, ir.Value], last: bool) -> None:
+        with for_range(self.b, *tiles, name="tile") as t:
             self._tile(t, p, last)
 
     def _tile(self, t: ir.Value, p: ir.Value, last: bool) -> None:
@@ -157,8 +172,7 @@ class _Task:
         b, shape = self.b, self.plan.shape
         if shape.pieces == 1:
             return i64(0), i64(shape.depth[0].extent)
-        ends = (b.mul(each, i64(shape.depth[0].extent)) for each in (piece, b.add(piece, i64(1))))
-        low, high = (b.udiv(end, i64(shape.pieces)) for end in ends)
+        low, high = self._part(piece, shape.depth[0].extent, shape.pieces)
         return low, b.sub(high, low)
 
     def _kernel(self, height: int, last: bool) -> ir.Function:

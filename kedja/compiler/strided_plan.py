@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -96,7 +96,13 @@ class StridedPlan:
     vectors: int  # vectors of a register tile
     whole: int  # how many of the last axes stand in every tile as a whole
     cut: Split  # the axis before them, cut into tiles
-    tasks: int
+    row_blocks: int  # register tiles of all pieces, shared out among tasks
+    column_blocks: int  # panels, likewise
+
+    @property
+    def tasks(self) -> int:
+        """The tasks: a block of rows and a block of columns each."""
+        return self.row_blocks * self.column_blocks
 
     @property
     def outer(self) -> Rows:
@@ -152,9 +158,37 @@ def plan(shape: StridedShape, target: Target) -> StridedPlan:
     lanes = _lanes(shape, target)
     width = -(-shape.columns // lanes)
     whole, cut, vectors = min(_tilings(shape, target, width), key=lambda t: _cost(shape, width, *t))
-    made = StridedPlan(shape, lanes, vectors, whole, cut, 1)
-    wanted = _wanted(shape.multiply_adds)
-    return StridedPlan(shape, lanes, vectors, whole, cut, min(wanted, shape.pieces * made.tiles))
+    made = StridedPlan(shape, lanes, vectors, whole, cut, 1, 1)
+    rows, columns = min(_blocks(made), key=lambda blocks: _reading(made, *blocks))
+    return replace(made, row_blocks=rows, column_blocks=columns)
+
+
+def _blocks(plan: StridedPlan) -> Iterator[tuple[int, int]]:
+    """Numbers of row blocks and column blocks that make about as many tasks as wanted."""
+    wanted = _wanted(plan.shape.multiply_adds)
+    most = plan.shape.pieces * plan.tiles
+    for columns in range(1, min(plan.panels, wanted) + 1):
+        yield min(most, -(-wanted // columns)), columns
+
+
+def _reading(plan: StridedPlan, rows: int, columns: int) -> tuple[bool, float]:
+    """Whether threads would stand idle, then what all tasks together read of both factors."""
+    shape = plan.shape
+    left = columns * _distinct(shape)
+    right = max(1, rows / shape.pieces) * shape.steps * shape.columns
+    few = rows * columns < min(8, _wanted(shape.multiply_adds))
+    return few, left + right
+
+
+def _distinct(shape: StridedShape) -> int:
+    """About how many elements of the first factor are read: no place counts twice."""
+    axes = sorted({*shape.rows, *(Row(each.extent, each.a) for each in shape.depth)})
+    total, seen = 1, set()
+    for axis in sorted(axes, key=lambda each: -each.extent):
+        if axis.a not in seen:
+            seen.add(axis.a)
+            total *= axis.extent
+    return total
 
 
 def _lanes(shape: StridedShape, target: Target) -> int:
