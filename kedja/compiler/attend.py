@@ -4,17 +4,29 @@
 
     dq, dk, dv of slices of one value   become   slices of attention_joint_gradient
 
+    cast(move(x))   becomes   move(cast(x))      for what the kernels read and write
+
 so that the heads of a position stand side by side, as the product that follows reads them; other
 users see its transpose, which costs nothing where they read through strides. What has no element
 (no example, no query, no width) is expanded. Why before simplification: expansions are to be
-simplified, and transposes joined. Next: `simplify.py`.
+simplified, and transposes joined. Half dtypes are left for a second time, when their casts are
+there: a product's result is then rounded in its epilogue, and read through strides as before.
+Next: `simplify.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
-from kedja.compiler.attention_kernels import base_of, is_attention, joint_views, view_of
+from kedja.compiler.attention_kernels import (
+    base_of,
+    is_attention,
+    is_move,
+    joint_views,
+    view_of,
+)
+from kedja.ground.dtypes import is_half
 from kedja.ir.graph import Node, apply, consumers, expanded, origin, rebuild, topological, transform
 from kedja.ops.attention import PARTS, rows_first
 
@@ -24,18 +36,24 @@ def attend(outputs: Sequence[Node]) -> list[Node]:
     order = topological(outputs)
     if not any(map(is_attention, order)):
         return list(outputs)
-    users, joint = consumers(order), _joint(order)
+    users, operands = consumers(order), _cast_operands(order)
+    joint = _joint(order, operands)
 
     def visit(node: Node, inputs: tuple[Node, ...]) -> Node:
+        made = rebuild(node, inputs)
+        if node in operands or (node.op.name == "cast" and is_attention(_casts(made).base)):
+            return _casts(made).beneath()
         if not is_attention(node):
-            return rebuild(node, inputs)
+            return made
         if any(each.type.size == 0 for each in inputs):
             return expanded(node, inputs)
+        if is_half(node.inputs[0].dtype):
+            return made
         if node.op.name == "attention" and _wanted_by_rows(node, users):
             return _by_rows(node, inputs)
         if node in joint:
             return _part_of_joint(node, inputs)
-        return rebuild(node, inputs)
+        return made
 
     return transform(outputs, visit)
 
@@ -45,7 +63,12 @@ def _wanted_by_rows(node: Node, users: Mapping[Node, Sequence[Node]]) -> bool:
     if len(node.shape) < 3:
         return False
     axes = rows_first(len(node.shape))
-    return any(user.op.name == "transpose" and user.attrs["axes"] == axes for user in users[node])
+    for user in users[node]:
+        if user.op.name == "cast" and _wanted_by_rows(user, users):
+            return True
+        if user.op.name == "transpose" and user.attrs["axes"] == axes:
+            return True
+    return False
 
 
 def _by_rows(node: Node, inputs: Sequence[Node]) -> Node:
@@ -54,7 +77,69 @@ def _by_rows(node: Node, inputs: Sequence[Node]) -> Node:
         return apply("transpose", rows, axes=rows_first(len(node.shape)))
 
 
-def _joint(order: Sequence[Node]) -> set[Node]:
+# ------------------------------------------------------------------------------------ casts
+
+
+class _Casts(NamedTuple):
+    """A value as casts and moves of a base, the last ones first."""
+
+    base: Node
+    casts: list[Node]
+    moves: list[Node]
+
+    def beneath(self) -> Node:
+        """The same value with all casts before all moves."""
+        made = self.base
+        for each in (*reversed(self.casts), *reversed(self.moves)):
+            made = rebuild(each, (made,))
+        return made
+
+
+def _casts(node: Node) -> _Casts:
+    casts: list[Node] = []
+    moves: list[Node] = []
+    while node.op.name == "cast" or is_move(node):
+        (casts if node.op.name == "cast" else moves).append(node)
+        node = node.inputs[0]
+    return _Casts(node, casts, moves)
+
+
+def _moved(node: Node) -> Node:
+    """The base of a value's casts and moves, moved but not cast."""
+    base, _, moves = _casts(node)
+    for each in reversed(moves):
+        base = rebuild(each, (base,))
+    return base
+
+
+def _cast_operands(order: Sequence[Node]) -> set[Node]:
+    """The casts that attention reads and that cost nothing more before the moves beneath them."""
+    found: set[Node] = set()
+    for node in filter(is_attention, order):
+        cast = [each for each in node.inputs if each.op.name == "cast"]
+        found.update(each for each in cast if _casts(each).base.type.size == each.type.size)
+        parts = node.inputs[:3]
+        if all(each in cast for each in parts) and _are_slices([_moved(x) for x in parts]):
+            found.update(parts)
+    return found
+
+
+def is_rounded(outputs: Sequence[Node]) -> bool:
+    """Whether some attention reads what was rounded to a half dtype."""
+    return any(
+        is_attention(node) and any(_is_rounded(each) for each in node.inputs)
+        for node in topological(outputs)
+    )
+
+
+def _is_rounded(node: Node) -> bool:
+    return node.op.name == "cast" and is_half(node.inputs[0].dtype)
+
+
+# ------------------------------------------------------------------------ gradients together
+
+
+def _joint(order: Sequence[Node], operands: Collection[Node]) -> set[Node]:
     """The gradients whose queries, keys and values are slices of one value, all three of them."""
     groups: dict[tuple[object, ...], list[Node]] = {}
     for node in order:
@@ -62,7 +147,11 @@ def _joint(order: Sequence[Node]) -> set[Node]:
             key = (*node.inputs, node.attrs["scale"], node.attrs["causal"])
             groups.setdefault(key, []).append(node)
     whole = (group for group in groups.values() if len(group) == len(PARTS))
-    return {node for group in whole if _are_slices(group[0].inputs[:3]) for node in group}
+
+    def parts(node: Node) -> list[Node]:
+        return [_moved(each) if each in operands else each for each in node.inputs[:3]]
+
+    return {node for group in whole if _are_slices(parts(group[0])) for node in group}
 
 
 def _are_slices(parts: Sequence[Node]) -> bool:

@@ -42,7 +42,7 @@ class Operand:
 def base_of(node: Node, in_memory: InMemory) -> Node:
     """The value whose memory an operand is a view of; the operand itself where it is none."""
     base = node
-    while _is_move(base) and not in_memory(base):
+    while is_move(base) and not in_memory(base):
         base = base.inputs[0]
     return base if base is node or view_of(node, base) is not None else node
 
@@ -53,7 +53,8 @@ def bases_of(attention: Node, in_memory: InMemory) -> list[Node]:
     return [node if name == "sums" else base_of(node, in_memory) for name, node in named]
 
 
-def _is_move(node: Node) -> bool:
+def is_move(node: Node) -> bool:
+    """Whether a node is one value at other places."""
     moves = isinstance(node.op.lowering, Reindex) and len(node.inputs) == 1
     return moves and node.op.name not in ("pad", "unwindows")
 

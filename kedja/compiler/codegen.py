@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from textwrap import indent
 
-from kedja.compiler import fuse, layouts, runtime_object, split, widen
-from kedja.compiler.attend import attend
+from kedja.compiler import attend, fuse, layouts, runtime_object, split, widen
 from kedja.compiler.attention_kernels import AttentionKernel
 from kedja.compiler.attention_plan import plan as attention_plan
 from kedja.compiler.build import Build
@@ -114,7 +113,7 @@ def lower(
     _verified(graph)
     report(PASSES, lambda: _rules_text(applied))
     with timed("widen"):
-        graph = inside_too(graph, widen.widen)
+        graph = inside_too(graph, lambda each: _widened(each, applied))
     with timed("split"):
         graph = inside_too(graph, split.split)
     _verified(graph, "widened")
@@ -142,9 +141,17 @@ def lower(
     )
 
 
+def _widened(outputs: Sequence[Node], applied: Counter[str]) -> list[Node]:
+    """Half dtypes as casts; attention on them is made ready when these are there."""
+    graph = widen.widen(outputs)
+    if not attend.is_rounded(graph):
+        return graph
+    return simplify(attend.attend(graph), applied, layouts.KNOWN)
+
+
 def _simplified(outputs: Sequence[Node], applied: Counter[str]) -> list[Node]:
     """The graph in fewer nodes, images with their channels last."""
-    graph = simplify(attend(outputs), applied, layouts.KNOWN)
+    graph = simplify(attend.attend(outputs), applied, layouts.KNOWN)
     if not layouts.has_layouts(graph):
         return graph
     with timed("layouts"):

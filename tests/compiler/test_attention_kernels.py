@@ -17,6 +17,7 @@ from kedja.compiler.attention_kernels import AttentionKernel
 from kedja.compiler.codegen import lower
 from kedja.compiler.kernels import KernelUnit
 from kedja.compiler.pipeline import compile
+from kedja.ground.dtypes import DType, bfloat16
 from kedja.interpret.reference import run
 from kedja.ir.graph import Node, apply, variable
 from kedja.ir.op import Type
@@ -30,8 +31,12 @@ def kernels(outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[KernelUnit
     return lower(outputs, inputs, [], {}, None).schedule.kernels
 
 
-def self_attention(x: Node, w: Node, out: Node) -> Node:
-    """x (B, L, C) times w (C, 3·C), attention, times out (C, C)."""
+def cast(x: Node, kind: DType) -> Node:
+    return x if x.dtype == kind else apply("cast", x, dtype=kind)
+
+
+def self_attention(x: Node, w: Node, out: Node, kind: DType = float32) -> Node:
+    """x (B, L, C) times w (C, 3·C), attention in a dtype, times out (C, C)."""
     width = HEADS * HEAD
     rows = apply("reshape", x, shape=(BATCH * LENGTH, width))
     joint = apply("reshape", apply("matmul", rows, w), shape=(BATCH, LENGTH, 3, HEADS, HEAD))
@@ -40,8 +45,8 @@ def self_attention(x: Node, w: Node, out: Node) -> Node:
         starts, stops = (0, 0, part, 0, 0), (BATCH, LENGTH, part + 1, HEADS, HEAD)
         one = apply("slice", joint, starts=starts, stops=stops, steps=(1,) * 5)
         one = apply("reshape", one, shape=(BATCH, LENGTH, HEADS, HEAD))
-        heads.append(apply("transpose", one, axes=(0, 2, 1, 3)))
-    y = apply("attention", *heads, scale=HEAD**-0.5, causal=True)
+        heads.append(cast(apply("transpose", one, axes=(0, 2, 1, 3)), kind))
+    y = cast(apply("attention", *heads, scale=HEAD**-0.5, causal=True), float32)
     joined = apply("transpose", y, axes=(0, 2, 1, 3))
     return apply("matmul", apply("reshape", joined, shape=rows.shape), out)
 
@@ -158,3 +163,17 @@ def test_a_query_that_is_not_a_number_spoils_its_own_row_only():
     y = np.asarray(kj.jit(lambda *x: scaled_dot_product_attention(*x, is_causal=True))(q, k, v))
     assert np.isnan(y[0, 3]).all()
     assert np.isfinite(np.delete(y, 3, axis=1)).all()
+
+
+def test_in_mixed_precision_roundings_are_in_the_epilogues_of_products():
+    x, w, out = given()
+    y = self_attention(x, w, out, bfloat16)
+    g = variable("g", y.type)
+    gradients = [each for each in vjp([y], [g], (x, w, out)) if each is not None]
+    made = kernels([y, *gradients], (x, w, out, g))
+    (back,) = [kernel for kernel in made if isinstance(kernel, AttentionKernel) and kernel.backward]
+    joint = {back.given[name].base for name in ("queries", "keys", "values")}
+    assert [node.type.size for node in joint] == [3 * BATCH * LENGTH * HEADS * HEAD]
+    assert [node.shape for node in back.writes] == [(BATCH, LENGTH, 3, HEADS, HEAD)]
+    products = [kernel for kernel in made if kernel.label.startswith("matmul")]
+    assert joint <= {node for kernel in products for node in kernel.writes}
