@@ -39,6 +39,7 @@ from kedja.compiler.llvm_kernel import (
 from kedja.compiler.llvm_matmul import emit_matmul
 from kedja.compiler.llvm_module import KernelModule, new_module
 from kedja.compiler.llvm_strided import emit_strided
+from kedja.compiler.loops import Nest
 from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape
 from kedja.compiler.matmul_plan import plan as product_plan
 from kedja.compiler.memory import Again, AnyUse, Branch, Use, plan_of
@@ -243,6 +244,8 @@ class Emitter:
     def __post_init__(self) -> None:
         self.module = new_module(self.target)
         self._modules = [self.module]
+        self._loops: dict[Nest, tuple[str, int, int]] = {}
+        self._texts: dict[Nest, str] = {}
 
     def uses(self, order: Schedule) -> list[AnyUse]:
         """The launches of all kernels, in order."""
@@ -318,8 +321,15 @@ class Emitter:
             self._add(each, False, kernel.in_place)
 
     def _loop(self, kernel: LoopKernel, number: int, commits: bool) -> Use:
-        nest = kernel.nest
+        template = kernel.nest.like or kernel.nest
         values = [*kernel.writes, *kernel.reads]
+        if template not in self._loops:
+            self._loops[template] = self._emitted(kernel.nest, values)
+        symbol, tasks, work = self._loops[template]
+        return Use(symbol, tuple(values), tasks, commits, kernel.label, work, 0, number)
+
+    def _emitted(self, nest: Nest, values: Sequence[Node]) -> tuple[str, int, int]:
+        """The symbol of a loop nest, its tasks and its flops."""
         numbering = {node: place for place, node in enumerate(values)}
         unit = unit_of(nest, self.target)
         cut = Cut(task_count(nest, unit), unit)
@@ -329,8 +339,14 @@ class Emitter:
             emit_nest(self.module, name, nest, numbering, cut, self.target)
             self._made[key] = [(name, cut.count, 0)]
         ((symbol, tasks, _),) = self._made[key]
-        work = int(flops(nest))
-        return Use(symbol, tuple(values), tasks, commits, kernel.label, work, 0, number)
+        return symbol, tasks, int(flops(nest))
+
+    def _signature(self, nest: Nest, numbering: Mapping[Node, int]) -> str:
+        """The text of an epilogue; those of copies are the same."""
+        template = nest.like or nest
+        if template not in self._texts:
+            self._texts[template] = signature(nest, numbering)
+        return self._texts[template]
 
     def _scatter(self, kernel: ScatterKernel, number: int, commits: bool) -> Use:
         values = [*kernel.writes, *kernel.reads]
@@ -349,7 +365,7 @@ class Emitter:
     def _strided(self, kernel: StridedKernel, number: int, commits: bool) -> Use:
         extra = kernel.nest.reads
         numbering = {node: place for place, node in enumerate(extra)}
-        body = signature(kernel.nest, {**numbering, kernel.root: -1})
+        body = self._signature(kernel.nest, {**numbering, kernel.root: -1})
         key = f"strided {kernel.shape} {body}"
         if key not in self._made:
             name, chosen = self._name(), strided_plan(kernel.shape, self.target)
@@ -381,7 +397,7 @@ class Emitter:
         chosen = _product_plan(kernel.shape, self.target, waits)
         extra = [*kernel.nest.reads, *(node for node in kernel.writes if node is not kernel.root)]
         numbering = {node: place for place, node in enumerate(extra)}
-        body = signature(kernel.nest, {**numbering, kernel.root: -1})
+        body = self._signature(kernel.nest, {**numbering, kernel.root: -1})
         key = f"product {kernel.shape} {in_place} {body}"
         if key not in self._made:
             name = self._name()

@@ -75,24 +75,35 @@ def _fits(nest: Nest, product: Node) -> bool:
 def _over_product(fusion: Fusion, product: Node, roots: Sequence[Node]) -> Nest:
     """The roots over the product's own variables: batch, row, column."""
     extents = _extents(product)
-    variables = _variables(extents)
-    flat = SPACE.linearise([of(each) for each in variables], extents)
-    lowering = Lowering(lambda node: fusion.in_memory(node) and node is not product, product)
-    stores = []
-    for root in roots:
-        index = SPACE.delinearise(flat, root.shape)
-        value = lowering.value(root, index) if root is product else lowering.computed(root, index)
-        lowering.stored[root, flat] = value
-        stores.append(Store(root, flat, value))
-    return Nest(variables, tuple(stores))
+
+    def in_memory(node: Node) -> bool:
+        return node is not product and fusion.in_memory(node)
+
+    def make() -> Nest:
+        variables = _variables(extents)
+        flat = SPACE.linearise([of(each) for each in variables], extents)
+        lowering = Lowering(in_memory, product)
+        stores = []
+        for root in roots:
+            index, own = SPACE.delinearise(flat, root.shape), root is product
+            value = lowering.value(root, index) if own else lowering.computed(root, index)
+            lowering.stored[root, flat] = value
+            stores.append(Store(root, flat, value))
+        return Nest(variables, tuple(stores))
+
+    return fusion.templates.nest(f"epilogue {extents}", roots, in_memory, make, product)
 
 
-def bare(product: Node) -> Nest:
+def bare(fusion: Fusion, product: Node) -> Nest:
     """The epilogue that stores the sums as they are."""
     extents = _extents(product)
-    variables = _variables(extents)
-    flat = SPACE.linearise([of(each) for each in variables], extents)
-    return Nest(variables, (Store(product, flat, Result(product.dtype, flat)),))
+
+    def make() -> Nest:
+        variables = _variables(extents)
+        flat = SPACE.linearise([of(each) for each in variables], extents)
+        return Nest(variables, (Store(product, flat, Result(product.dtype, flat)),))
+
+    return fusion.templates.nest(f"bare {extents}", [product], fusion.in_memory, make, product)
 
 
 def _extents(product: Node) -> tuple[int, int, int]:

@@ -16,6 +16,7 @@ from kedja.compiler.again import LARGEST, Part, held, moved, total
 from kedja.compiler.attention_kernels import bases_of, is_attention
 from kedja.compiler.indices import Affine, Space, Variable, of
 from kedja.compiler.matmul_pairs import bases_in_pairs, in_pairs, is_rounding
+from kedja.compiler.templates import Templates
 from kedja.ground.dtypes import bfloat16, is_float
 from kedja.ir.graph import Node, consumers, topological
 from kedja.ir.op import Fold, Kernel, Leaf, OwnProgram, Pointwise, Reindex
@@ -72,6 +73,7 @@ class Fusion:
     """
 
     def __init__(self, outputs: Sequence[Node], pairs: bool = False) -> None:
+        self.templates = Templates()
         self.order = topological(outputs)
         self.pairs = pairs
         self.paired = frozenset(n for n in self.order if pairs and is_product(n) and in_pairs(n))

@@ -86,7 +86,9 @@ class Grouping:
         return self._nest(members[0]) if len(members) == 1 else self._lowered(members)
 
     def _lowered(self, members: Sequence[Node]) -> Nest:
-        return nest_of(members, self.fusion.in_memory)
+        in_memory = self.fusion.in_memory
+        templates = self.fusion.templates
+        return templates.nest("loops", members, in_memory, lambda: nest_of(members, in_memory))
 
     def _nest(self, root: Node) -> Nest:
         """The nest of a value alone."""

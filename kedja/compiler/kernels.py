@@ -294,14 +294,14 @@ def _product_kernel(fusion: Fusion, product: Node) -> ProductKernel | StridedKer
     if epilogue is not None:
         fusion.kept.discard(product)
         return ProductKernel(product, epilogue.stores[0].node, a, b, epilogue, paired)
-    return ProductKernel(product, product, a, b, bare(product), paired)
+    return ProductKernel(product, product, a, b, bare(fusion, product), paired)
 
 
 def _strided_kernel(fusion: Fusion, product: Node) -> StridedKernel:
     a, b = map(flat_base, product.inputs)
     epilogue = only_user(fusion, product, (a, b))
     if epilogue is None:
-        return StridedKernel(product, product, a, b, bare(product))
+        return StridedKernel(product, product, a, b, bare(fusion, product))
     fusion.kept.discard(product)
     return StridedKernel(product, epilogue.stores[0].node, a, b, epilogue)
 

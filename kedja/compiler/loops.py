@@ -195,6 +195,7 @@ class Nest:
 
     variables: tuple[Variable, ...]
     stores: tuple[Store, ...]
+    like: Nest | None = None  # the one of which this is a copy on other values
 
     @cached_property
     def loads(self) -> tuple[Load, ...]:

@@ -85,11 +85,12 @@ def identity(node: Node) -> Hashable:
     """What makes two nodes equal: op, inputs and attributes (arrays by identity)."""
     if node.op.name == "input":
         return node
-    attrs = tuple((name, _frozen(value)) for name, value in sorted(node.attrs.items()))
+    attrs = tuple((name, frozen(value)) for name, value in sorted(node.attrs.items()))
     return node.op.name, node.type, node.inputs, attrs
 
 
-def _frozen(value: Any) -> Hashable:
+def frozen(value: Any) -> Hashable:
+    """An attribute as something that can be compared: arrays by identity, floats by their bits."""
     if isinstance(value, np.ndarray):
         return id(value)
     if isinstance(value, float):
