@@ -465,7 +465,7 @@ def _cuts(plan: MatmulPlan, pieces: int, axis: SplitAxis) -> Iterator[tuple[int,
         most_rows = min(most_rows, max(1, plan.shape.m // 128))
     if plan.copy_a and plan.kernel == "tile":
         most_columns = min(most_columns, max(1, plan.shape.n // (COPY_WIDTH * plan.lanes)))
-    if plan.packing == "none" and 1 < plan.k_blocks and plan.k_block == STREAM_STEPS:
+    if plan.packing == "none" and plan.k_blocks > 1 and plan.k_block == STREAM_STEPS:
         most_columns = min(most_columns, max(1, plan.shape.n // STREAM_COLUMNS))
     for rows in range(1, most_rows + 1):
         for columns in range(1, min(most_columns, max(1, pieces // rows)) + 1):
