@@ -15,9 +15,10 @@ from llvmlite import ir
 from kedja.compiler.indices import Variable
 from kedja.compiler.kernels import ScatterKernel
 from kedja.compiler.llvm_blocks import I64, PTR, for_range, function, i64, load_at
-from kedja.compiler.llvm_fold import Folds, unit_steps
+from kedja.compiler.llvm_fold import unit_steps
 from kedja.compiler.llvm_matmul_epilogue import FIRST_EXTRA, EpilogueSite
 from kedja.compiler.llvm_matmul_prefetch import Stream
+from kedja.compiler.llvm_rows import Rows
 from kedja.compiler.llvm_scalar import Scalars, memory_type
 from kedja.compiler.llvm_values import Values, Vector, lanes_below
 from kedja.compiler.loops import Fold, Nest, Store, walk
@@ -66,7 +67,7 @@ def unit_of(nest: Nest, target: Target) -> int:
     return 1
 
 
-class NestEmitter(Folds):
+class NestEmitter(Rows):
     """The body of one loop nest."""
 
     def __init__(
@@ -78,6 +79,7 @@ class NestEmitter(Folds):
     ) -> None:
         super().__init__(builder, pointer)
         self.nest = nest
+        self.keep_rows(nest)
         self.lanes = lanes_of(nest, target)
         self.along = vector_variable(nest)
         self.know([store.value for store in nest.stores])
