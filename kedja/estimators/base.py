@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from kedja import optim
+from kedja import nn, optim
 from kedja.estimators import network
 from kedja.estimators.network import Array, Loss, Plan, Progress, Shape
 
@@ -35,6 +35,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """What both estimators share: checks, weights, training, fitted attributes."""
 
     _weights: network.Weights
+    _network: nn.Sequential
 
     # ------------------------------------------------------------------ what subclasses say
 
@@ -98,7 +99,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         shape = (x.shape[1], *map(int, sizes), outputs)
         self._shape = Shape(shape, self.activation, self.dropout, self.batch_norm)
         seed = int(self._random.randint(2**31 - 1))
-        self._weights = network.weights_of(self._shape.network(seed, x.dtype))
+        self._network = self._shape.network(seed, x.dtype)
+        self._weights = network.weights_of(self._network)
         self._progress = Progress()
         self.n_layers_, self.n_outputs_, self.t_ = len(shape), outputs, 0
         self._publish()
@@ -111,12 +113,13 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         score, x, y, weight = self._held_out(x, y, weight, plan)
         rows = np.column_stack([x, self._targets(y), weight]).astype(x.dtype, copy=False)
         loss = Loss(self._loss_of_example(), x.shape[1], float(self.alpha))
-        model = self._shape.loaded(self._weights)
+        model = self._network
         if self.solver == "lbfgs":
             model = network.train_whole(model, loss, rows, plan, progress)
         else:
             model = network.train(model, loss, rows, plan, self._random, score, progress)
         self._weights, self._progress = network.weights_of(model), progress
+        self._network = model
         self.t_ += (len(progress.loss_curve) - before) * len(rows)
         self._publish()
         self._warn(progress, epochs)
@@ -209,7 +212,18 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def network_(self) -> Any:
         """The trained network, a `kj.nn.Sequential` that can be saved, explained and exported."""
         check_is_fitted(self, "_weights")
-        return self._shape.loaded(self._weights)
+        return self._network
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled as plain arrays and numbers, without the network that follows from them."""
+        state: dict[str, Any] = {**super().__getstate__()}
+        state.pop("_network", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if hasattr(self, "_weights"):
+            self._network = self._shape.loaded(self._weights)
 
     def _outputs(self, X: Any) -> Array:
         check_is_fitted(self, "_weights")

@@ -292,9 +292,19 @@ def train_whole(
 
 
 def predictions(model: nn.Sequential, x: Array, batch: int = 8192) -> Array:
-    """The network's outputs for all rows, in parts of bounded size."""
+    """The network's outputs for all rows, in parts of bounded size.
+
+    A single row, as of a service that answers one question after the other, goes through a
+    compiled program; the number of rows alone decides that.
+    """
+    if len(x) == 1:
+        answer: Array = _answer(model, x).numpy()
+        return answer
     parts = [model(x[i : i + batch]).numpy() for i in range(0, len(x), batch)]
     return np.concatenate(parts)
+
+
+_answer: Callable[[nn.Sequential, Array], kj.Tensor] = kj.jit(lambda model, x: model(x))
 
 
 def linear_layers(shape: Shape) -> Sequence[int]:

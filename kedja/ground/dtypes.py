@@ -116,6 +116,8 @@ def convert(array: np.ndarray, dtype: DType) -> np.ndarray:
     >>> float(convert(np.asarray(1 + 2**-8 + 2**-40), bfloat16))
     1.0078125
     """
+    if array.dtype == dtype:
+        return np.array(array)
     with np.errstate(all="ignore"):
         if array.dtype == float64 and dtype == bfloat16:
             array = _to_odd(array)  # ml_dtypes goes through float32: two roundings
