@@ -36,8 +36,11 @@ class Place:
 
     def view(self, block: Block) -> np.ndarray:
         """The array at this place, which cannot be written to."""
-        kind = self.kind
-        array: np.ndarray = np.ndarray(kind.shape, kind.dtype, block[0], self.offset)
+        kind, held = self.kind, block[0]
+        if type(held) is np.ndarray and held.dtype == kind.dtype and held.shape == kind.shape:
+            array = held.view()  # of any dtype; bfloat16 is no buffer to NumPy
+        else:
+            array = np.ndarray(kind.shape, kind.dtype, held, self.offset)
         array.setflags(write=False)
         return array
 
@@ -68,6 +71,14 @@ _address_of = ctypes.addressof
 def address_of(array: np.ndarray) -> int:
     """The address of an array in one piece that can be written to; else one of several errors."""
     return _address_of(_first_byte(array))
+
+
+def around(array: np.ndarray) -> Block:
+    """The block of an array in one piece."""
+    try:
+        return array, address_of(array)
+    except (TypeError, ValueError, BufferError):  # read-only, empty or of exotic dtype
+        return array, array.ctypes.data
 
 
 def allocator(size: int) -> Callable[[], Block]:

@@ -64,3 +64,12 @@ def _found(leaves: Sequence[Any]) -> Inputs | None:
         blocks.append(block)
         addresses.append(block[1] + place.offset)
     return Inputs(tuple(kinds), blocks, addresses, before)
+
+
+def forget(value: Any) -> None:
+    """Keep the memory of no leaf below any longer, so that it can be written over."""
+    if tree.keeps(type(value)):
+        tree.kept(value).inputs = None
+    elif tree.is_plain(type(value)) and isinstance(value, dict | list | tuple):
+        for each in value.values() if isinstance(value, dict) else value:
+            forget(each)

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kedja.front import ambient, donation, evaluate, tree
+from kedja.front import ambient, donation, evaluate, flat, tree
 from kedja.front.dispatch import MISS, Route, route
 from kedja.front.precision import product_dtype
+from kedja.front.results import around_arrays
 from kedja.front.signature import ARRAYS, Described, Roles, changes
 from kedja.front.tensor import Tensor, as_tensor, from_node, from_value
 from kedja.front.weights import learned
@@ -89,6 +90,7 @@ class Program:
     carry: Mapping[int, int]  # output -> the donated input in whose memory it is written
     names: tuple[str, ...]  # of the inputs: the paths of the arguments
     learned: tuple[bool | None, ...]  # of the inputs: whether arrays of modules are learned
+    made: Callable[[Sequence[np.ndarray]], Any]  # from the outputs to what the function returns
 
 
 class Call(NamedTuple):
@@ -152,8 +154,9 @@ class Compiled:
             del self._programs[key]
             return self._f(*args, **kwargs)
         self._remember(program, call, args, kwargs)
-        found = self._run(program, call.tensors)
-        return tree.unflatten(program.traced.structure, [from_value(value) for value in found])
+        if program.carry:
+            flat.forget((args, kwargs))
+        return program.made(self._run(program, call.tensors))
 
     def _remember(
         self, program: Program, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -212,6 +215,7 @@ class Compiled:
             carry,
             tuple(described[place][0] for place in call.places),
             tuple(marks[place] for place in call.places),
+            around_arrays(traced.structure, [node.type for node in traced.outputs]),
         )
 
     def _carry(self, call: Call, traced: Traced) -> dict[int, int]:

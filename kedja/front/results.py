@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from struct import Struct
 from typing import Any
 
+import numpy as np
+
 from kedja.front import tree
-from kedja.front.blocks import SMALL_BYTES, Block, Place, allocator
+from kedja.front.blocks import SMALL_BYTES, Block, Place, allocator, around
 from kedja.front.changes import changes
 from kedja.front.flat import Inputs
 from kedja.front.tensor import Tensor, from_block
@@ -49,6 +51,17 @@ class Results:
                 blocks.append(block)
                 addresses.append(start + offset)
         return blocks, addresses
+
+
+def around_arrays(structure: tree.Structure, types: Sequence[Type]) -> Callable[[Any], Any]:
+    """Makes the same trees of arrays that are there already, each of which is a block."""
+    make = _maker(structure, [Place(kind, 0) for kind in types], 0)
+
+    def made(arrays: Sequence[np.ndarray]) -> Any:
+        blocks = [around(each) for each in arrays]
+        return make((blocks, [address for _, address in blocks]))
+
+    return made
 
 
 def _groups(types: Sequence[Type], alone: set[int]) -> list[tuple[int, list[Place]]]:
