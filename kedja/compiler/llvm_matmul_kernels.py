@@ -19,9 +19,6 @@ from llvmlite import ir
 from kedja.compiler.llvm_blocks import I64, PTR, for_carry, function, i64
 from kedja.compiler.llvm_matmul_vectors import Vectors
 
-# Steps of k in one round of the tile's loop: two hide the loop's own instructions.
-UNROLL = 2
-
 
 def internal(
     module: ir.Module, name: str, args: dict[str, ir.Type]
@@ -81,11 +78,11 @@ class _TileBody:
     out: ir.Value
 
     def emit(self, a: ir.Value, b: ir.Value, steps: ir.Value, resume: ir.Value) -> None:
-        """The sums' start, the rounds of UNROLL steps, what is left over, and the stores."""
+        """The sums' start, the rounds of some steps, what is left over, and the stores."""
         tile = self.tile
         count = steps if tile.steps is None else i64(tile.steps)
         state = self.rounds([a, b, *self.first_sums(resume)], count)
-        if tile.odd:
+        if tile.odd and tile.vectors_of.unroll > 1:
             state = self.left_over(state, count)
         self.store(state[2:])
 
@@ -100,20 +97,20 @@ class _TileBody:
 
     def rounds(self, state: list[ir.Value], steps: ir.Value) -> list[ir.Value]:
         """As many whole rounds as fit into the steps."""
-        known = self.tile.steps
-        if known is not None and known < UNROLL:
+        known, unroll = self.tile.steps, self.tile.vectors_of.unroll
+        if known is not None and known < unroll:
             return state
-        rounded = self.b.and_(steps, i64(-UNROLL))
-        whole = rounded if known is None else i64(known // UNROLL * UNROLL)
-        with for_carry(self.b, 0, whole, state, UNROLL, name="k") as loop:
-            loop.carry(*self.advance(loop.values, UNROLL))
+        rounded = self.b.and_(steps, i64(-unroll))
+        whole = rounded if known is None else i64(known // unroll * unroll)
+        with for_carry(self.b, 0, whole, state, unroll, name="k") as loop:
+            loop.carry(*self.advance(loop.values, unroll))
         return loop.results
 
     def left_over(self, state: list[ir.Value], steps: ir.Value) -> list[ir.Value]:
         """The single step after the rounds; a loop that runs once or not at all where unknown."""
         if self.tile.steps is not None:
             return self.advance(state, 1)
-        odd = self.b.and_(steps, i64(UNROLL - 1))
+        odd = self.b.and_(steps, i64(self.tile.vectors_of.unroll - 1))
         with for_carry(self.b, 0, odd, state, name="odd") as once:
             once.carry(*self.advance(once.values, 1))
         return once.results

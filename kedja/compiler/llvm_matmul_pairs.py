@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from llvmlite import ir
 
@@ -35,6 +36,8 @@ BRAIN = _Brain()
 @dataclass(frozen=True)
 class PairVectors(Vectors):
     """Vectors of pairs: `multiply_add` adds both products of a pair to a float32 sum."""
+
+    unroll: ClassVar[int] = 1
 
     def multiply_add(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value, total: ir.Value) -> ir.Value:
         """`total + x[0] y[0] + x[1] y[1]` for the pairs x and y."""

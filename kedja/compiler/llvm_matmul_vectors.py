@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 from llvmlite import ir
 
@@ -39,8 +40,13 @@ def _anything(scalar: ir.Type, lanes: int) -> ir.Constant:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Vectors of `lanes` elements of one dtype, in one module. A mask None means all lanes."""
+    """Vectors of `lanes` elements of one dtype, in one module. A mask None means all lanes.
 
+    `unroll` is how many steps of k make a round of a tile's loop: two, at most, hide the loop's own
+    instructions.
+    """
+
+    unroll: ClassVar[int] = 2
     module: ir.Module
     dtype: DType
     lanes: int
