@@ -15,8 +15,10 @@ from kedja.compiler import attend, fuse, layouts, runtime_object, split, widen
 from kedja.compiler.attention_kernels import AttentionKernel
 from kedja.compiler.attention_plan import plan as attention_plan
 from kedja.compiler.build import Build
+from kedja.compiler.carried_sums import sums_taken_out
 from kedja.compiler.clock import timed
 from kedja.compiler.flow import Views, distinct, flow_kernels, inside_too, ready
+from kedja.compiler.gathers import gathered
 from kedja.compiler.kernels import (
     FlowKernel,
     KernelUnit,
@@ -111,6 +113,7 @@ def lower(
     applied: Counter[str] = Counter()
     with timed("simplify"):
         graph = inside_too(outputs, lambda each: _simplified(each, applied))
+        graph = _rearranged(graph, applied)
     _verified(graph)
     report(PASSES, lambda: _rules_text(applied))
     with timed("widen"):
@@ -157,6 +160,14 @@ def _simplified(outputs: Sequence[Node], applied: Counter[str]) -> list[Node]:
         return graph
     with timed("layouts"):
         return simplify(layouts.channels_last(graph), applied)
+
+
+def _rearranged(outputs: Sequence[Node], applied: Counter[str]) -> list[Node]:
+    """The graph with its sums and products where they take the least work."""
+    graph = sums_taken_out(inside_too(outputs, gathered))
+    if all(new is old for new, old in zip(graph, outputs, strict=True)):
+        return graph
+    return inside_too(graph, lambda each: simplify(each, applied))
 
 
 def _require_given(outputs: Sequence[Node], constants: Sequence[Node]) -> None:
