@@ -14,7 +14,8 @@ from kedja.compiler.fuse import Fusion, is_pointwise
 from kedja.compiler.loops import Nest, nest_of
 from kedja.ir.graph import Node
 
-LARGEST_GROUP = 8
+LARGEST_GROUP = 12
+PIECES = 8  # as many values of one size may be read as slices of one value
 MOST_TRIED = 16  # groups that read the same; the latest ones are looked at
 
 
@@ -155,9 +156,10 @@ class Grouping:
         return self._reads_in_place(root, unit) and not self._between(root, unit)
 
     def _read_whole(self, root: Node) -> list[Node]:
-        """The values of its own size that a value reads."""
+        """The values of its own size that a value reads, and those that it is a large part of."""
         size = root.type.size
-        return [node for node in self._nest(root).reads if node.type.size == size]
+        reads = self._nest(root).reads
+        return [node for node in reads if size <= node.type.size <= PIECES * size]
 
     def _reads_in_place(self, root: Node, unit: Unit) -> bool:
         """Whether values of the unit are read only at the element that is being stored."""

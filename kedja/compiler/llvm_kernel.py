@@ -20,6 +20,7 @@ from kedja.compiler.llvm_matmul_epilogue import FIRST_EXTRA, EpilogueSite
 from kedja.compiler.llvm_matmul_prefetch import Stream
 from kedja.compiler.llvm_rows import Rows
 from kedja.compiler.llvm_scalar import Scalars, memory_type
+from kedja.compiler.llvm_segments import segments_of
 from kedja.compiler.llvm_values import Values, Vector, lanes_below
 from kedja.compiler.loops import Fold, Nest, Store, walk
 from kedja.compiler.runtime_target import Target
@@ -98,8 +99,11 @@ class NestEmitter(Rows):
             return
         variable, *rest = variables
         low, high = bounds or (i64(0), i64(variable.extent))
+        if variable == self.along and bounds is None:
+            self._in_segments_of(variable)
+            return
         if variable == self.along:
-            self._in_lanes_of(variable, low, high)
+            self._in_lanes_of(variable, low, high, variable.extent)
             return
         with for_range(self.b, low, high, name=variable.name) as index:
             self.at[variable] = index
@@ -107,15 +111,23 @@ class NestEmitter(Rows):
                 self._level(rest, None)
             del self.at[variable]
 
-    def _in_lanes_of(self, variable: Variable, low: ir.Value, high: ir.Value) -> None:
+    def _in_segments_of(self, variable: Variable) -> None:
+        roots = [store.value for store in self.nest.stores]
+        for segment in segments_of(roots, variable, self.lanes):
+            self.segment = segment
+            low, high = i64(segment.first), i64(segment.last)
+            self._in_lanes_of(variable, low, high, segment.last - segment.first)
+        self.segment = None
+
+    def _in_lanes_of(self, variable: Variable, low: ir.Value, high: ir.Value, extent: int) -> None:
         """Whole vectors, then the masked rest."""
         lanes = self.lanes_for(variable.extent)
         length = self.b.sub(high, low)
         whole = self.b.add(low, self.b.and_(length, i64(-lanes)))
-        if variable.extent >= lanes:
+        if extent >= lanes:
             with for_range(self.b, low, whole, lanes, name=variable.name) as index:
                 self._store_lanes(Vector(variable, lanes), index)
-        if variable.extent % lanes:
+        if extent % lanes:
             with self.b.if_then(self.b.icmp_signed("<", whole, high)):
                 mask = lanes_below(self.b, self.b.sub(high, whole), lanes)
                 self._store_lanes(Vector(variable, lanes, mask), whole)

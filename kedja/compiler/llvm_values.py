@@ -17,6 +17,7 @@ from kedja.compiler.indices import Affine, Atom, Lookup, Quotient, Variable
 from kedja.compiler.llvm_blocks import I1, I32, I64, PTR, as_i64, declare, element, i64
 from kedja.compiler.llvm_math_lanes import constant
 from kedja.compiler.llvm_scalar import Scalars, memory_type, number, register_type
+from kedja.compiler.llvm_segments import Segment, decided
 from kedja.compiler.loops import (
     Apply,
     Choose,
@@ -64,6 +65,7 @@ class Values:
         self.result = result
         self.at: dict[Variable, ir.Value] = {}
         self.vector: Vector | None = None
+        self.segment: Segment | None = None  # in which the vector's variable is just now
         self._scopes: list[dict[Expr, ir.Value]] = [{}]
         self._lookups: dict[Lookup, Expr] = {}
 
@@ -178,8 +180,14 @@ class Values:
     def _choose(self, expr: Choose) -> ir.Value:
         made: ir.Value = number(expr.dtype, expr.fill)
         for guards, alternative in reversed(expr.alternatives):
+            known = decided(guards, self.segment)
+            if known is not None:
+                made = self.value(alternative) if known else made
+                continue
             holds, yes, no = self.condition(guards), self.value(alternative), made
-            assert holds is not None
+            if holds is None:
+                made = yes
+                continue
             holds, yes, no = self.alike([holds, yes, no])
             made = self.b.select(holds, yes, no)
         return made
@@ -188,7 +196,7 @@ class Values:
         """Whether all guards hold: a truth, or one for each lane; None if they always do."""
         total = None
         for guard in guards:
-            if always(guard):
+            if always(guard) or decided((guard,), self.segment):
                 continue
             ends = [i64(guard.low), i64(guard.high)]
             place, low, high = self.alike([self.index(guard.place), *ends])
@@ -273,11 +281,12 @@ class Values:
     def _load(self, expr: Load) -> ir.Value:
         if expr.node.type.size == 0:
             return constant(register_type(expr.dtype), 0)
-        holds = self.condition(expr.guards) if expr.leaves_buffer else None
+        leaves = expr.leaves_buffer and not decided(expr.guards, self.segment)
+        holds = self.condition(expr.guards) if leaves else None
         step = self.step(expr.offset)
         if step == 0 and (holds is None or not isinstance(holds.type, ir.VectorType)):
             return self._load_one(expr, holds)
-        if step in (1, 2) and not (expr.leaves_buffer and holds is None):
+        if step in (1, 2) and not (leaves and holds is None):
             load = self._load_lanes if step == 1 else self._load_every_second
             return load(expr, self.base(expr.offset), self._mask(holds))
         return self._gather(expr, holds)
