@@ -317,12 +317,18 @@ class _Driver:
             with runs:
                 self.launch(launch, index)
             with goes_on:
-                self.stop_if(self.cancelled(), CANCELLED)
+                with b.if_then(self.may_cancel(index)):
+                    self.stop_if(self.cancelled(), CANCELLED)
                 table = LAUNCH.load(b, launch, "args")
                 for value, emit in ((REPEAT, emit_repeat), (JUMP, emit_jump)):
                     with b.if_then(b.icmp_signed("==", kind, i64(value))):
                         b.store(emit(b, table, index), following)
         return b.load(following, typ=I64)
+
+    def may_cancel(self, index: ir.Value) -> ir.Value:
+        """Whether a step can still be abandoned after the launch at `index`."""
+        commit_at = CONTROL.load(self.b, self.control, "commit_at")
+        return self.b.icmp_signed("<", index, commit_at)
 
     def add_step(self) -> None:
         done = CONTROL.load_shared(self.b, self.control, "steps_done", "monotonic")
@@ -331,8 +337,7 @@ class _Driver:
     def launch(self, launch: ir.Value, index: ir.Value) -> None:
         """One launch, and what may end the run after it."""
         b = self.b
-        commit_at = CONTROL.load(b, self.control, "commit_at")
-        may_cancel = b.icmp_signed("<", index, commit_at)
+        may_cancel = self.may_cancel(index)
         cancel, never = (CONTROL.address(b, self.control, n) for n in ("cancel", "never"))
         started = emit_ticks(b, self.system) if self.profiled else None
         log = CONTROL.load(b, self.control, "log") if self.profiled else None

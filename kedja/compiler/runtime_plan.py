@@ -189,8 +189,8 @@ class Plan:
     def _verify_repeat(self, repeat: Repeat, place: int) -> None:
         if not 0 <= repeat.first <= place or repeat.times < 1:
             raise VerificationError(f"bad repeat at {place}: {repeat}")
-        if self.commit_at < place:
-            raise VerificationError(f"the repeat at {place} stands after the first commit")
+        if repeat.first <= self.commit_at < place:
+            raise VerificationError(f"the first commit stands inside the repeat at {place}")
 
     def _verify_jump(self, jump: Jump, place: int) -> None:
         if not 0 <= jump.target <= len(self.launches) or jump.target == place:

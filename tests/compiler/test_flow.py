@@ -245,6 +245,19 @@ def test_a_plan_whose_loops_do_not_fit_is_refused(plan):
         plan.verify()
 
 
+def test_a_loop_behind_the_first_commit_is_finished():
+    commit = Launch("kedja_slow", (0,), commits=True)
+    launches = (commit, SLOW.launches[0], Repeat(1, STEPS))
+    plan = replace(SLOW, launches=launches, slices=(replace(SLOW.slices[0], repeat=2),))
+    made = Program(plan, kernels(), [], host_target())
+    cells = np.zeros((STEPS, 16), np.int64)
+    timer = threading.Timer(0.02, made.cancel)
+    timer.start()
+    assert made.run([], [cells], steps=3) == (1, "cancelled")
+    timer.join()
+    assert cells[:, 0].tolist() == [2] + [1] * (STEPS - 1)
+
+
 def test_a_plan_with_loops_travels_through_json():
     plan = replace(SLOW, launches=(*SLOW.launches, Jump(3, label="cond")))
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
