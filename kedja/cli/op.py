@@ -159,7 +159,7 @@ RULES = {
     "Multilinear": "linear in each input: the gradient goes through the transposes",
     "Forward": "a rule for the tangent, which is transposed for the gradient",
     "ByExpansion": "that of the subgraph which the op names",
-    "Inner": "rules of its own, which differentiate the graphs inside",
+    "Inner": "rules of its own for both modes",
 }
 
 

@@ -8,7 +8,7 @@ An op's derivative is one of
     Linear        linear in all its differentiable inputs together: one transpose for each input
     Multilinear   linear in each input alone (products): one transpose for each input
     Forward       a rule for the tangent that is linear in it; reverse mode transposes that rule
-    Inner         an op with graphs inside: rules that are handed the differentiator
+    Inner         rules of its own for both modes, which are handed the differentiator
     ByExpansion   a composite: differentiate the subgraph that it names
     NoDerivative  none exists, with the reason
 its batching rule, by which `vmap` gives it a further axis in front, one of
@@ -123,10 +123,12 @@ class Forward:
 
 @dataclass(frozen=True)
 class Inner:
-    """For ops with graphs inside; `d` has the functions `jvp` and `vjp` of the differentiator.
+    """For ops with graphs inside, or with an op of its own as gradient.
 
+    `d` has the functions `jvp` and `vjp` of the differentiator.
     `forward(d, node, tangents)` is the list of the outputs' tangents; `reverse(d, node, gs,
-    wanted)` that of the inputs' cotangents, given those of the outputs (None stands for zero).
+    wanted)` that of the inputs' cotangents, given those of the outputs (None stands for zero). An
+    op with one output is given and gives one instead of lists of one.
     """
 
     forward: Rule

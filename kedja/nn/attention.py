@@ -47,6 +47,7 @@ def scaled_dot_product_attention(
     float, it is added. With `is_causal`, query i attends to the keys 0 … i. With `enable_gqa`, keys
     and values have fewer heads, each shared by a group of neighbouring queries' heads. A query that
     may attend to nothing gets 0. In training, weights are dropped with probability `dropout_p`.
+    Without `attn_mask`, dropout and groups, compiled code never has the (L, S) weights in memory.
     Raises ShapeError where the shapes do not fit.
     Sources: A. Vaswani et al.: Attention is all you need (2017); J. Ainslie et al.: GQA (2023).
 
