@@ -17,12 +17,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from kedja.ground.dtypes import convert, float32, is_half
-from kedja.ir.graph import Node, apply, full, is_full, origin, rebuild, transform
+from kedja.ir.graph import Node, apply, full, is_full, origin, rebuild, topological, transform
 from kedja.ir.verify import computes_half
 
 
 def widen(outputs: Sequence[Node]) -> list[Node]:
     """The same graph with all arithmetic on half dtypes in float32."""
+    if not any(map(computes_half, topological(outputs))):
+        return list(outputs)
     known: dict[Node, Node] = {}  # the float32 of each half value
 
     def visit(node: Node, inputs: tuple[Node, ...]) -> Node:

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from weakref import ref
 
 import numpy as np
@@ -261,7 +261,7 @@ def locating() -> Iterator[None]:
 
 def rebuild(node: Node, inputs: Sequence[Node]) -> Node:
     """The same op on other inputs, with the source and layer of the original."""
-    if all(new is old for new, old in zip(inputs, node.inputs, strict=True)):
+    if tuple(inputs) == node.inputs:  # nodes are equal only to themselves
         return node
     result = node.op.type(*(each.type for each in inputs), **node.attrs)
     return Node(node.op, tuple(inputs), node.attrs, result, node.source, node.scope, node.back)
@@ -305,16 +305,18 @@ def topological(outputs: Iterable[Node], leaves: Iterable[Node] = ()) -> list[No
     stop = leaves if isinstance(leaves, (Set, Mapping)) else set(leaves)
     seen: set[Node] = set()
     order: list[Node] = []
-    stack: list[tuple[Node, bool]] = [(node, False) for node in reversed(list(outputs))]
+    stack: list[Node | None] = list(outputs)
+    stack.reverse()
     while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            order.append(node)
+        node = stack.pop()
+        if node is None:  # all that the node beneath needs is there
+            order.append(cast("Node", stack.pop()))
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            if node not in stop:
-                stack.extend((each, False) for each in reversed(node.inputs))
+            if not node.inputs or node in stop:
+                order.append(node)
+            else:
+                stack += (node, None, *reversed(node.inputs))
     return order
 
 

@@ -61,13 +61,19 @@ class _Rewriting:
         return self._known[key]
 
     def _replaced(self, node: Node) -> Node:
-        for rule in self.by_op.get(node.op.name, ()):
-            with origin(node):
+        rules = self.by_op.get(node.op.name)
+        new = self._first(rules, node) if rules else None
+        return node if new is None else self._settle_below(new)
+
+    def _first(self, rules: Sequence[Rule], node: Node) -> Node | None:
+        """What the first rule that fits makes of a node."""
+        with origin(node):
+            for rule in rules:
                 new = rule.replace(node)
-            if new is not None and new is not node:
-                self.applied[rule.name] += 1
-                return self._settle_below(new)
-        return node
+                if new is not None and new is not node:
+                    self.applied[rule.name] += 1
+                    return new
+        return None
 
     def _settle_below(self, new: Node) -> Node:
         """Settle what a replacement has built above nodes that are settled already."""
