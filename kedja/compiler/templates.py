@@ -83,7 +83,7 @@ class _Structure:
 
     def _enter(self, node: Node, row: Hashable, *, is_value: bool) -> None:
         self._numbers[node] = len(self.rows)
-        self.rows.append(row)
+        self.rows.append((row, is_value))  # what is stored is told apart
         if is_value:
             self.values.append(node)
 
