@@ -33,7 +33,8 @@ from kedja.compiler.loops import SPACE, Lowering, Nest, Store
 from kedja.compiler.matmul_pairs import bases_in_pairs
 from kedja.compiler.matmul_plan import MatmulShape
 from kedja.compiler.memory import View
-from kedja.compiler.strided_plan import StridedShape, shape_of
+from kedja.compiler.strided_plan import StridedShape, is_in_order, shape_of
+from kedja.compiler.turned import turned
 from kedja.ground.errors import VerificationError
 from kedja.ir.graph import Node, apply
 from kedja.ir.op import Kernel, Rule
@@ -240,7 +241,8 @@ def kernels_of(fusion: Fusion) -> list[KernelUnit]:
         elif is_scatter(node):
             made.extend((LoopKernel(_start_of_scatter(fusion, node)), ScatterKernel(node)))
     made.extend(attention_kernels([n for n in kept if is_attention(n)], fusion.in_memory))
-    made.extend(map(LoopKernel, grouping.nests()))
+    nests = (each for nest in grouping.nests() for each in turned(nest, fusion.in_memory))
+    made.extend(map(LoopKernel, nests))
     return made
 
 
@@ -299,7 +301,8 @@ def _product_kernel(fusion: Fusion, product: Node) -> ProductKernel | StridedKer
 
 def _strided_kernel(fusion: Fusion, product: Node) -> StridedKernel:
     a, b = map(flat_base, product.inputs)
-    epilogue = only_user(fusion, product, (a, b))
+    in_order = is_in_order(product.attrs["rows"])
+    epilogue = only_user(fusion, product, (a, b)) if in_order else None
     if epilogue is None:
         return StridedKernel(product, product, a, b, bare(fusion, product))
     fusion.kept.discard(product)

@@ -2,7 +2,7 @@
 
     pixels    y[n p o] = Σ_{k c} x̂[n p+k c]·w[k c o]        the convolution itself
     phases    the same for each remainder of p by the spread of the input, put side by side
-    weights   y[p n o] = Σ_{c k} x̂[c p+k n]·w[c k o]        kernels larger than results: gradients
+    weights   y[n p o] = Σ_{c k} x̂[c p+k n]·w[c k o]        kernels larger than results: gradients
                                                              of weights, whose sum is cut in pieces
 Not here: which values stand in which order (`layouts.py`), and the product's kernel
 (`llvm_strided.py`). Dimension letters as in `kedja/ops/convolution.py`.
@@ -192,7 +192,7 @@ def _joined(parts: Sequence[Node], axis: int) -> Node:
 
 
 def _weights(node: Node, axes: Sequence[Axes], arranged: Arranged) -> tuple[Node, Ints]:
-    """(P N O) brought into the order (N O P) at once: optimisers want gradients as weights are."""
+    """(N P O) brought into the order (N O P) at once: optimisers want gradients as weights are."""
     count = len(axes)
     front = (1, *range(2, 2 + count), 0)
     x, w = arranged(node.inputs[0], front), arranged(node.inputs[1], front)  # (C S N), (C K O)
@@ -204,7 +204,7 @@ def _weights(node: Node, axes: Sequence[Axes], arranged: Arranged) -> tuple[Node
     at, by = steps_of(x.shape), steps_of(w.shape)
     inner = list(zip(axes, at[1:-1], by[1:-1], strict=True))
     start = sum(max(0, -a.low) * step for a, step, _ in inner)
-    rows = (*(Row(a.p, a.stride * step) for a, step, _ in inner), Row(x.shape[-1], 1))
+    rows = (Row(x.shape[-1], 1), *(Row(a.p, a.stride * step) for a, step, _ in inner))
     depth = (
         Depth(x.shape[0], at[0], by[0]),
         *(Depth(a.k, a.dilation * step, other) for a, step, other in inner),
@@ -215,7 +215,7 @@ def _weights(node: Node, axes: Sequence[Axes], arranged: Arranged) -> tuple[Node
     found = _product(x, w, (rows, depth), w.shape[-1], (start, 0), pieces)
     if pieces > 1:
         found = apply("sum", found, axes=(0,))
-    seen = apply("transpose", found, axes=(count, count + 1, *range(count)))
+    seen = apply("transpose", found, axes=(0, count + 1, *range(1, count + 1)))
     return seen, tuple(range(count + 2))
 
 

@@ -111,15 +111,13 @@ class _Task:
         rest, tile = self._divide(t, plan.cut.count)
         a: ir.Value = i64(plan.shape.starts[0])
         line: ir.Value = i64(0)
-        scale = plan.shape.rows[len(plan.outer)].extent * plan.unit
         for axis in reversed(plan.outer):
             rest, place = self._divide(rest, axis.extent)
             a = b.add(a, b.mul(place, i64(axis.a)))
-            line = b.add(line, b.mul(place, i64(scale)))
-            scale *= axis.extent
-        step = self._first(tile)
-        a = b.add(a, b.mul(step, i64(plan.shape.rows[len(plan.outer)].a)))
-        line = b.add(line, b.mul(step, i64(plan.unit)))
+            line = b.add(line, b.mul(place, i64(axis.out)))
+        step, axis = self._first(tile), plan.shape.rows[len(plan.outer)]
+        a = b.add(a, b.mul(step, i64(axis.a)))
+        line = b.add(line, b.mul(step, i64(axis.out)))
         self._by_height(tile, lambda height: self._one(rest, a, line, p, (height, last)))
 
     def _divide(self, index: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
@@ -218,7 +216,7 @@ class _Tile:
         for n, value in enumerate(sums):
             row, v = divmod(n, self.count)
             mask = self._mask(b, v) if self.mask_out else None
-            at = row * self.stride + v * self.vectors.lanes
+            at = places[row][1] * self.stride + v * self.vectors.lanes
             self.vectors.store(b, out, at, value, mask)
         b.ret_void()
         return made
@@ -293,7 +291,7 @@ class _Tile:
             for v in range(self.count)
         ]
         made = []
-        for r, place in enumerate(self.plan.row_places(self.height)):
+        for r, (place, _) in enumerate(self.plan.row_places(self.height)):
             x = vectors.splat(b, vectors.load_scalar(b, left, place + step * depth.a))
             before = sums[r * self.count : (r + 1) * self.count]
             made += [vectors.multiply_add(b, x, y, s) for y, s in zip(line, before, strict=True)]

@@ -3,6 +3,7 @@
     inline     ops that only enclose others opened          graph -> graph
     stages     cut where NumPy or inner programs compute     graph -> graphs
     simplify   composites expanded, algebra, equal nodes shared      graph -> graph
+    layouts    convolutions with the channels last                   graph -> graph
     widen      half dtypes computed in float32                       graph -> graph
     split      long reductions cut into chunks                       graph -> graph
     fuse       which values are kept in memory                       graph -> decision

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from kedja.compiler.matmul_tiles import Split, Target, tallest_tiles
 from kedja.ground.dtypes import DType
@@ -23,11 +23,22 @@ MOST_TASKS = 64
 LEAST = 32_768  # multiply-adds below which work is not shared
 
 
+class Line(NamedTuple):
+    """One axis of the rows: its extent, the step in a, and the step in rows of the result."""
+
+    extent: int
+    a: int
+    out: int
+
+
 @dataclass(frozen=True)
 class StridedShape:
-    """The product as the kernel sees it: neighbouring axes that step as one are joined."""
+    """The product as the kernel sees it: neighbouring axes that step as one are joined.
 
-    rows: Rows
+    The rows are walked in the order in which a lies, which need not be that of the result.
+    """
+
+    rows: tuple[Line, ...]
     depth: Depths
     columns: int
     starts: tuple[int, int]
@@ -60,17 +71,31 @@ def shape_of(attrs: Mapping[str, Any], dtype: DType) -> StridedShape:
     )
 
 
-def joined_rows(axes: Rows) -> Rows:
+def joined_rows(axes: Rows) -> tuple[Line, ...]:
     """Neighbours of which the outer steps over the whole inner one become one; at least one."""
-    made: list[Row] = []
-    for each in axes:
-        if each.extent == 1:
-            continue
-        if made and made[-1].a == each.a * each.extent:
-            made[-1] = Row(made[-1].extent * each.extent, each.a)
+    made: list[Line] = []
+    for each in sorted(_lines(axes), key=lambda line: -line.a):
+        last = made[-1] if made else None
+        if last and (last.a, last.out) == (each.a * each.extent, each.out * each.extent):
+            made[-1] = Line(last.extent * each.extent, each.a, each.out)
         else:
             made.append(each)
-    return tuple(made) or (Row(1, 0),)
+    return tuple(made) or (Line(1, 0, 1),)
+
+
+def _lines(axes: Rows) -> list[Line]:
+    """The axes that are longer than 1, with their steps in the result."""
+    made, out = [], 1
+    for each in reversed(axes):
+        made.append(Line(each.extent, each.a, out))
+        out *= each.extent
+    return [each for each in reversed(made) if each.extent > 1]
+
+
+def is_in_order(axes: Rows) -> bool:
+    """Whether the rows are walked in the order of the result."""
+    outs = [line.out for line in joined_rows(axes)]
+    return outs == sorted(outs, reverse=True)
 
 
 def joined_depth(axes: Depths) -> Depths:
@@ -105,7 +130,7 @@ class StridedPlan:
         return self.row_blocks * self.column_blocks
 
     @property
-    def outer(self) -> Rows:
+    def outer(self) -> tuple[Line, ...]:
         """The axes outside the tiles."""
         return self.shape.rows[: len(self.shape.rows) - self.whole - 1]
 
@@ -144,12 +169,12 @@ class StridedPlan:
         """Steps along the axis that is cut: of the longer tiles, then of the shorter ones."""
         return [self.cut.base + 1, self.cut.base] if self.cut.longer else [self.cut.base]
 
-    def row_places(self, height: int) -> list[int]:
-        """The offset in a of every row of a tile."""
-        places = [0]
+    def row_places(self, height: int) -> list[tuple[int, int]]:
+        """The offset in a of every row of a tile, and the row of the result."""
+        places = [(0, 0)]
         inner = self.shape.rows[len(self.outer) :]
         for count, axis in zip((height, *(each.extent for each in inner[1:])), inner, strict=True):
-            places = [place + i * axis.a for place in places for i in range(count)]
+            places = [(a + i * axis.a, r + i * axis.out) for a, r in places for i in range(count)]
         return places
 
 
@@ -182,9 +207,10 @@ def _reading(plan: StridedPlan, rows: int, columns: int) -> tuple[bool, float]:
 
 def _distinct(shape: StridedShape) -> int:
     """About how many elements of the first factor are read: no place counts twice."""
-    axes = sorted({*shape.rows, *(Row(each.extent, each.a) for each in shape.depth)})
+    axes = [Row(line.extent, line.a) for line in shape.rows]
+    axes += [Row(each.extent, each.a) for each in shape.depth]
     total, seen = 1, set()
-    for axis in sorted(axes, key=lambda each: -each.extent):
+    for axis in sorted(axes, key=lambda each: (-each.extent, each.a)):
         if axis.a not in seen:
             seen.add(axis.a)
             total *= axis.extent

@@ -4,8 +4,9 @@
     scattered   the weight times each place of the input, added back together: spread inputs,
                 and fewer channels out than in
     folded      a plain sum of products: one output channel for each group
-The compiler lowers the graphs; the NumPy meaning takes the same ways, so that infinities meet the
-same zeros. Not here: the op itself (`convolution.py`). Next: `cumulative.py`.
+The compiler takes other ways for most floats (`compiler/layouts.py`) and lowers these graphs for
+groups, whole numbers and wide spreads; the NumPy meaning takes the same ways, so that infinities
+meet the same zeros. Not here: the op itself (`convolution.py`). Next: `cumulative.py`.
 Dimension letters as in `convolution.py`.
 """
 

@@ -166,3 +166,13 @@ def test_plans_cover_every_row_and_column_once(columns):
         assert (found.panels - 1) * found.vectors + found.last_vectors == found.width
         assert 1 <= found.tasks <= 2 * found.tiles * found.panels
         assert max(found.heights) * found.unit * found.vectors <= 26
+
+
+@needs_compiler
+@pytest.mark.parametrize("axes", [(2, 3, 1, 0), (1, 0, 2, 3), (3, 0, 1, 2), (0, 2, 3, 1)])
+def test_large_values_are_turned_round_block_by_block(axes):
+    w = variable("w", Type((32, 48, 3, 16), float32))
+    one = apply("transpose", w, axes=axes)
+    other = apply("flip", apply("transpose", w, axes=(2, 3, 0, 1)), axes=(0,))
+    agree([one, other], [w], digits=0)
+    agree([apply("transpose", apply("tanh", w) * w, axes=axes)], [w])
