@@ -64,7 +64,7 @@ class _Structure:
         """Enter a value that is stored; False where it was read before it is computed."""
         if root in self._numbers:
             return False
-        self._enter(root, self._computed(root), is_value=True)
+        self._enter(root, ("stored", self._computed(root)), is_value=True)
         return True
 
     def _number(self, node: Node) -> int:

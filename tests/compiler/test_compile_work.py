@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 import kedja as kj
 from kedja.compiler import codegen, pipeline
+from kedja.compiler.loops import Nest
 from kedja.compiler.memory import ALIGN, Span, place
 from kedja.compiler.runtime_object import joined, taken_apart
 from kedja.compiler.templates import Templates
 from kedja.front.jit import trace
 from kedja.ground.collection import paused
+from kedja.ir.graph import apply, variable
 from kedja.ir.op import Type
 
 
@@ -93,6 +95,30 @@ def test_copies_of_nests_are_what_lowering_makes(monkeypatch):
     copied = lowered(6)
     monkeypatch.setattr(Templates, "nest", lambda self, kind, roots, kept, make, *more: make())
     assert lowered(6) == copied
+
+
+def test_sums_that_are_stored_too_are_another_structure():
+    """tanh(a b) alone, and tanh(a b) beside a b itself: equal but for what is stored."""
+    x = kj.ones((4, 4))
+
+    def f(x):
+        first, second = x @ (x + 1), x @ (x + 2)
+        return kj.tanh(first), kj.tanh(second), second
+
+    with kj.scope(tier="interpret"):
+        expected = [each.numpy() for each in f(x)]
+    for found, wanted in zip(kj.jit(f)(x), expected, strict=True):
+        np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6)
+    product = variable("p", Type((4, 4), np.dtype(np.float32)))
+    applied = apply("tanh", product)
+    made = []
+    templates = Templates()
+    for roots in ([product, applied], [applied]):
+        templates.nest("", roots, lambda node: False, lambda: made.append(1) or EMPTY, product)
+    assert len(made) == 2
+
+
+EMPTY = Nest((), ())
 
 
 def test_equal_layers_share_their_code():
