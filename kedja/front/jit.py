@@ -31,6 +31,7 @@ from kedja.ir.graph import Node, topological, variable
 from kedja.ir.op import Type
 
 MOST_ROUTES = 4  # kinds of calls that find the short way by themselves
+MOST_TRIES = 8  # to find one for a program
 
 
 class Traced:
@@ -124,6 +125,7 @@ class Compiled:
         self._backend = backend
         self._programs: dict[Any, Program] = {}
         self._routes: tuple[Route, ...] = ()
+        self._known: dict[int, tuple[Route, ...]] = {}  # of each program
         self._last: list[tuple[str, str]] | None = None  # what the last trace was for
         self.compile_seconds = 0.0
         update_wrapper(self, f, updated=())  # f may be compiled itself, with attributes like ours
@@ -161,14 +163,23 @@ class Compiled:
     def _remember(
         self, program: Program, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        """Find the short way for later calls like this one."""
-        if program.carry:
+        """Find the short way for later calls like this one.
+
+        A program whose calls are never alike (an array in pieces …) is given up after some.
+        """
+        known = self._known.get(id(program), ())
+        gone = [each for each in known[-1:] if each not in self._routes]
+        if gone:  # calls of other kinds came between
+            self._routes = (*gone, *self._routes[: MOST_ROUTES - 1])
+            return
+        if program.carry or len(known) == MOST_TRIES:
             return
         traced = program.traced
         types = [n.type for n in traced.inputs], [n.type for n in traced.outputs]
         wrapped = self._roles.wrapped(args, kwargs)
         made = route(program.run, types, (call.structure, traced.structure), *wrapped)
         if made is not None:
+            self._known[id(program)] = (*known, made)
             self._routes = (made, *self._routes[: MOST_ROUTES - 1])
 
     def _taken_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:

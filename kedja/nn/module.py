@@ -108,14 +108,12 @@ class Module(making.Base):
     def __setattr__(self, name: str, value: Any) -> None:
         making.make(self)
         object.__setattr__(self, name, value)
-        object.__setattr__(self, "_parts", None)
-        changes.of_modules()
+        _is_changed(self)
 
     def __delattr__(self, name: str) -> None:
         making.make(self)
         object.__delattr__(self, name)
-        object.__setattr__(self, "_parts", None)
-        changes.of_modules()
+        _is_changed(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: the fields."""
@@ -287,10 +285,21 @@ def _is_buffer(annotation: Any) -> bool:
 # ------------------------------------------------------------------------------ as a pytree
 
 
+LOOKED_AT = tree.Parts((), (), None)  # of modules that are taken apart anew each time
+
+
+def _is_changed(module: Module) -> None:
+    """A field was set: what was found before is wrong, if anybody has looked."""
+    if getattr(module, "_parts", None) is not None:
+        object.__setattr__(module, "_parts", None)
+        changes.of_modules()
+
+
 def _take_apart(module: Module) -> tree.Parts:
     known: tree.Parts | None = getattr(module, "_parts", None)
-    if known is not None:
+    if known is not None and known is not LOOKED_AT:
         return known
+    object.__setattr__(module, "_parts", LOOKED_AT)  # before the fields are, for other threads
     names, children, static, buffers = fields.split(
         vars(module).items(), Module, module._inline, module._buffers
     )
