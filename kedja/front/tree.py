@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import is_, itemgetter
+from operator import itemgetter
 from threading import RLock
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -277,7 +277,7 @@ def _inside(container: Any) -> tuple[Any, ...]:
 
 def _is_same(container: Any, was: tuple[Any, ...]) -> bool:
     now = _inside(container)
-    return len(now) == len(was) and all(map(is_, now, was))
+    return len(now) == len(was) and all(a is b for a, b in zip(now, was, strict=True))
 
 
 def is_plain(kind: type) -> bool:
