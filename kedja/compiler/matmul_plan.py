@@ -371,7 +371,7 @@ def _pair_plan(
         k_block=pairs.depth,
         packing="phase",
         copy_a=False,
-        rows_inner=True,
+        rows_inner=False,
         groups=1,
         row_blocks=1,
         column_blocks=1,
