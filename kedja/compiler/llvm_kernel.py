@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from kedja.compiler.indices import Variable
 from kedja.compiler.kernels import ScatterKernel
-from kedja.compiler.llvm_blocks import I64, PTR, for_range, function, i64, load_at
+from kedja.compiler.llvm_blocks import I64, PTR, element, for_range, function, i64, load_at
 from kedja.compiler.llvm_fold import unit_steps
 from kedja.compiler.llvm_matmul_epilogue import FIRST_EXTRA, EpilogueSite
 from kedja.compiler.llvm_matmul_prefetch import Stream
@@ -24,7 +24,7 @@ from kedja.compiler.llvm_segments import segments_of
 from kedja.compiler.llvm_values import Values, Vector, lanes_below
 from kedja.compiler.loops import Fold, Nest, Store, walk
 from kedja.compiler.runtime_target import Target
-from kedja.ground.dtypes import int64
+from kedja.ground.dtypes import float32, float64, int64
 from kedja.ir.graph import Node
 
 Numbering = Mapping[Node, int]  # which of the args is a value's address
@@ -265,6 +265,9 @@ def emit_scatter(module: ir.Module, name: str, kernel: ScatterKernel, numbering:
     b.ret_void()
 
 
+WIDE = 64  # bytes of a vector in a scatter
+
+
 class _Scatter:
     """The loops of one scatter."""
 
@@ -291,11 +294,27 @@ class _Scatter:
             for_range(b, *rows, name="before") as p,
             for_range(b, 0, shape.count, name="update") as u,
         ):
-            line = b.add(b.mul(p, i64(shape.count)), u)
-            place = None if shape.along else self._place(u)
-            with for_range(b, *columns, name="after") as q:
-                at = b.add(b.mul(line, i64(shape.after)), q)
-                self._meet(p, self._place(at) if place is None else place, q, at)
+            line = b.mul(b.add(b.mul(p, i64(shape.count)), u), i64(shape.after))
+            if shape.along:
+                with for_range(b, *columns, name="after") as q:
+                    at = b.add(line, q)
+                    self._meet(p, self._place(at), q, at)
+            else:
+                self._meet_all(p, self._place(u), columns, line)
+
+    def _meet_all(
+        self, p: ir.Value, place: ir.Value, columns: tuple[ir.Value, ir.Value], line: ir.Value
+    ) -> None:
+        """One update along its columns: whole vectors, then one after the other."""
+        b, (low, high) = self.b, columns
+        lanes = WIDE // self.root.dtype.itemsize
+        if self.root.dtype in (float32, float64) and self.shape.after >= lanes:
+            whole = b.add(low, b.and_(b.sub(high, low), i64(-lanes)))
+            with for_range(b, low, whole, lanes, name="vector") as q:
+                self._meet(p, place, q, b.add(line, q), lanes)
+            low = whole
+        with for_range(b, low, high, name="after") as q:
+            self._meet(p, place, q, b.add(line, q))
 
     def _place(self, at: ir.Value) -> ir.Value:
         dtype = self.index.dtype
@@ -303,12 +322,17 @@ class _Scatter:
         loaded = load_at(self.b, self.pointer(self.index), at, kind, dtype.itemsize)
         return self.held(Scalars(self.b, dtype, int64).cast(loaded), self.shape.places)
 
-    def _meet(self, p: ir.Value, place: ir.Value, q: ir.Value, at: ir.Value) -> None:
+    def _meet(
+        self, p: ir.Value, place: ir.Value, q: ir.Value, at: ir.Value, lanes: int = 1
+    ) -> None:
         b, dtype = self.b, self.root.dtype
-        kind, size = memory_type(dtype), dtype.itemsize
+        scalar, size = memory_type(dtype), dtype.itemsize
+        kind = ir.VectorType(scalar, lanes) if lanes > 1 else scalar
         line = b.add(b.mul(p, i64(self.shape.places)), place)
         where = b.add(b.mul(line, i64(self.shape.after)), q)
-        target = b.gep(self.pointer(self.root), [where], inbounds=True, source_etype=kind)
-        update = load_at(b, self.pointer(self.updates), at, kind, size)
+        target = element(b, self.pointer(self.root), where, scalar)
+        source = element(b, self.pointer(self.updates), at, scalar)
+        update = b.load(source, typ=kind, align=size)
         before = b.load(target, typ=kind, align=size)
-        b.store(self.combine(Scalars(b, dtype, dtype), before, update), target, align=size)
+        made = self.combine(Scalars(b, dtype, dtype, before), before, update)
+        b.store(made, target, align=size)

@@ -182,3 +182,15 @@ def test_the_weights_gradient_of_a_recurrent_layer_is_one_product():
     found = simplify(opened(vjp([loss], [full(1, (), F64)], [w])))
     scans = named(carried_sums.sums_taken_out(found), "scan")
     assert [scan.attrs["carries"] for scan in scans] == [1, 1]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+@pytest.mark.parametrize("width", [5, 37, 300])
+def test_rows_are_added_in_their_order_by_vectors_and_a_rest(width, dtype):
+    index = RNG.integers(0, 4, 50)
+    updates = RNG.uniform(-9, 9, (50, width)).astype(dtype)
+    expected = np.zeros((4, width), dtype)
+    for place, row in zip(index, updates, strict=True):
+        expected[place] += row
+    add = kj.jit(lambda i, u: kj.scatter_add(kj.zeros((4, width), u.dtype), i, u))
+    np.testing.assert_array_equal(add(kj.tensor(index), kj.tensor(updates)).numpy(), expected)
