@@ -1,4 +1,5 @@
-"""Which kept values are stored by one loop nest: pointwise ones of one shape that share reads.
+"""Which kept values are stored by one loop nest: those of one shape that share reads, pointwise
+ones with pointwise ones, reductions with reductions of the same axes.
 
 The work grows with the number of values, not with its square: a value is compared only with the
 groups that hold something that it reads, or that read something that it reads; and what needs
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from kedja.compiler.fuse import Fusion, is_pointwise
 from kedja.compiler.loops import Nest, nest_of
 from kedja.ir.graph import Node
+from kedja.ir.op import Fold
 
 LARGEST_GROUP = 12
 PIECES = 8  # as many values of one size may be read as slices of one value
@@ -31,6 +33,17 @@ class Unit:
         self.bits = 0
         self.rank = 0
         self.users: list[Unit] = []
+
+
+def _space(node: Node) -> tuple[object, ...] | None:
+    """The loops of a value that can share them: its shape, and what is reduced to it."""
+    if _is_fold(node):
+        return (node.shape, node.inputs[0].shape, node.attrs["axes"])
+    return (node.shape,) if is_pointwise(node) else None
+
+
+def _is_fold(node: Node) -> bool:
+    return isinstance(node.op.lowering, Fold)
 
 
 class Grouping:
@@ -121,7 +134,7 @@ class Grouping:
 
         Groups with a value that it is computed from come first.
         """
-        joins = node in self.roots and is_pointwise(node)
+        joins = node in self.roots and _space(node) is not None
         unit = (self._fitting(node) if joins else None) or self._opened(node)
         unit.members.append(node)
         unit.bits |= self._bit[node]
@@ -149,15 +162,16 @@ class Grouping:
     def _fits(self, unit: Unit, root: Node) -> bool:
         """Whether the loops are the same, and nothing lies in between."""
         first = unit.members[0]
-        if not unit.is_group or not is_pointwise(first) or root.shape != first.shape:
+        if not unit.is_group or _space(first) is None or _space(root) != _space(first):
             return False
         if len(unit.members) >= LARGEST_GROUP:
             return False
         return self._reads_in_place(root, unit) and not self._between(root, unit)
 
     def _read_whole(self, root: Node) -> list[Node]:
-        """The values of its own size that a value reads, and those that it is a large part of."""
-        size = root.type.size
+        """The values of its own size that a value reads, or of what it reduces, and those that it
+        is a large part of."""
+        size = root.inputs[0].type.size if _is_fold(root) else root.type.size
         reads = self._nest(root).reads
         return [node for node in reads if size <= node.type.size <= PIECES * size]
 

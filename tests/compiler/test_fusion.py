@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kedja.compiler import codegen
 from kedja.compiler.fuse import Fusion
 from kedja.front import functions  # noqa: F401  fills the table of ops
 from kedja.ir.graph import Node, apply, full, variable
@@ -42,3 +43,14 @@ def test_a_long_chain_with_many_shared_parts_is_one_expression():
         y = y * y + y
     fusion = Fusion([y])
     assert fusion.kept == {y}
+
+
+def test_sums_over_the_same_axes_share_their_loops():
+    x, y = matrix("x", 48, 96), matrix("y", 48, 96)
+    outputs = [
+        apply("sum", x * y, axes=(0,)),
+        apply("sum", x, axes=(0,)),
+        apply("sum", x, axes=(1,)),
+    ]
+    kernels = codegen.lower(outputs, [x, y], [], {}, None).schedule.kernels
+    assert sorted(len(kernel.writes) for kernel in kernels) == [1, 2]
