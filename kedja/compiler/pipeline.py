@@ -33,6 +33,7 @@ from kedja.compiler.fingerprint import fingerprint
 from kedja.compiler.inline import is_hosted, opened
 from kedja.compiler.runtime import Program, RunResult, result_of
 from kedja.compiler.runtime_direct import Direct
+from kedja.compiler.runtime_native import prepare
 from kedja.compiler.runtime_plan import Plan
 from kedja.compiler.runtime_recording import compiling
 from kedja.compiler.runtime_target import Target, current_target
@@ -153,6 +154,7 @@ def _built(
     target: Target,
 ) -> tuple[Build, str]:
     """The plan and the object code, made or out of the cache, and which of the two."""
+    prepare()  # the program will run in it
     if not flags().use_cache:
         return build(outputs, inputs, constants, carried, watch, target), "compiled"
     with timed("cache"):

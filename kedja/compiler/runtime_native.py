@@ -21,8 +21,10 @@ launch starts. What a task computes does not depend on who runs it.
 from __future__ import annotations
 
 import ctypes
+import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -479,10 +481,25 @@ def _as_callables(library: Library) -> Native:
     )
 
 
-@lru_cache(maxsize=1)
+_loading = threading.Lock()
+
+
 def native() -> Native:
     """The runtime of this process, loaded at the first use."""
+    with _loading:
+        return _native()
+
+
+@lru_cache(maxsize=1)
+def _native() -> Native:
     return load_runtime(host_system())
+
+
+def prepare() -> None:
+    """Begin to load it in a thread of its own; who needs it then waits for the rest."""
+    if not _native.cache_info().currsize:
+        inside = copy_context()  # the flags that hold here
+        threading.Thread(target=lambda: inside.run(native), name="kedja load", daemon=True).start()
 
 
 @lru_cache(maxsize=1)
