@@ -17,7 +17,7 @@ import numpy as np
 from kedja.autodiff.reverse import vjp
 from kedja.front import tensor as front
 from kedja.ground.errors import GradientError, ShapeError
-from kedja.ground.flags import flags
+from kedja.ground.flags import flags, process_flags
 from kedja.ground.report import TIMINGS
 from kedja.interpret import reference
 from kedja.ir.graph import Node, constant, topological
@@ -58,7 +58,7 @@ def compiler(backend: str | None = None) -> Any:
 
     So importing kedja stays cheap. Both offer `compile` and `compile_and_run`.
     """
-    if flags().debug >= TIMINGS:
+    if process_flags().debug >= TIMINGS:
         importlib.import_module("kedja.front.profile").profile_for_debugging()
     return importlib.import_module(COMPILERS[backend or flags().backend])
 

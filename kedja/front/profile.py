@@ -271,9 +271,9 @@ _debugging: Any = None  # the recorder that `KEDJA_DEBUG` has switched on
 
 
 def profile_for_debugging() -> None:
-    """From `KEDJA_DEBUG=1` on, a table of all kernels is shown when the process ends."""
+    """Where the environment sets `KEDJA_DEBUG`, a table of all kernels is shown at the end."""
     global _debugging
-    if _debugging is not None or flags().debug < TIMINGS:
+    if _debugging is not None:
         return
     recording = _recording()
     _debugging = recording.Recorder(entries=0)

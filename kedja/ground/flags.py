@@ -82,10 +82,13 @@ _process: Flags | None = None
 
 def flags() -> Flags:
     """The flags in force here: the innermost `scope`, else the process's."""
-    global _process
     scoped = _current.get()
-    if scoped is not None:
-        return scoped
+    return process_flags() if scoped is None else scoped
+
+
+def process_flags() -> Flags:
+    """The flags that the environment sets, whatever the scope."""
+    global _process
     if _process is None:
         _process = _from_environment()
     return _process
