@@ -33,7 +33,7 @@ from kedja.compiler.fingerprint import fingerprint
 from kedja.compiler.inline import is_hosted, opened
 from kedja.compiler.runtime import Program, RunResult, result_of
 from kedja.compiler.runtime_direct import Direct
-from kedja.compiler.runtime_native import prepare
+from kedja.compiler.runtime_loading import prepare
 from kedja.compiler.runtime_plan import Plan
 from kedja.compiler.runtime_recording import compiling
 from kedja.compiler.runtime_target import Target, current_target

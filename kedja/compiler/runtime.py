@@ -21,12 +21,12 @@ import numpy as np
 
 from kedja.compiler import runtime_recording
 from kedja.compiler.runtime_flow import JUMP, REPEAT, Tables, tables_of
+from kedja.compiler.runtime_loading import loaded
 from kedja.compiler.runtime_native import (
     CONTROL,
     CONTROL_BYTES,
     LAUNCH_BYTES,
     nanoseconds_per_tick,
-    native,
 )
 from kedja.compiler.runtime_object import Library
 from kedja.compiler.runtime_plan import WATCH_BYTES, WATCH_MASK, Buffer, Launch, Plan, Repeat
@@ -102,7 +102,7 @@ class Program:
                 fix="set the flag `target` to `host`",
             )
         self.plan = plan
-        self.native = native()
+        self.native = loaded()
         self._library = Library(object_code, target)
         self._constants = [_aligned_copy(array) for array in constants]
         self._template = _template(plan, self._library, self._constants)

@@ -21,10 +21,8 @@ launch starts. What a task computes does not depend on who runs it.
 from __future__ import annotations
 
 import ctypes
-import threading
 import time
 from collections.abc import Callable
-from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -481,25 +479,10 @@ def _as_callables(library: Library) -> Native:
     )
 
 
-_loading = threading.Lock()
-
-
+@lru_cache(maxsize=1)
 def native() -> Native:
     """The runtime of this process, loaded at the first use."""
-    with _loading:
-        return _native()
-
-
-@lru_cache(maxsize=1)
-def _native() -> Native:
     return load_runtime(host_system())
-
-
-def prepare() -> None:
-    """Begin to load it in a thread of its own; who needs it then waits for the rest."""
-    if not _native.cache_info().currsize:
-        inside = copy_context()  # the flags that hold here
-        threading.Thread(target=lambda: inside.run(native), name="kedja load", daemon=True).start()
 
 
 @lru_cache(maxsize=1)

@@ -226,7 +226,7 @@ def portable() -> Iterator[None]:
     """The runtime as emitted where there is no futex, with a pool of its own."""
     runtime = load_runtime(System(host_system().architecture, "posix"))
     with (
-        mock.patch("kedja.compiler.runtime.native", lambda: runtime),
+        mock.patch("kedja.compiler.runtime.loaded", lambda: runtime),
         mock.patch.dict(runtime_threads._pools, clear=True),
     ):
         yield
