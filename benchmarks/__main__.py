@@ -1,12 +1,15 @@
-"""`python -m benchmarks`: kedja against its peers, on this machine, in about four minutes.
+"""`python -m benchmarks`: kedja against its peers, on this machine, in about twenty minutes.
 
     python -m benchmarks setup                     environments for the peers, once
     python -m benchmarks --out --chart             everything; figures and chart into the project
-    python -m benchmarks --case mnist --quick      a look at a few cases
+    python -m benchmarks --case mnist gpt_char --quick --sides kedja,torch      a look at a few
+    python -m benchmarks --one-thread              with one thread too, against PyTorch eager
     python -m benchmarks --case mnist_mlp --profile    kedja's launches and what each costs
+    python -m benchmarks --sweep                   odd widths and batch sizes: is there a cliff?
     python -m benchmarks chart RESULTS.json        the tables and the chart again
 
-Not here: the cases (`cases.py`), the peers (`peers.py`), how time is taken (`measure.py`).
+Not here: the cases (`cases`), the peers (`peers.py`), how time is taken (`measure.py`). Next:
+`bench.py`.
 """
 
 from __future__ import annotations
@@ -16,20 +19,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import chart, machine, measure, peers, report
-from benchmarks.cases import CASES, COMPARED, MM_PEAK, PEAK, Case, named
+from benchmarks import machine, peers
+from benchmarks.bench import Bench, cases_of, note
 from benchmarks.measure import Settings
+from benchmarks.report import chart, figures, tables
+from benchmarks.sweep import show as sweep
+from benchmarks.worker import SideError
 from kedja.compiler.runtime_threads import usable_cores
 from kedja.ground.errors import KedjaError, UsageError
 
-FULL = Settings(rounds=9, seconds=0.2, threads=0)
-QUICK = Settings(rounds=3, seconds=0.05, threads=0)
-CHART = peers.ROOT / "docs" / "benchmarks.svg"
+FULL = Settings(rounds=7, seconds=0.2, threads=0)
+QUICK = Settings(rounds=3, seconds=0.05, threads=0, budget=3.0)
+DOCS = peers.ROOT / "docs"
 RESULTS = peers.ROOT / "benchmarks" / "results"
 DEFAULT = Path("-")  # an option without its value
 
@@ -45,17 +50,26 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("command", nargs="?", choices=("run", "setup", "chart"), default="run")
     add("rest", nargs="*", help="setup: options for pip, after --; chart: the file of figures")
-    add("--case", action="append", metavar="NAME", help="a case, or all that begin with NAME")
+    add(
+        "--case",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="cases, or all that begin with NAME",
+    )
     add("--threads", type=int, default=usable_cores(), help="of every side (all cores)")
+    add("--one-thread", action="store_true", help="with one thread too, against PyTorch eager")
     add("--quick", action="store_true", help="fewer and shorter rounds")
     add("--rounds", type=int, help=f"of turns between the sides ({FULL.rounds})")
-    add("--seconds", type=float, help=f"of each sample ({FULL.seconds:g})")
-    add("--peers", default="all", metavar="NAMES", help="all, none, or some, with commas")
-    add("--python", action="append", default=[], metavar="PEER=PATH", help="its interpreter")
+    add("--seconds", type=float, help=f"of each sample at most ({FULL.seconds:g})")
+    add("--budget", type=float, help=f"seconds of a case's samples together ({FULL.budget:g})")
+    add("--sides", default="all", metavar="NAMES", help="all, or some, with commas")
+    add("--python", nargs="+", action="extend", metavar="PEER=PATH", help="its interpreter")
     add("--profile", action="store_true", help="only kedja's launches, with their cost")
+    add("--sweep", action="store_true", help="widths and batch sizes of a perceptron instead")
     add("--out", type=Path, nargs="?", const=DEFAULT, help="write the figures as JSON")
     add("--chart", type=Path, nargs="?", const=DEFAULT, help="draw the chart as SVG")
-    return parser.parse_args(arguments)
+    return parser.parse_args(arguments)  # fmt: skip
 
 
 def settings_of(chosen: argparse.Namespace) -> Settings:
@@ -65,98 +79,37 @@ def settings_of(chosen: argparse.Namespace) -> Settings:
         base.rounds if chosen.rounds is None else chosen.rounds,
         base.seconds if chosen.seconds is None else chosen.seconds,
         chosen.threads,
+        base.budget if chosen.budget is None else chosen.budget,
     )
-    if found.rounds < 1 or found.threads < 1 or not found.seconds > 0:
-        raise UsageError("rounds, threads and seconds are more than 0")
+    if found.rounds < 1 or found.threads < 1 or not min(found.seconds, found.budget) > 0:
+        raise UsageError("rounds, threads, seconds and budget are more than 0")
     return found
 
 
-def cases_of(names: Sequence[str] | None) -> list[Case]:
-    """The cases of these names, each once, in their order. Raises UsageError."""
-    if names is None:
-        return list(CASES)
-    for name in names:
-        if not named(name):
-            known = ", ".join(case.name for case in CASES)
-            raise UsageError(f"no case is called {name!r}", fix=f"one of {known}")
-    return [case for case in CASES if any(case in named(name) for name in names)]
+def bench_of(chosen: argparse.Namespace) -> Bench:
+    """What the command line asks for."""
+    given = peers.interpreters(chosen.python or ())
+    sides = peers.chosen(chosen.sides)
+    return Bench(settings_of(chosen), cases_of(chosen.case), sides, given)
 
 
-def note(text: str) -> None:
-    """Where the benchmark is: a line on standard error, written over on a terminal."""
-    end = "\r\x1b[K" if sys.stderr.isatty() else "\n"
-    sys.stderr.write(f"{end}{text}" if sys.stderr.isatty() else f"{text}{end}")
-    sys.stderr.flush()
-
-
-class Bench:
-    """One call of the command."""
-
-    def __init__(self, chosen: argparse.Namespace) -> None:
-        self.settings = settings_of(chosen)
-        self.cases = cases_of(chosen.case)
-        given = peers.interpreters(chosen.python)
-        wanted = [peers.KEDJA, *peers.chosen(chosen.peers)]
-        found = [(side, peers.interpreter(side, given)) for side in wanted]
-        self.sides = [(side, python) for side, python in found if python is not None]
-        self.missing = sorted({side.environment for side, python in found if python is None})
-        self.limits: dict[str, float | None] = {"fma_flops": None, "mm_flops": None}
-
-    def run(self) -> report.Json:
-        """Measure all cases; the figures."""
-        self.look_at_limits()
-        results = [self.one(number, case) for number, case in enumerate(self.cases, 1)]
-        self.look_at_limits()
-        return {
-            "format": report.FORMAT,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": machine.describe(),
-            "settings": {**vars(self.settings), "compared": COMPARED},
-            "limits": self.limits,
-            "missing": self.missing,
-            "cases": [report.of_case(each) for each in results],
-        }
-
-    def one(self, number: int, case: Case) -> measure.Result:
-        """One case, with its place among all in what is noted."""
-        sides = [(side, python) for side, python in self.sides if side.takes(case)]
-        head = f"[{number}/{len(self.cases)}] {case.name}: "
-        return measure.measure(case, sides, self.settings, lambda text: note(head + text))
-
-    def look_at_limits(self) -> None:
-        """The machine's limits; of several looks the best counts."""
-        note("the machine's limits")
-        product = next(case for case in CASES if case.name == MM_PEAK)
-        for name, case, who in (("fma_flops", PEAK, "kedja"), ("mm_flops", product, "torch")):
-            for side, python in self.sides:
-                if side.name == who:
-                    rate = measure.best_rate(case, side, python, self.settings)
-                    self.limits[name] = max(rate, self.limits[name] or 0.0)
-
-    def profile(self, console: Console) -> None:
-        """kedja's launches, case by case."""
-        self.sides = self.sides[:1]
-        self.look_at_limits()
-        side, python = self.sides[0]
-        for case in self.cases:
-            note(f"{case.name}: profile")
-            launches = measure.profile(case, side, python, self.settings)
-            report.show_profile(case.name, launches, self.limits["fma_flops"] or 0.0, console)
-
-
-def finish(data: report.Json, chosen: argparse.Namespace, console: Console) -> int:
+def finish(data: figures.Json, chosen: argparse.Namespace, console: Console) -> int:
     """Show the figures and write what was asked for; 1 if a case failed."""
-    report.show(data, console)
+    swept = "points" in data
+    module = sweep if swept else tables
+    module.show(data, console)
+    kind = "sweep-" if swept else ""
     if chosen.out is not None:
-        name = f"{machine.slug()}-{data['date'][:10]}.json"
+        name = f"{kind}{machine.slug()}-{data['date'][:10]}.json"
         path = RESULTS / name if chosen.out == DEFAULT else chosen.out
-        report.write(path, data)
-        note(f"wrote {path}")
+        figures.write(path, data)
+        note(f"wrote {path}\n")
     if chosen.chart is not None:
-        path = CHART if chosen.chart == DEFAULT else chosen.chart
-        chart.draw(data, path)
-        note(f"wrote {path}")
-    return int(any(case["error"] for case in data["cases"]))
+        name = "benchmark-sweep.svg" if swept else "benchmarks.svg"
+        path = DOCS / name if chosen.chart == DEFAULT else chosen.chart
+        (sweep if swept else chart).draw(data, path)
+        note(f"wrote {path}\n")
+    return int(any(case["error"] for case in data.get("cases", ())))
 
 
 def perform(chosen: argparse.Namespace) -> int:
@@ -169,13 +122,12 @@ def perform(chosen: argparse.Namespace) -> int:
         if len(chosen.rest) != 1:
             raise UsageError("chart takes one file of figures")
         chosen.chart = chosen.chart or DEFAULT
-        return finish(report.read(Path(chosen.rest[0])), chosen, console)
-    bench = Bench(chosen)
+        return finish(figures.read(Path(chosen.rest[0])), chosen, console)
+    bench, start = bench_of(chosen), time.monotonic()
     if chosen.profile:
         bench.profile(console)
         return 0
-    start = time.monotonic()
-    data = bench.run()
+    data = bench.swept() if chosen.sweep else bench.run(one_thread=chosen.one_thread)
     note(f"done in {time.monotonic() - start:.0f} s\n")
     return finish(data, chosen, console)
 
@@ -187,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KedjaError as problem:
         note(f"error: {problem}\n")
         return problem.exit_code
-    except (measure.SideError, subprocess.CalledProcessError) as problem:
+    except (SideError, subprocess.CalledProcessError) as problem:
         note(f"error: {problem}\n")
         return 1
     except KeyboardInterrupt:

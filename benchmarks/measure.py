@@ -1,53 +1,63 @@
 """How time is taken: sides in processes of their own, compared first, then timed in turns.
 
-Not here: what a side computes (`side.py` and after it), how results are shown (`report.py`).
-Next: `report.py`.
+Not here: the processes (`worker.py`), what a side computes (`side.py` and after it), how results
+are shown (`report`). Next: `report`.
 
-For each case every side builds the same thing from the same arrays. kedja is started twice: with
-an empty cache, then with what the first start left there. The losses of the first steps must
-agree. Then, in rounds, each side in turn runs for a fixed time while the others sleep (libraries
-let their threads spin for a while: that is waited for). What is reported are medians with
-quartiles over the rounds, and whether other programs took part of the machine meanwhile.
+For each case every side builds the same thing from the same arrays. kedja is started twice for
+each way of running: with an empty cache, then with what the first start left there. The losses of
+the first steps must agree. Then, in rounds, each side in turn runs for a fixed time (at least for
+a step) while the others sleep (libraries let their threads spin for a while: that is waited for).
+What is reported are medians with quartiles over the rounds, and whether other programs took part of
+the machine meanwhile. A peer that cannot do a case is left out, and said so with its reason; sides
+that disagree, and a kedja that fails, end the case.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from benchmarks.cases import COMPARED, Case
 from benchmarks.machine import Others, Share, cores, settle
-from benchmarks.peers import ROOT, Side
+from benchmarks.peers import KEDJA
+from benchmarks.worker import Place, Prepared, SideError, Worker, prepared, working
 
-ANSWER_SECONDS = 180.0  # a side that says nothing for so long hangs, and is ended
 FEWEST_SHARE = 0.25  # a first look at the speed lasts this share of a sample
+FEWEST_ROUNDS = 3  # of a peer whose one step takes far longer than its share of the time
+MUCH_LONGER = 3.0
+SMALL_SHARE = 0.2
+LOOK_SECONDS = 10.0  # a peer's further ways of running are compared for about so long at most
+ALWAYS = ("kedja", "torch")  # the sides that goals are about run in every round
 
-Python = Mapping[str, Path]
 Note = Callable[[str], None]
-
-
-class SideError(Exception):
-    """A side that failed; the text says why."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how often is measured."""
+    """How long and how often is measured.
+
+    `seconds` is of one sample, `budget` of all samples of a network's case (of a smaller one a
+    fifth of it); `patience` is how long a peer's first step may take. Without `starts` no second
+    process is started to see what a cache saves.
+    """
 
     rounds: int
-    seconds: float  # of one sample
+    seconds: float
     threads: int
+    budget: float = 12.0
+    patience: float = 120.0
+    starts: bool = True
+
+    def of(self, case: Case) -> Settings:
+        """Those for a case."""
+        small = case.kind not in ("train", "forward")
+        return replace(self, budget=SMALL_SHARE * self.budget) if small else self
 
 
 @dataclass
@@ -78,275 +88,248 @@ class Mode:
 
 
 @dataclass
+class Start:
+    """Until the first step is done, after the import: with an empty cache, and a full one."""
+
+    first_seconds: float = 0.0
+    cached_seconds: float | None = None
+    peak_bytes: int = 0
+
+
+@dataclass
 class Measured:
-    """One side of one case. `first_seconds` is until the first step is done, after the import."""
+    """One side of one case. `starts` and `modes` are by the way of running."""
 
     name: str
     version: str = ""
     import_seconds: float = 0.0
-    first_seconds: float = 0.0
-    cached_seconds: float | None = None
-    peak_bytes: int = 0
+    starts: dict[str, Start] = field(default_factory=dict)
     modes: dict[str, Mode] = field(default_factory=dict)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that any of its processes has held."""
+        return max((start.peak_bytes for start in self.starts.values()), default=0)
 
 
 @dataclass
 class Result:
-    """One case: all sides, or the error that ended it."""
+    """One case: all sides, or the error that ended it.
+
+    `left_out` says why a peer could not take part; `losses` are kedja's, in the steps that were
+    compared; `difference` is the largest of any side's, as a share of the largest loss.
+    """
 
     case: Case
     sides: list[Measured] = field(default_factory=list)
-    difference: float = 0.0  # the largest of losses, as a share of the largest loss
+    left_out: dict[str, str] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    difference: float = 0.0
     error: str = ""
-
-
-# ------------------------------------------------------------------------------ one process
-
-
-class Worker:
-    """A side's process and the conversation with it."""
-
-    def __init__(self, side: Side, python: Path, spec: Path, threads: int) -> None:
-        self.side = side
-        self._process = subprocess.Popen(
-            [str(python), "-m", "benchmarks.side", side.module, str(spec)],
-            cwd=ROOT,
-            env=environment(spec.parent, threads),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the driver, which ends its sides itself
-        )
-        self.hello: dict[str, Any] = {}
-
-    def greet(self) -> None:
-        """Wait until the first step is done. Raises SideError."""
-        self.hello = self._answer()
-
-    @property
-    def process(self) -> int:
-        """Its number."""
-        return self._process.pid
-
-    @property
-    def modes(self) -> list[str]:
-        """The ways in which the side can run."""
-        found: list[str] = self.hello["modes"]
-        return found
-
-    def ask(self, **command: Any) -> dict[str, Any]:
-        """One command and its reply. Raises SideError."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(command) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise SideError(f"{self.side.name} has ended by itself") from None
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        alarm = threading.Timer(ANSWER_SECONDS, self._process.kill)
-        alarm.start()
-        line = self._process.stdout.readline()
-        alarm.cancel()
-        if not line:
-            raise SideError(f"{self.side.name} ended without an answer (its words are above)")
-        reply: dict[str, Any] = json.loads(line)
-        if "error" in reply:
-            raise SideError(f"{self.side.name}: {reply['error']}")
-        return reply
-
-    def run(self, mode: str, steps: int) -> tuple[float, int]:
-        """Seconds and steps."""
-        reply = self.ask(do="run", mode=mode, steps=steps)
-        return reply["seconds"], reply["steps"]
-
-    def close(self) -> None:
-        """End the process, whatever it is doing."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            stream.close()
-
-
-def environment(folder: Path, threads: int) -> dict[str, str]:
-    """The same number of threads for every library, and a cache that was empty at the start."""
-    names = ("OMP", "MKL", "OPENBLAS")
-    counts = {f"{name}_NUM_THREADS": str(threads) for name in names}
-    own = {"KEDJA_THREADS": str(threads), "KEDJA_CACHE": str(folder / "cache")}
-    return {**os.environ, **counts, **own}
-
-
-@contextmanager
-def prepared(case: Case, threads: int) -> Iterator[Callable[[Side], Path]]:
-    """Writes the case into a folder; gives each side's specification in it."""
-    with TemporaryDirectory(prefix="kedja-benchmark-") as name:
-        folder = Path(name)
-        arrays = folder / "arrays.npz"
-        np.savez(arrays, **case.arrays())  # type: ignore[arg-type]  # names to arrays
-
-        def spec(side: Side) -> Path:
-            path = folder / f"{side.name}.json"
-            data = {
-                "kind": case.kind,
-                "options": dict(case.options),
-                "arrays": str(arrays),
-                "threads": threads,
-                "variant": side.variant,
-            }
-            path.write_text(json.dumps(data), encoding="utf-8")
-            return path
-
-        yield spec
-
-
-@contextmanager
-def working(side: Side, python: Path, spec: Path, threads: int) -> Iterator[Worker]:
-    """A side's process for the time of a block."""
-    worker = Worker(side, python, spec, threads)
-    try:
-        worker.greet()
-        yield worker
-    finally:
-        worker.close()
 
 
 # --------------------------------------------------------------------------------- one case
 
 
-def measure(
-    case: Case, sides: Sequence[tuple[Side, Path]], settings: Settings, note: Note
-) -> Result:
-    """All of a case; a side that fails, or losses that differ, end it with an error."""
+def measure(case: Case, places: Sequence[Place], settings: Settings, note: Note) -> Result:
+    """All of a case; see the module's text."""
     result = Result(case)
     try:
-        with prepared(case, settings.threads) as spec, ExitStack() as stack:
-            workers = []
-            for side, python in sides:
-                note(f"{side.name} starts")
-                result.sides.append(Measured(side.name))
-                start = _Start(side, python, spec(side), settings.threads)
-                workers.append(start.into(stack, result.sides[-1]))
+        with prepared(case, settings.threads) as ready, ExitStack() as stack:
+            workers = _started(stack, ready, places, settings, note, result)
             note(f"{COMPARED} losses are compared")
-            result.difference = agreement(workers, case.tolerance)
-            _rounds(workers, result.sides, settings, note)
+            agreement(workers, result)
+            take_rounds(workers, result.sides, settings.of(case), note)
             for worker, found in zip(workers, result.sides, strict=True):
-                memory = worker.ask(do="memory")["peak_bytes"]
-                found.peak_bytes = max(found.peak_bytes, memory)
+                _end(worker, found)
     except SideError as problem:
         result.error = str(problem)
     return result
 
 
-@dataclass(frozen=True)
-class _Start:
-    """How a side's process is started."""
+def _end(worker: Worker, found: Measured) -> None:
+    """A side without a cold start of its own shows its memory at the end of everything."""
+    start = found.starts.setdefault(worker.modes[0], Start())
+    if not worker.side.has_cache or not start.peak_bytes:
+        start.peak_bytes = worker.memory()
 
-    side: Side
-    python: Path
-    spec: Path
-    threads: int
 
-    def into(self, stack: ExitStack, found: Measured) -> Worker:
-        """Start the side, cold first if it keeps a cache; what that took goes into `found`."""
-        arguments = (self.side, self.python, self.spec, self.threads)
-        if self.side.has_cache:
-            with working(*arguments) as cold:
-                _greet(found, cold.hello)
-                found.peak_bytes = cold.ask(do="memory")["peak_bytes"]
-        worker = stack.enter_context(working(*arguments))
-        if self.side.has_cache:
-            found.cached_seconds = worker.hello["first_seconds"]
-        else:
-            _greet(found, worker.hello)
+def _started(
+    stack: ExitStack,
+    ready: Prepared,
+    places: Sequence[Place],
+    settings: Settings,
+    note: Note,
+    result: Result,
+) -> list[Worker]:
+    """The sides' processes, each after its first step; a peer that fails is left out."""
+    workers = []
+    for place in places:
+        note(f"{place.side.name} starts")
+        found = Measured(place.side.name)
+        try:
+            workers.append(_start(stack, ready, place, settings, found))
+            result.sides.append(found)
+        except SideError as problem:
+            if place.side is KEDJA:
+                raise
+            result.left_out[place.side.name] = str(problem)
+    return workers
+
+
+def _start(
+    stack: ExitStack, ready: Prepared, place: Place, settings: Settings, found: Measured
+) -> Worker:
+    """Start a side, cold first if it keeps a cache; what that took goes into `found`."""
+    if not (place.side.has_cache and settings.starts):
+        patience = replace(settings, patience=300.0) if place.side is KEDJA else settings
+        worker = stack.enter_context(working(place, ready, "", patience.patience))
+        _greet(found, worker, worker.modes[0])
         return worker
+    for mode in _cold(ready, place, "", found):
+        _cold(ready, place, mode, found)
+        with working(place, ready, mode) as cached:
+            found.starts[mode].cached_seconds = cached.hello["first_seconds"]
+    worker = stack.enter_context(working(place, ready))
+    found.starts[worker.modes[0]].cached_seconds = worker.hello["first_seconds"]
+    return worker
 
 
-def _greet(found: Measured, hello: Mapping[str, Any]) -> None:
-    found.version = hello["version"]
-    found.import_seconds = hello["import_seconds"]
-    found.first_seconds = hello["first_seconds"]
+def _cold(ready: Prepared, place: Place, first: str, found: Measured) -> list[str]:
+    """A start with an empty cache, and some steps to see the memory; the further modes to see."""
+    with working(place, ready, first) as cold:
+        mode = first or cold.modes[0]
+        _greet(found, cold, mode)
+        cold.run(mode, 2)
+        found.starts[mode].peak_bytes = cold.memory()
+        return cold.modes[1:] if cold.hello["starts_apart"] else []
 
 
-def agreement(workers: Sequence[Worker], tolerance: float) -> float:
-    """The largest difference of two sides' losses, as a share of the largest loss.
+def _greet(found: Measured, worker: Worker, mode: str) -> None:
+    found.version = worker.hello["version"]
+    found.import_seconds = worker.hello["import_seconds"]
+    found.starts[mode] = Start(worker.hello["first_seconds"])
 
-    Raises SideError where it is above the tolerance, or where a loss is not finite.
+
+# ------------------------------------------------------------------------------- agreement
+
+
+def agreement(workers: Sequence[Worker], result: Result) -> None:
+    """Compare the losses of all sides and ways of running with those of the first.
+
+    Raises SideError where the difference is above the tolerance, or a loss is not finite.
     """
-    runs = [
-        (f"{worker.side.name} ({mode})", worker.ask(do="losses", mode=mode, steps=COMPARED))
-        for worker in workers
-        for mode in worker.modes
-    ]
-    name, first = runs[0][0], np.array(runs[0][1]["losses"])
-    largest = 0.0
-    for other, reply in runs:
-        losses = np.array(reply["losses"])
-        difference = float(np.abs(losses - first).max() / max(float(np.abs(first).max()), 1e-30))
-        if not difference <= tolerance:  # NaN does not pass either
-            step = int(np.argmax(np.abs(losses - first)))
-            raise SideError(
-                f"{other} disagrees with {name}: {losses[step]:.8g} against {first[step]:.8g} "
-                f"in step {step + 1}, {difference:.2g} of the largest; allowed is {tolerance:g}"
-            )
-        largest = max(largest, difference)
-    return largest
+    for worker in workers:
+        steps = COMPARED
+        for mode in worker.modes:
+            start = time.perf_counter()
+            losses = worker.ask(do="losses", mode=mode, steps=steps)["losses"]
+            require_equal(f"{worker.side.name} ({mode})", losses, result)
+            pace = (time.perf_counter() - start) / steps
+            if worker.side.name not in ALWAYS:
+                steps = max(2, min(COMPARED, int(LOOK_SECONDS / pace)))
 
 
-def _rounds(
+def require_equal(name: str, found: list[float], result: Result) -> None:
+    """Compare a side's losses with those that came first, which stay in the result."""
+    result.losses = result.losses or found
+    losses, wanted = np.array(found), np.array(result.losses[: len(found)])
+    apart = np.abs(losses - wanted)
+    difference = float(apart.max() / max(float(np.abs(wanted).max()), 1e-30))
+    tolerance = result.case.tolerance
+    if not difference <= tolerance:  # NaN does not pass either
+        step = int(np.argmax(apart))
+        raise SideError(
+            f"{name} disagrees: {losses[step]:.8g} against {wanted[step]:.8g} "
+            f"in step {step + 1}, {difference:.2g} of the largest; allowed is {tolerance:g}"
+        )
+    result.difference = max(result.difference, difference)
+
+
+# ----------------------------------------------------------------------------------- rounds
+
+
+@dataclass
+class Turn:
+    """A side's turn in a round: it runs so many steps, in every so-many-th round."""
+
+    worker: Worker
+    found: Measured
+    mode: str
+    steps: int
+    every: int = 1
+
+
+def take_rounds(
     workers: Sequence[Worker], sides: Sequence[Measured], settings: Settings, note: Note
 ) -> None:
     """The sides in turns; each sample lasts about as long as any other."""
     note("speeds are estimated")
-    pairs = list(zip(workers, sides, strict=True))
-    turns = [(w, side, mode, _steps(w, mode, settings)) for w, side in pairs for mode in w.modes]
+    places = [(w, side, mode) for w, side in zip(workers, sides, strict=True) for mode in w.modes]
+    share = settings.budget / (settings.rounds * len(places))
+    seconds = min(settings.seconds, share)
+    turns = [_turn(*place, seconds, share, settings.rounds) for place in places]
     for number in range(settings.rounds):
         note(f"round {number + 1} of {settings.rounds}")
-        for worker, side, mode, steps in turns:
-            settle([each.process for each in workers])
-            others = Others(worker.process)
-            seconds, done = worker.run(mode, steps)
-            found = side.modes.setdefault(mode, Mode())
-            found.samples.append(seconds / done)
-            if (share := others.passed()) is not None:
-                found.others.append(share)
+        for turn in turns:
+            if number % turn.every == 0:
+                sample(turn, workers)
 
 
-def _steps(worker: Worker, mode: str, settings: Settings) -> int:
-    """How many steps last as long as a sample should."""
+def _turn(
+    worker: Worker, found: Measured, mode: str, seconds: float, share: float, rounds: int
+) -> Turn:
+    steps, lasts = steps_for(worker, mode, seconds)
+    often = worker.side.name in ALWAYS or lasts <= MUCH_LONGER * share
+    return Turn(worker, found, mode, steps, 1 if often else max(1, rounds // FEWEST_ROUNDS))
+
+
+def sample(turn: Turn, workers: Sequence[Worker]) -> None:
+    """One sample, when nobody else is at work."""
+    settle([each.process for each in workers])
+    others = Others(turn.worker.process)
+    seconds, done = turn.worker.run(turn.mode, turn.steps)
+    found = turn.found.modes.setdefault(turn.mode, Mode())
+    found.samples.append(seconds / done)
+    if (share := others.passed()) is not None:
+        found.others.append(share)
+
+
+def steps_for(worker: Worker, mode: str, wanted: float) -> tuple[int, float]:
+    """How many steps last about so many seconds, and how long they really do.
+
+    That is longer where the library runs in larger pieces: whole epochs, or slow steps.
+    """
     steps = 1
     while True:
         seconds, done = worker.run(mode, steps)
-        if seconds >= settings.seconds * FEWEST_SHARE:
-            return max(1, round(done * settings.seconds / seconds))
-        guess = done * settings.seconds * FEWEST_SHARE / max(seconds, 1e-9)
+        if seconds >= wanted * FEWEST_SHARE:
+            found = max(1, round(done * wanted / seconds))
+            piece = done if done > steps else 1
+            return found, max(found, piece) * seconds / done
+        guess = done * wanted * FEWEST_SHARE / max(seconds, 1e-9)
         steps = max(2 * done, min(100 * done, int(1.2 * guess)))
 
 
 # ------------------------------------------------------------------------------- the limits
 
 
-def best_rate(case: Case, side: Side, python: Path, settings: Settings) -> float:
-    """The most operations per second that a side reaches in a case: a limit, so the best counts."""
-    with (
-        prepared(case, settings.threads) as spec,
-        working(side, python, spec(side), settings.threads) as worker,
-    ):
-        mode = worker.modes[-1]
-        steps = _steps(worker, mode, settings)
-        runs = [worker.run(mode, steps) for _ in range(settings.rounds)]
-        flops: int = case.flops or worker.hello["flops"]
-        return flops * max(done / seconds for seconds, done in runs)
+def best_rate(case: Case, place: Place, settings: Settings) -> float:
+    """The most work per second that a side reaches in any way: a limit, so the best counts."""
+    with prepared(case, settings.threads) as ready, working(place, ready) as worker:
+        rates = []
+        for mode in worker.modes:
+            steps, _ = steps_for(worker, mode, settings.seconds)
+            runs = [worker.run(mode, steps) for _ in range(settings.rounds)]
+            work: int = case.flops or worker.hello["work"][mode]
+            rates += [work * done / seconds for seconds, done in runs]
+        return max(rates)
 
 
-def profile(case: Case, side: Side, python: Path, settings: Settings) -> list[dict[str, Any]]:
+def profile(case: Case, place: Place, settings: Settings) -> list[dict[str, Any]]:
     """What each part of a step of a case costs."""
-    with (
-        prepared(case, settings.threads) as spec,
-        working(side, python, spec(side), settings.threads) as worker,
-    ):
-        steps = _steps(worker, worker.modes[-1], settings)
+    with prepared(case, settings.threads) as ready, working(place, ready) as worker:
+        mode = worker.modes[-1]
+        steps, _ = steps_for(worker, mode, settings.seconds)
         launches: list[dict[str, Any]] = worker.ask(do="profile", steps=steps)["launches"]
         return launches

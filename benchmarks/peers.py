@@ -1,6 +1,6 @@
 """Who takes part: kedja and its peers, each with an interpreter of its own.
 
-Not here: what a side computes (`torch_side.py` …). Next: `cases.py`.
+Not here: what a side computes (`torch_side` …). Next: `cases`.
 
 `python -m benchmarks setup` makes one virtual environment per peer under `benchmarks/.venv`.
 A peer runs in the interpreter named by `--python`, else in that environment, else in this
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +25,7 @@ ENVIRONMENTS = ROOT / "benchmarks" / ".venv"
 # What each environment holds. The versions are those that the published figures were taken with.
 REQUIREMENTS = {
     "torch": ("torch==2.13.0", "numpy>=2.1,<3"),
+    "jax": ("jax==0.10.2", "numpy>=2.1,<3"),
     "sklearn": ("scikit-learn==1.9.1", "numpy>=2.1,<3"),
 }
 
@@ -45,35 +46,67 @@ class Side:
 
     def takes(self, case: Case) -> bool:
         """Whether this side can do a case, with the same mathematics."""
-        options = case.options
-        if case.kind == "peak":
+        if case.kind in LIMITS:
             return self.name == "kedja"
-        if self.variant == "fused":
-            return case.kind == "train"
-        if self.environment == "sklearn":
-            wanted = ("cross_entropy", "sgd")
-            return (options.get("loss"), options.get("optimizer")) == wanted
-        return True
+        return TAKES.get(self.name, _anything)(case)
 
 
+def _anything(case: Case) -> bool:
+    return True
+
+
+def _training(case: Case) -> bool:
+    """The fused optimisers have nothing to do elsewhere."""
+    return case.kind == "train"
+
+
+def _compiled(case: Case) -> bool:
+    """`torch.compile` would call the same product, and is of no use on a few scalars.
+
+    It takes half a minute to compile a pass: a small and a large one of each kind are enough.
+    """
+    return case.kind in ("train", "forward") or case.name.endswith(("_1e5", "_1e7"))
+
+
+def _in_jax(case: Case) -> bool:
+    """Mixed precision is the user's own affair in JAX: there is nothing to compare with."""
+    return case.options.get("precision") is None
+
+
+def _perceptron(case: Case) -> bool:
+    """What MLPClassifier trains."""
+    family = case.options.get("network", {}).get("family")
+    told = (case.kind, family, case.options.get("loss"), case.options.get("optimizer"))
+    return told == ("train", "mlp", "cross_entropy", "sgd")
+
+
+LIMITS = ("peak", "stream")
+TAKES: Mapping[str, Callable[[Case], bool]] = {
+    "torch-fused": _training,
+    "torch-compile": _compiled,
+    "jax": _in_jax,
+    "sklearn": _perceptron,
+}
 KEDJA = Side("kedja", "benchmarks.kedja_side", "kedja", has_cache=True)
 PEERS = (
     Side("torch", "benchmarks.torch_side", "torch"),
     Side("torch-fused", "benchmarks.torch_side", "torch", "fused"),
+    Side("torch-compile", "benchmarks.torch_side", "torch", "compile"),
+    Side("jax", "benchmarks.jax_side", "jax"),
     Side("sklearn", "benchmarks.sklearn_side", "sklearn"),
 )
 
 
 def chosen(names: str) -> list[Side]:
-    """The peers of a comma-separated list; "all" or "none" of them."""
-    if names in ("all", "none"):
-        return list(PEERS) if names == "all" else []
-    found = {peer.name: peer for peer in PEERS}
+    """The sides of a comma-separated list, kedja always among them; "all" of them."""
+    if names == "all":
+        return [KEDJA, *PEERS]
+    found = {side.name: side for side in (KEDJA, *PEERS)}
     wanted = [name.strip() for name in names.split(",")]
     for name in wanted:
         if name not in found:
-            raise UsageError(f"unknown peer {name!r}", fix=f"all, none, or of {', '.join(found)}")
-    return [found[name] for name in wanted]
+            raise UsageError(f"unknown side {name!r}", fix=f"all, or of {', '.join(found)}")
+    return [KEDJA, *(peer for peer in PEERS if peer.name in wanted)]
 
 
 def interpreters(given: Sequence[str]) -> dict[str, Path]:

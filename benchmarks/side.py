@@ -1,7 +1,7 @@
 """One side of a case, in a process of its own: it is built, then obeys the driver line by line.
 
-Not here: the cases' mathematics (`kedja_side.py`, `torch_side.py`, `sklearn_side.py`), the driver
-(`measure.py`). Next: `kedja_side.py`.
+Not here: the cases' mathematics (`kedja_side`, `torch_side`, `jax_side`, `sklearn_side.py`), the
+driver (`measure.py`). Next: `kedja_side`.
 
     python -m benchmarks.side MODULE SPEC.json
 
@@ -42,10 +42,12 @@ class Runner(ABC):
     """A case made ready by one side.
 
     `modes` are the ways in which it can run: "loop" is many steps inside one call of the library,
-    "step" is a call for each step, as a user would write it.
+    "step" is a call for each step, as a user would write it. `starts_apart` says that a person
+    who runs in the one way never pays for the start of the other.
     """
 
-    modes: ClassVar[tuple[str, ...]] = ("step",)
+    modes: tuple[str, ...] = ("step",)
+    starts_apart: ClassVar[bool] = False
     version: str = ""
 
     @abstractmethod
@@ -56,9 +58,13 @@ class Runner(ABC):
     def run(self, mode: str, steps: int) -> Timed:
         """Run that many steps or, where the library works in larger pieces, a few more."""
 
-    def flops(self) -> int:
-        """The operations of one step, where the case itself cannot know them."""
-        return 0
+    def first(self, mode: str) -> None:
+        """The first step of a person who has just started the library; its result is there."""
+        self.run(mode, 1)
+
+    def work(self) -> dict[str, int]:
+        """What one step of each mode does, where the case itself cannot know it."""
+        return {}
 
     def profile(self, steps: int) -> list[dict[str, Any]]:
         """What the parts of a step cost; nothing where the library does not say."""
@@ -73,6 +79,7 @@ class Spec(NamedTuple):
     arrays: Arrays
     threads: int
     variant: str
+    first: str = ""  # the mode of the first step; the first mode unless it is named
 
 
 def read_spec(path: Path) -> Spec:
@@ -80,7 +87,7 @@ def read_spec(path: Path) -> Spec:
     data = json.loads(path.read_text(encoding="utf-8"))
     with np.load(data["arrays"]) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    return Spec(data["kind"], data["options"], arrays, data["threads"], data["variant"])
+    return Spec(**(data | {"arrays": arrays}))
 
 
 def spread(values: Any, count: int) -> list[float]:
@@ -116,12 +123,13 @@ def begin(module: str, spec: Spec) -> tuple[Runner, dict[str, Any]]:
     side = importlib.import_module(module)
     imported = time.perf_counter()
     runner: Runner = side.runner(spec)
-    runner.run(runner.modes[0], 1)
+    runner.first(spec.first or runner.modes[0])
     done = time.perf_counter()
     hello = {
         "version": runner.version,
         "modes": runner.modes,
-        "flops": runner.flops(),
+        "starts_apart": runner.starts_apart,
+        "work": runner.work(),
         "import_seconds": imported - start,
         "first_seconds": done - imported,
     }

@@ -7,7 +7,7 @@ Not here: the protocol (`side.py`). Next: `peak.py`.
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -23,8 +23,8 @@ def classifier(spec: Spec) -> Any:
     """The estimator before it has seen anything."""
     options = spec.options
     return MLPClassifier(
-        hidden_layer_sizes=options["sizes"][1:-1],
-        activation=ACTIVATIONS[options["activation"]],
+        hidden_layer_sizes=options["network"]["sizes"][1:-1],
+        activation=ACTIVATIONS[options["network"]["activation"]],
         solver="sgd",
         alpha=0.0,
         batch_size=options["batch"],
@@ -39,7 +39,7 @@ def classifier(spec: Spec) -> Any:
 class Train(Runner):
     """`partial_fit`, on one batch ("step") or on all examples batch by batch ("loop")."""
 
-    modes: ClassVar[tuple[str, ...]] = ("step", "loop")
+    modes: tuple[str, ...] = ("step", "loop")
     version = sklearn.__version__
 
     def __init__(self, spec: Spec) -> None:
@@ -51,7 +51,7 @@ class Train(Runner):
     def restart(self) -> None:
         """Back to the case's weights, which replace those of a first step."""
         self.model = classifier(self.spec)
-        classes = np.arange(self.spec.options["sizes"][-1])
+        classes = np.arange(self.spec.options["network"]["sizes"][-1])
         self.model.partial_fit(self.x[: self.batch], self.y[: self.batch], classes=classes)
         for place, weight in enumerate(self.model.coefs_):
             weight[...] = self.start(place, "weight").T

@@ -1,33 +1,50 @@
 """The benchmark works and tells the truth; that anything is fast is not tested.
 
-Not here: any peer, which need not be installed. Next: `benchmarks/__main__.py`.
+Not here: any peer, which need not be installed; what is shown (`test_benchmark_report.py`).
+Next: `test_benchmark_sides.py`.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from benchmarks import chart, measure, peers, report
+from benchmarks import measure, peers
 from benchmarks.__main__ import main
-from benchmarks.cases import CASES, Case
-from benchmarks.machine import Others, Share
-from benchmarks.measure import Measured, Mode, Result, SideError
+from benchmarks.cases import CASES, Case, named
+from benchmarks.limits import stream
+from benchmarks.machine import Others
+from benchmarks.measure import Measured, Result, Settings
 from benchmarks.peers import KEDJA, Side
+from benchmarks.report import figures
+from benchmarks.side import Spec
+from benchmarks.worker import Place, SideError
 
-SMALL = ["--quick", "--rounds", "1", "--seconds", "0.01", "--threads", "1", "--peers", "none"]
+SMALL = ["--quick", "--rounds", "1", "--seconds", "0.01", "--threads", "1", "--sides", "kedja"]
+
+
+@pytest.fixture(autouse=True)
+def small_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of memory is looked for in other processes: there it stays as large as it is."""
+    monkeypatch.setattr(stream, "LENGTH", 1 << 12)
 
 
 def case(name: str) -> Case:
     return next(each for each in CASES if each.name == name)
+
+
+def place(side: Side = KEDJA) -> Place:
+    python = peers.interpreter(KEDJA, {})
+    assert python is not None
+    return Place(side, python)
 
 
 # ------------------------------------------------------------------------------ a whole run
@@ -38,16 +55,16 @@ def test_a_small_run_writes_figures(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([*SMALL, "--case", "descent", "--out", str(out)]) == 0
     assert "descent" in capsys.readouterr().out
     data = json.loads(out.read_text())
-    assert data["settings"] == {"rounds": 1, "seconds": 0.01, "threads": 1, "compared": 20}
-    assert data["limits"]["fma_flops"] > 1e9
+    assert data["settings"]["rounds"] == 1 and data["settings"]["compared"] == 20
+    assert data["limits"]["fma_flops"] > 1e9 and data["limits"]["bytes"] > 1e8
     assert data["limits"]["mm_flops"] is None
     (only,) = data["cases"]
     assert (only["name"], only["error"], only["comparisons"]) == ("descent", "", [])
+    assert len(only["losses"]) == 20 and 0 <= only["difference"] < 1e-4
     (side,) = only["sides"]
-    assert side["name"] == "kedja"
-    assert 0 < only["difference"] < 1e-4 or only["difference"] == 0
-    assert side["first_seconds"] > 0 and side["cached_seconds"] > 0
-    assert side["peak_bytes"] > 2**20
+    start = side["starts"]["step"]
+    assert start["first_seconds"] > 0 and start["cached_seconds"] > 0
+    assert start["peak_bytes"] > 2**20
     for mode in ("step", "loop"):
         times = side["modes"][mode]
         assert len(times["samples"]) == 1
@@ -65,9 +82,11 @@ def test_a_profile_lists_launches(capsys: pytest.CaptureFixture[str]) -> None:
     "wrong",
     [
         ["--case", "nothing"],
-        ["--peers", "nobody"],
+        ["--case", "descent", "nothing"],
+        ["--sides", "nobody"],
         ["--python", "torch=/no/such/file"],
         ["--rounds", "0"],
+        ["--budget", "0"],
         ["chart"],
     ],
 )
@@ -84,19 +103,29 @@ def test_wrong_options_are_usage_errors(
 class Fake:
     """A side that answers what it is told to."""
 
-    modes = ("step",)
-
-    def __init__(self, name: str, losses: list[float]) -> None:
+    def __init__(
+        self, name: str, losses: list[float], seconds: float = 0.01, piece: int = 1
+    ) -> None:
         self.side = Side(name, "", name)
+        self.modes = ["step"]
         self.losses = losses
+        self.seconds = seconds
+        self.piece = piece
+        self.process = os.getpid()
 
     def ask(self, **command: Any) -> dict[str, Any]:
-        return {"losses": self.losses}
+        return {"losses": self.losses[: command["steps"]]}
+
+    def run(self, mode: str, steps: int) -> tuple[float, int]:
+        done = -(-steps // self.piece) * self.piece
+        return self.seconds * done, done
 
 
 def agreed(*losses: list[float]) -> float:
     fakes: Any = [Fake(f"side{number}", each) for number, each in enumerate(losses)]
-    return measure.agreement(fakes, 1e-4)
+    result = Result(case("mnist_mlp"))
+    measure.agreement(fakes, result)
+    return result.difference
 
 
 def test_equal_losses_agree() -> None:
@@ -104,9 +133,9 @@ def test_equal_losses_agree() -> None:
     assert agreed([2.0, 1.0], [2.0, 1.0001]) == pytest.approx(5e-5)
 
 
-@pytest.mark.parametrize("other", [1.001, float("nan"), float("inf")])
+@pytest.mark.parametrize("other", [1.01, float("nan"), float("inf")])
 def test_other_losses_fail_the_case(other: float) -> None:
-    with pytest.raises(SideError, match=r"side1 .* disagrees with side0 .* in step 2"):
+    with pytest.raises(SideError, match=r"side1 .* disagrees: .* in step 2"):
         agreed([2.0, 1.0], [2.0, other])
 
 
@@ -115,64 +144,46 @@ def test_a_first_side_without_numbers_fails_the_case() -> None:
         agreed([2.0, float("nan")])
 
 
-def test_a_side_that_fails_ends_its_case_with_its_words() -> None:
+def test_a_kedja_that_fails_ends_its_case_with_its_words() -> None:
+    wrong = Case("wrong", "no such kind", "", {}, dict)
+    result = measure.measure(wrong, [place()], Settings(1, 0.01, 1), lambda text: None)
+    assert "no such kind" in result.error
+    assert figures.of_case(result)["sides"] == []
+
+
+def test_a_peer_that_fails_is_left_out_with_its_words() -> None:
     broken = Side("broken", "benchmarks.no_such_side", "numpy")
-    python = peers.interpreter(KEDJA, {})
-    assert python is not None
-    settings = measure.Settings(1, 0.01, 1)
-    result = measure.measure(case("descent"), [(broken, python)], settings, lambda text: None)
-    assert "no_such_side" in result.error
-    assert report.of_case(result)["sides"] == []
+    settings = Settings(1, 0.01, 1, starts=False)
+    places = [place(), place(broken)]
+    result = measure.measure(case("descent"), places, settings, lambda text: None)
+    assert result.error == ""
+    assert "no_such_side" in result.left_out["broken"]
+    assert [side.name for side in result.sides] == ["kedja"]
 
 
-# ------------------------------------------------------------------------------------ words
+# ------------------------------------------------------------------------------------ time
 
 
-def figures(mine: float, its: float, others: float = 0.0) -> report.Json:
-    """A run of one case in which kedja and PyTorch took these times."""
-    own = Measured(
-        "kedja", modes={"step": Mode([mine]), "loop": Mode([mine / 2], [Share(others, 1.0)])}
-    )
-    other = Measured("torch", modes={"step": Mode([its])})
-    result = Result(case("mnist_mlp"), [own, other])
-    return {
-        "format": report.FORMAT,
-        "date": "2025-01-01T00:00:00+00:00",
-        "machine": {"cpu": "a processor", "cores": 2},
-        "settings": {"rounds": 1, "seconds": 0.1, "threads": 2},
-        "limits": {"fma_flops": 4e11, "mm_flops": None},
-        "missing": ["sklearn"],
-        "cases": [report.of_case(result)],
-    }
+def test_a_slow_peer_runs_in_fewer_rounds_and_pytorch_in_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(measure, "settle", lambda processes: None)
+    fakes: Any = [Fake("kedja", [], 0.5), Fake("torch", [], 0.5), Fake("jax", [], 5.0)]
+    sides = [Measured(fake.side.name) for fake in fakes]
+    measure.take_rounds(fakes, sides, Settings(9, 0.2, 1, budget=9.0), lambda text: None)
+    assert [len(side.modes["step"].samples) for side in sides] == [9, 9, 3]
+    assert sides[2].modes["step"].median == pytest.approx(5.0)
 
 
-def shown(data: report.Json, terminal: bool = False) -> str:
-    text = io.StringIO()
-    report.show(data, Console(file=text, width=200, force_terminal=terminal))
-    return text.getvalue()
-
-
-def test_ratios_are_the_peers_time_over_ours() -> None:
-    found = {each["mode"]: each for each in figures(1e-3, 4e-3)["cases"][0]["comparisons"]}
-    assert found["step"]["ratio"] == pytest.approx(4.0)
-    assert found["loop"]["ratio"] == pytest.approx(8.0)
-    assert found["loop"]["verdict"] == "faster, goal 4 met"
-
-
-@pytest.mark.parametrize("terminal", [False, True])
-def test_losing_is_said_plainly(terminal: bool) -> None:
-    text = shown(figures(1e-3, 0.75e-3), terminal)
-    assert "kedja LOSES mnist_mlp (step by step): 1.33 times slower than torch" in text
-    assert "faster, goal 4 MISSED" in text
-    assert "not installed: sklearn" in text
-    assert "DISTURBED" not in text
-
-
-def test_a_disturbed_figure_meets_no_goal() -> None:
-    text = shown(figures(1e-3, 4e-3, others=0.5))
-    assert "faster, but DISTURBED" in text
-    assert "goal 4" not in text
-    assert "DISTURBED by other work, take again when it is quiet: mnist_mlp" in text
+@pytest.mark.parametrize(
+    ("seconds", "piece", "steps", "lasts"),
+    [(1e-3, 1, 100, 0.1), (0.5, 1, 1, 0.5), (0.01, 64, 10, 0.64), (1e-5, 64, 10_000, 0.1)],
+)
+def test_a_sample_is_as_long_as_wanted_or_as_it_must_be(
+    seconds: float, piece: int, steps: int, lasts: float
+) -> None:
+    fake: Any = Fake("jax", [], seconds, piece)
+    assert measure.steps_for(fake, "step", 0.1) == (steps, pytest.approx(lasts))
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="needs /proc/stat")
@@ -187,29 +198,14 @@ def test_the_work_of_others_is_seen() -> None:
     assert theirs.work - mine.work == pytest.approx(time.process_time() - used, abs=0.1)
 
 
-def test_a_failed_case_is_said_and_fails_the_command(tmp_path: Path) -> None:
-    data = figures(1.0, 1.0)
-    data["cases"] = [report.of_case(Result(case("descent"), error="they disagree"))]
-    assert "FAILED descent: they disagree" in shown(data)
-    path = tmp_path / "figures.json"
-    report.write(path, data)
-    assert main(["chart", str(path), "--chart", str(tmp_path / "chart.svg")]) == 1
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(2.0, "2 s"), (1.5e-3, "1.5 ms"), (2e-6, "2 µs"), (3e-10, "0.3 ns")]
-)
-def test_times_have_units(value: float, text: str) -> None:
-    assert report.seconds(value) == text
-
-
-def test_the_chart_is_the_same_for_the_same_figures(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    paths = [tmp_path / "a.svg", tmp_path / "b.svg"]
-    for path in paths:
-        chart.draw(figures(1e-3, 0.5e-3), path)
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-    assert b"<svg" in paths[0].read_bytes()
+def test_the_memory_limit_moves_all_of_its_arrays() -> None:
+    moved = stream.Stream(Spec("stream", {}, {}, 2, ""))
+    c, a, b = moved.arrays
+    for mode in moved.modes:
+        c[:], a[:], b[:] = 0, 3, 4
+        assert moved.run(mode, 1).seconds > 0
+        assert (c == (3 if mode == stream.COPY else 5)).all()
+        assert moved.work()[mode] >= 8 * stream.LENGTH
 
 
 # ------------------------------------------------------------------------------------ cases
@@ -223,16 +219,72 @@ def test_a_peer_that_is_not_installed_is_left_out(
     assert peers.interpreter(nowhere, {}) is None
 
 
-def test_cases_are_told_apart_and_given_the_same_arrays_each_time() -> None:
+@pytest.mark.parametrize(
+    ("modules", "hidden"),
+    [
+        ("benchmarks.side, benchmarks.sweep.points", "kedja"),  # a peer's environment
+        ("benchmarks.kedja_side", "llvmlite"),  # loaded by the first step, which is timed
+    ],
+)
+def test_a_side_does_without(modules: str, hidden: str) -> None:
+    code = f"import sys; sys.modules[{hidden!r}] = None; import {modules}"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=peers.ROOT)
+
+
+def test_kedja_always_takes_part() -> None:
+    assert [side.name for side in peers.chosen("torch")] == ["kedja", "torch"]
+    assert len(peers.chosen("all")) == 6
+
+
+def test_sides_take_the_cases_that_they_can_do() -> None:
+    taken = {
+        side.name: {each.name for each in CASES if side.takes(each)} for side in peers.chosen("all")
+    }
+    assert taken["kedja"] == taken["torch"] == {each.name for each in CASES}
+    assert taken["sklearn"] == {"mnist_mlp", "mnist_deep5"}
+    assert taken["torch-fused"] < taken["torch-compile"]
+    assert taken["torch"] - taken["jax"] == {"gpt_10m_bf16"}
+
+
+SLOW_TO_DRAW = ("gpt_10m", "deep_", "matmul_4096", "matmul_8x4096")
+
+
+@pytest.mark.parametrize(
+    "each", [c for c in CASES if not c.name.startswith(SLOW_TO_DRAW)], ids=lambda c: c.name
+)
+def test_a_case_gives_the_same_arrays_each_time(each: Case) -> None:
+    first, second = each.arrays(), each.arrays()
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert json.loads(json.dumps(dict(each.options))) == each.options
+
+
+def test_cases_are_told_apart() -> None:
     assert len({each.name for each in CASES}) == len(CASES)
-    for each in CASES:
-        first, second = each.arrays(), each.arrays()
-        assert first.keys() == second.keys()
-        assert all(np.array_equal(first[name], second[name]) for name in first)
-        json.dumps(dict(each.options))
+    assert [each.name for each in named("gpt_10m")] == ["gpt_10m"]
+    assert len(named("matmul")) > 20
 
 
 def test_flops_of_a_training_step() -> None:
     forward, weights, inputs = 784 * 128 + 128 * 10, 784 * 128 + 128 * 10, 128 * 10
     assert case("mnist_mlp").flops == 2 * 64 * (forward + weights + inputs)
     assert case("matmul_64").flops == 2 * 64**3
+    first, second, last = 9 * 16 * 28**2, 9 * 16 * 32 * 14**2, 32 * 7**2 * 10
+    assert case("mnist_cnn").flops == 2 * 64 * (3 * (first + second + last) - first)
+    per_token = 12 * 4 * 128**2 + 128 * 65 + 4 * 65 * 128  # the mask leaves 65/2 pairs of a row
+    assert case("gpt_char").flops == 2 * 3 * 12 * 64 * per_token
+
+
+def test_networks_have_their_well_known_sizes() -> None:
+    def parameters(name: str) -> int:
+        learned = (
+            array
+            for key, array in case(name).arrays().items()
+            if key.startswith("model.") and "running" not in key and "tracked" not in key
+        )
+        return sum(array.size for array in learned)
+
+    assert parameters("tiny81") == 81
+    assert parameters("mnist_cnn") == 160 + 4640 + 15690
+    assert parameters("resnet_small") == 175_258
+    assert parameters("gpt_char") == 65 * 128 + 64 * 128 + 4 * (12 * 128**2 + 13 * 128) + 2 * 128

@@ -1,21 +1,20 @@
 """The machine's limit: float32 multiply-adds in vector registers, with nothing else in the loop.
 
 No program can do more of them in a second; what share of it a case reaches is reported beside
-its time. Not here: memory's limit. Next: `measure.py`.
+its time. Not here: memory's limit. Next: `stream.py`.
 """
 
 from __future__ import annotations
 
 import ctypes
-import threading
-import time
 from collections.abc import Callable
-from typing import ClassVar
 
 import numpy as np
 from llvmlite import ir
 
 import kedja as kj
+from benchmarks.cases import Array
+from benchmarks.limits.threads import together
 from benchmarks.side import Runner, Spec, Timed
 from kedja.compiler.llvm_blocks import I64, PTR, for_carry, function
 from kedja.compiler.llvm_matmul_vectors import Vectors
@@ -63,7 +62,7 @@ def peak_module(target: Target) -> ir.Module:
 class Peak(Runner):
     """The loop above on every thread at once; a step is `TURNS` turns on each."""
 
-    modes: ClassVar[tuple[str, ...]] = ("loop",)
+    modes: tuple[str, ...] = ("loop",)
     version = kj.__version__
 
     def __init__(self, spec: Spec) -> None:
@@ -73,10 +72,10 @@ class Peak(Runner):
         signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
         self.kernel = signature(self.library.address(SYMBOL))
 
-    def flops(self) -> int:
-        """Two for each lane of each multiply-add."""
+    def work(self) -> dict[str, int]:
+        """Two operations for each lane of each multiply-add."""
         each = 2 * lanes(self.target) * totals(self.target) * UNROLL
-        return each * TURNS * self.threads
+        return {"loop": each * TURNS * self.threads}
 
     def losses(self, mode: str, steps: int) -> list[float]:
         """Nothing to compare."""
@@ -84,22 +83,21 @@ class Peak(Runner):
 
     def run(self, mode: str, steps: int) -> Timed:
         """All threads start together; the time ends with the last one."""
-        barrier = threading.Barrier(self.threads + 1)
-        workers = [
-            threading.Thread(target=self.work, args=(barrier, steps * TURNS))
-            for _ in range(self.threads)
-        ]
-        for each in workers:
-            each.start()
-        barrier.wait()
-        start = time.perf_counter()
-        for each in workers:
-            each.join()
-        return Timed(time.perf_counter() - start, steps)
+        memories = [self.memory() for _ in range(self.threads)]
+        return Timed(together(self.threads, lambda i: self.turn(memories[i], steps)), steps)
 
-    def work(self, barrier: threading.Barrier, turns: int) -> None:
-        """One thread's part, on memory of its own. ctypes lets go of Python's lock."""
-        memory = np.full((2 + totals(self.target)) * lanes(self.target), 0.5, np.float32)
-        memory[2 * lanes(self.target) :] += np.arange(len(memory) - 2 * lanes(self.target)) / 1000
-        barrier.wait()
-        self.kernel(memory.ctypes.data, turns)
+    def memory(self) -> Array:
+        """x, y and the totals' starts, of one thread."""
+        width = lanes(self.target)
+        memory = np.full((2 + totals(self.target)) * width, 0.5, np.float32)
+        memory[2 * width :] += np.arange(len(memory) - 2 * width) / 1000
+        return memory
+
+    def turn(self, memory: Array, steps: int) -> None:
+        """One thread's part. ctypes lets go of Python's lock."""
+        self.kernel(memory.ctypes.data, steps * TURNS)
+
+
+def runner(spec: Spec) -> Runner:
+    """The limit made ready."""
+    return Peak(spec)

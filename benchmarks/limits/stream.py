@@ -1,0 +1,102 @@
+"""The machine's other limit: bytes to and from memory, in arrays that no cache holds.
+
+Three ways of moving them are tried, and the fastest counts: STREAM's triad c = a + s b by our own
+code, with plain stores and with stores that go past the caches, and NumPy's copy. Counted are
+the bytes that the program asks for; a plain store makes the processor read the line first, which
+is not counted (as STREAM does it). Source: J. McCalpin: Memory bandwidth and machine balance in
+current high performance computers (1995). Not here: arithmetic's limit. Next: `measure.py`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+from llvmlite import ir
+
+import kedja as kj
+from benchmarks.cases import Array
+from benchmarks.limits.peak import lanes
+from benchmarks.limits.threads import together
+from benchmarks.side import Runner, Spec, Timed
+from kedja.compiler.llvm_blocks import I32, I64, PTR, for_range, function
+from kedja.compiler.runtime_object import Library, compile_module
+from kedja.compiler.runtime_target import Target, current_target
+
+SYMBOLS = {"triad": "kedja_triad", "streaming triad": "kedja_triad_streaming"}
+COPY = "copy"
+LENGTH = 1 << 25  # numbers in an array: 128 MiB
+SCALE = 0.5
+LINE = 64  # bytes; arrays begin at a multiple of it, which streaming stores need
+
+
+def triad_module(target: Target) -> ir.Module:
+    """`void triad(ptr c, ptr a, ptr b, i64 first, i64 last)` for both kinds of stores."""
+    module = ir.Module("stream")
+    kind = ir.VectorType(ir.FloatType(), lanes(target))
+    scale = ir.Constant(kind, [SCALE] * lanes(target))
+    for name, symbol in SYMBOLS.items():
+        arguments = {"c": PTR, "a": PTR, "b": PTR, "first": I64, "last": I64}
+        b, made = function(module, symbol, arguments)
+        c, x, y, first, last = made.args
+        with for_range(b, first, last, lanes(target)) as i:
+            places = [
+                b.gep(base, [i], inbounds=True, source_etype=ir.FloatType()) for base in (c, x, y)
+            ]
+            left, right = (b.load(place, typ=kind, align=LINE) for place in places[1:])
+            store = b.store(b.fadd(left, b.fmul(right, scale)), places[0], align=LINE)
+            if name != "triad":
+                store.set_metadata("nontemporal", module.add_metadata([ir.Constant(I32, 1)]))
+        b.ret_void()
+    return module
+
+
+def on_line(length: int) -> Array:
+    """float32 numbers whose first one stands at the beginning of a cache line."""
+    raw = np.ones(length + LINE // 4, np.float32)
+    shift = -raw.ctypes.data % LINE // 4
+    return raw[shift : shift + length]
+
+
+class Stream(Runner):
+    """Each thread moves its own part of the arrays; a step is all of them once."""
+
+    modes: tuple[str, ...] = (*SYMBOLS, COPY)
+    version = kj.__version__
+
+    def __init__(self, spec: Spec) -> None:
+        self.threads = spec.threads
+        target = current_target()
+        self.library = Library(compile_module(triad_module(target), target), target)
+        pointers, indices = [ctypes.c_void_p] * 3, [ctypes.c_int64] * 2
+        signature = ctypes.CFUNCTYPE(None, *pointers, *indices)
+        self.kernels = {name: signature(self.library.address(s)) for name, s in SYMBOLS.items()}
+        self.arrays = [on_line(LENGTH) for _ in range(3)]
+
+    def work(self) -> dict[str, int]:
+        """Bytes: a triad moves three arrays, a copy two."""
+        return {**dict.fromkeys(SYMBOLS, 12 * LENGTH), COPY: 8 * LENGTH}
+
+    def losses(self, mode: str, steps: int) -> list[float]:
+        """Nothing to compare."""
+        return [0.0] * steps
+
+    def run(self, mode: str, steps: int) -> Timed:
+        """See `Runner`."""
+        return Timed(together(self.threads, lambda thread: self.part(mode, thread, steps)), steps)
+
+    def part(self, mode: str, thread: int, steps: int) -> None:
+        """One thread's part. ctypes and NumPy's copy let go of Python's lock."""
+        first, last = (LENGTH * each // self.threads // 16 * 16 for each in (thread, thread + 1))
+        c, a, _ = self.arrays
+        addresses = [each.ctypes.data for each in self.arrays]
+        for _ in range(steps):
+            if mode == COPY:
+                np.copyto(c[first:last], a[first:last])
+            else:
+                self.kernels[mode](*addresses, first, last)
+
+
+def runner(spec: Spec) -> Runner:
+    """The limit made ready."""
+    return Stream(spec)

@@ -1,0 +1,1 @@
+"""What is shown of the figures. Start at `figures.py`; then goals, tables, profile, chart."""
