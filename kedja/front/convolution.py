@@ -193,8 +193,13 @@ def _require_groups(x: Tensor, weight: Tensor, groups: int) -> None:
 
 
 def _mirrored(weight: Tensor, groups: int) -> Tensor:
-    """(C O/G K) -> (O C/G K), with the kernel's axes turned round."""
+    """(C O/G K) -> (O C/G K), with the kernel's axes turned round.
+
+    The steps are those of `ops.convolution.mirrored`, by which the export to ONNX knows them again.
+    """
     turned = call("flip", weight, axes=tuple(range(2, weight.ndim)))
+    if groups == 1:
+        return arithmetic.transpose(turned, (1, 0, *range(2, weight.ndim)))
     channels, outs, *kernel = weight.shape
     apart = arithmetic.reshape(turned, (groups, channels // groups, outs, *kernel))
     swapped = arithmetic.transpose(apart, (0, 2, 1, *range(3, apart.ndim)))

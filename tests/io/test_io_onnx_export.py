@@ -145,6 +145,12 @@ def test_spatial_layers(layer):
     require_exported(layer, zeros(2, 4, 10))
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_weights_of_transposed_convolutions_stay_as_they_are(groups):
+    layer = nn.ConvTranspose2d(4, 6, 3, stride=2, groups=groups)
+    assert require_exported(layer, zeros(2, 4, 5, 5)) == {"ConvTranspose": 1}
+
+
 def test_resampling_of_several_axes_is_one_operator():
     x = zeros(2, 3, 5, 6)
     for mode in ("nearest", "bilinear", "bicubic"):
