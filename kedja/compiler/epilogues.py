@@ -26,10 +26,13 @@ def only_user(fusion: Fusion, product: Node, operands: Sequence[Node]) -> Nest |
     if len(demand) != 1 or product in fusion.outputs:
         return None
     (root,) = demand
-    if root in operands or not _is_alike(root, product):
+    if root in operands or root in fusion.ends or not _is_alike(root, product):
         return None
     nest = _over_product(fusion, product, [root])
-    return nest if _fits(nest, product) else None
+    if not _fits(nest, product):
+        return None
+    fusion.ends.add(root)  # of two products that are added, the first one ends with the sum
+    return nest
 
 
 def stored_along(fusion: Fusion, product: Node, roots: Sequence[Node]) -> Nest | None:

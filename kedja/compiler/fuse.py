@@ -80,6 +80,7 @@ class Fusion:
         self.users = consumers(self.order)
         self.outputs = frozenset(node for node in outputs if not is_stored(node))
         self.kept: set[Node] = set(self.outputs)
+        self.ends: set[Node] = set()  # values with which a product's epilogue ends
         self.demand: dict[Node, frozenset[Node]] = {}
         self._parts: dict[Node, dict[Node, Part]] = {}
         self._ends_product: set[Node] = set()

@@ -24,7 +24,7 @@ from kedja.ground.dtypes import float32
 
 SYMBOL = "kedja_peak"
 UNROLL = 4  # rounds of multiply-adds in one turn of the loop
-TURNS = 20_000  # about two milliseconds
+TURNS = 200_000  # about twenty milliseconds
 COPIED = 1 << 26  # bytes that each thread copies: more than caches hold
 REPEATS = 5  # the best of so many counts
 

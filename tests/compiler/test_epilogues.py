@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kedja as kj
-from kedja import optim
+from kedja import nn, optim
 from kedja.front.loop import Loop
 
 
@@ -94,3 +94,19 @@ def test_updates_do_not_wait_for_one_another():
 
     value = 256 * 32 * 4
     assert arena(24) - arena(12) <= 12 * value * 1.1  # what the way back needs, and no cotangents
+
+
+@pytest.mark.parametrize("size", [5, 16])
+def test_two_convolutions_that_are_added_share_one_end(size):
+    """The sum is the only user of both: the first one ends with it, the second one is read."""
+    random = np.random.default_rng(size)
+    x = random.standard_normal((2, 3, size, size)).astype(np.float32)
+    v, w = (random.standard_normal((4, 3, 3, 3)).astype(np.float32) for _ in range(2))
+
+    def f(x, v, w):
+        conv = nn.functional.conv2d
+        return kj.relu(conv(x, v, padding=1) + conv(x, w, padding=1))
+
+    found = kj.jit(f)(x, v, w).numpy()
+    expected = f(*map(kj.tensor, (x, v, w))).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
