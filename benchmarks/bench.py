@@ -64,12 +64,24 @@ class Bench:
     def run(self, one_thread: bool = False) -> Json:
         """Measure all cases; the figures."""
         self.look_at_limits()
-        results = [self.one(number, case) for number, case in enumerate(self.cases, 1)]
+        results = self.measured()
         self.look_at_limits()
         data = self.frame() | {"cases": [figures.of_case(each) for each in results]}
         if one_thread:
             data["one_thread"] = self.alone()
         return data
+
+    def measured(self) -> list[measure.Result]:
+        """All cases, or those that were done when Ctrl-C came: they are shown and written, too."""
+        results: list[measure.Result] = []
+        try:
+            for number, case in enumerate(self.cases, 1):
+                results.append(self.one(number, case))
+        except KeyboardInterrupt:
+            if not results:
+                raise
+            note(f"interrupted: {len(results)} of {len(self.cases)} cases are shown\n")
+        return results
 
     def frame(self) -> Json:
         """What stands beside the cases."""

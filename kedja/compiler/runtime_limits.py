@@ -24,9 +24,9 @@ from kedja.ground.dtypes import float32
 
 SYMBOL = "kedja_peak"
 UNROLL = 4  # rounds of multiply-adds in one turn of the loop
-TURNS = 200_000  # about twenty milliseconds
+TURNS = 100_000  # about ten milliseconds
 COPIED = 1 << 26  # bytes that each thread copies: more than caches hold
-REPEATS = 5  # the best of so many counts
+REPEATS = 12  # the best of so many counts
 
 Work = Callable[[], object]
 
@@ -90,30 +90,41 @@ class MultiplyAdds:
         self._kernel(memory.ctypes.data, turns)
 
 
-def seconds_together(works: Sequence[Work]) -> float:
-    """How long these take on a thread each, all started together."""
-    barrier = threading.Barrier(len(works) + 1)
+def seconds_together(works: Sequence[Work], repeats: int = REPEATS) -> float:
+    """How long these take on a thread each, side by side: the best of several times.
+
+    The threads stay, since the system may start two on one core, and moves one away after a while.
+    """
+    barrier = threading.Barrier(len(works))
+    times: list[tuple[int, float, float]] = []
 
     def work(one: Work) -> None:
-        barrier.wait()
-        one()
+        for number in range(repeats):
+            barrier.wait()
+            start = time.perf_counter()
+            one()
+            times.append((number, start, time.perf_counter()))
 
     workers = [threading.Thread(target=work, args=(each,)) for each in works]
     for each in workers:
         each.start()
-    barrier.wait()
-    start = time.perf_counter()
     for each in workers:
         each.join()
-    return time.perf_counter() - start
+    return min(_together(times, number) for number in range(repeats))
+
+
+def _together(times: Sequence[tuple[int, float, float]], number: int) -> float:
+    """From the first start to the last end of one time."""
+    starts = [start for each, start, _ in times if each == number]
+    return max(end for each, _, end in times if each == number) - min(starts)
 
 
 @lru_cache(maxsize=8)
 def limits(threads: int) -> Limits:
-    """Measured once in a process: about a tenth of a second."""
+    """Measured once in a process: about half a second."""
     adds = MultiplyAdds()
     pairs = [(np.ones(COPIED, np.uint8), np.zeros(COPIED, np.uint8)) for _ in range(threads)]
     multiplying = [lambda: adds.run(TURNS)] * threads
     copying = [lambda a=a, b=b: np.copyto(b, a) for a, b in pairs]
-    best = [min(seconds_together(each) for _ in range(REPEATS)) for each in (multiplying, copying)]
+    best = [seconds_together(each) for each in (multiplying, copying)]
     return Limits(adds.flops(TURNS) * threads / best[0], 2 * COPIED * threads / best[1])

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks.__main__ import main
+from benchmarks.__main__ import FULL, main
+from benchmarks.bench import Bench
 from benchmarks.cases import CASES, Case
 from benchmarks.machine import Share
 from benchmarks.measure import Measured, Mode, Result, Start
@@ -256,3 +257,23 @@ def test_times_have_units(value: float, text: str) -> None:
 @pytest.mark.parametrize(("ratio", "text"), [(1234.5, "1,234"), (12.34, "12.3"), (0.5, "0.5")])
 def test_ratios_in_words(ratio: float, text: str) -> None:
     assert words.times(ratio) == text
+
+
+class Stopped(Bench):
+    """Ctrl-C comes at a case."""
+
+    stops_at = 2
+
+    def one(self, number: int, case: Case) -> Result:
+        if number == self.stops_at:
+            raise KeyboardInterrupt
+        return Result(case)
+
+
+def test_ctrl_c_keeps_the_cases_that_are_done(capsys):
+    bench = Stopped(FULL, CASES[:3], [], {})
+    assert [each.case for each in bench.measured()] == [CASES[0]]
+    assert "1 of 3 cases" in capsys.readouterr().err
+    bench.stops_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        bench.measured()
