@@ -10,16 +10,16 @@ current high performance computers (1995). Not here: arithmetic's limit. Next: `
 from __future__ import annotations
 
 import ctypes
+from functools import partial
 
 import numpy as np
 from llvmlite import ir
 
 import kedja as kj
 from benchmarks.cases import Array
-from benchmarks.limits.peak import lanes
-from benchmarks.limits.threads import together
 from benchmarks.side import Runner, Spec, Timed
 from kedja.compiler.llvm_blocks import I32, I64, PTR, for_range, function
+from kedja.compiler.runtime_limits import lanes, seconds_together
 from kedja.compiler.runtime_object import Library, compile_module
 from kedja.compiler.runtime_target import Target, current_target
 
@@ -83,7 +83,8 @@ class Stream(Runner):
 
     def run(self, mode: str, steps: int) -> Timed:
         """See `Runner`."""
-        return Timed(together(self.threads, lambda thread: self.part(mode, thread, steps)), steps)
+        works = [partial(self.part, mode, thread, steps) for thread in range(self.threads)]
+        return Timed(seconds_together(works, repeats=1), steps)
 
     def part(self, mode: str, thread: int, steps: int) -> None:
         """One thread's part. ctypes and NumPy's copy let go of Python's lock."""
