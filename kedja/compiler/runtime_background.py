@@ -7,8 +7,7 @@ Not here: what is compiled (`codegen.py`), and how (`runtime_object.py`). Next: 
 
 from __future__ import annotations
 
-import threading
-from queue import SimpleQueue
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from kedja.compiler.llvm_module import KernelModule
 from kedja.compiler.runtime_object import compile_module, joined
@@ -16,36 +15,21 @@ from kedja.compiler.runtime_target import Target
 
 
 class Background:
-    """Compiles the modules that it is given, in their order."""
+    """Compiles the modules that it is given, in their order. Its thread ends with it."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._waiting: SimpleQueue[str | None] = SimpleQueue()
-        self._objects: list[bytes] = []
-        self._error: BaseException | None = None
-        self._thread: threading.Thread | None = None
+        self._executor = ThreadPoolExecutor(1, "kedja llvm")
+        self._objects: list[Future[bytes]] = []
 
     def add(self, module: KernelModule) -> None:
         """Compile a module, which does not change any more."""
-        self._waiting.put(str(module))
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="kedja llvm", daemon=True)
-            self._thread.start()
+        text = str(module)
+        self._objects.append(self._executor.submit(compile_module, text, self._target))
 
     def finish(self, last: KernelModule) -> bytes:
         """The object code of all modules; raises what went wrong in the thread."""
-        if self._thread is None:
+        if not self._objects:
             return compile_module(last, self._target)
-        self._waiting.put(str(last))
-        self._waiting.put(None)
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return joined(self._objects)
-
-    def _work(self) -> None:
-        try:
-            while (text := self._waiting.get()) is not None:
-                self._objects.append(compile_module(text, self._target))
-        except BaseException as error:  # raised again by `finish`, in the thread that waits
-            self._error = error
+        self.add(last)
+        return joined([each.result() for each in self._objects])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -154,6 +155,21 @@ def test_an_error_of_llvm_in_its_thread_is_raised(monkeypatch):
     monkeypatch.setattr("kedja.compiler.runtime_background.compile_module", fails)
     with pytest.raises(RuntimeError, match="no code today"):
         codegen.build(*step_of(3), [], {}, None, pipeline.current_target())
+
+
+def test_an_error_while_kernels_are_emitted_leaves_no_thread(monkeypatch):
+    def fails(emitter):
+        raise RuntimeError("no kernel today")
+
+    monkeypatch.setattr(codegen, "CHUNK", 1)
+    monkeypatch.setattr(codegen.Emitter, "object_code", fails)
+    before = set(threading.enumerate())
+    with pytest.raises(RuntimeError, match="no kernel today"):
+        codegen.build(*step_of(3), [], {}, None, pipeline.current_target())
+    gc.collect()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=10)
+        assert not thread.is_alive()
 
 
 @given(st.lists(st.binary(), min_size=2))
