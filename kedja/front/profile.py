@@ -65,7 +65,7 @@ class Profile:
     def kernels(self) -> list[Kernel]:
         """All kernels, those that took longest first."""
         rows: dict[tuple[Any, ...], list[Any]] = {}
-        scale = _native().nanoseconds_per_tick() * 1e-9
+        scale = _of_compiler("runtime_native").nanoseconds_per_tick() * 1e-9
         for tally in self._recorder.tallies.values():
             counted = zip(tally.plan.launches, tally.ticks.tolist(), strict=True)
             for launch, (ticks, times) in counted:
@@ -121,9 +121,8 @@ class Profile:
     def limits(self) -> Any:
         """What the machine can do: `flops` and `bytes` per second, measured when first asked."""
         if self._limits is None:
-            threads = flags().threads or _threads().usable_cores()
-            module = importlib.import_module("kedja.compiler.runtime_limits")
-            self._limits = module.limits(threads)
+            threads = flags().threads or _of_compiler("runtime_threads").usable_cores()
+            self._limits = _of_compiler("runtime_limits").limits(threads)
         return self._limits
 
     def _notes(self) -> list[str]:
@@ -223,16 +222,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.1f} %"
 
 
-def _native() -> Any:
-    return importlib.import_module("kedja.compiler.runtime_native")
-
-
-def _threads() -> Any:
-    return importlib.import_module("kedja.compiler.runtime_threads")
-
-
-def _recording() -> Any:
-    return importlib.import_module("kedja.compiler.runtime_recording")
+def _of_compiler(name: str) -> Any:
+    """A module of the compiler, which the front loads when it is first needed."""
+    return importlib.import_module(f"kedja.compiler.{name}")
 
 
 @contextmanager
@@ -255,7 +247,7 @@ def profile() -> Iterator[Profile]:
     >>> [(each.name, each.times, each.flops) for each in found.kernels][0][:2]
     ('matmul 64x64x64 tanh', 1)
     """
-    recording = _recording()
+    recording = _of_compiler("runtime_recording")
     if recording.current() is not None and recording.current() is not _debugging:
         raise UsageError("a profile is being recorded already", fix="leave its block first")
     recorder = recording.Recorder()
@@ -275,7 +267,7 @@ def profile_for_debugging() -> None:
     global _debugging
     if _debugging is not None:
         return
-    recording = _recording()
+    recording = _of_compiler("runtime_recording")
     _debugging = recording.Recorder(entries=0)
     if recording.current() is None:
         recording.begin(_debugging)
