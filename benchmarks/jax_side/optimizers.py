@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -42,7 +43,8 @@ def adamw(rate: float) -> Optimizer:
         count = state[0] + 1
         m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, state[1], grads)
         v = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, state[2], grads)
-        first, second = 1 - BETA1**count, 1 - BETA2**count
+        # 1 − βᵗ, without the cancellation that float32 has there and that the losses show.
+        first, second = (-jnp.expm1(count * math.log(beta)) for beta in (BETA1, BETA2))
 
         def moved(p: Any, m: Any, v: Any) -> Any:
             return (1 - rate * DECAY) * p - rate * (m / first) / (jnp.sqrt(v / second) + EPS)
