@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from compileall import compile_dir
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +57,7 @@ class Bench:
     ) -> None:
         self.settings = settings
         self.cases = list(cases)
+        compile_dir(peers.ROOT / "kedja", quiet=2)  # as installing it does, and did for the peers
         found = [(side, peers.interpreter(side, given)) for side in sides]
         self.places = [Place(side, python) for side, python in found if python is not None]
         self.missing = sorted({side.environment for side, python in found if python is None})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 import kedja as kj
@@ -34,10 +35,14 @@ class Train(OfKedja):
         self.loss = LOSSES[options["loss"]]
         make = OPTIMIZERS[options["optimizer"]]
         self.optimizer = make(options["rate"], **options["optimizer_options"])
-        self.start = network(options["network"], spec.arrays)
         self.spec = spec
         self.step = training_step(self.loss, self.optimizer)
-        self.restart()
+        self.model: Any = None  # until the first step is taken from Python
+
+    @cached_property
+    def start(self) -> Any:
+        """The model that every `fit` starts from."""
+        return network(self.spec.options["network"], self.spec.arrays)
 
     def restart(self) -> None:
         """Back to the case's weights; steps give up the memory of the model that they are given."""
@@ -49,6 +54,7 @@ class Train(OfKedja):
     def losses(self, mode: str, steps: int) -> list[float]:
         """See `Runner`."""
         if mode == "loop":
+            gc.collect()
             history = self.trainer().fit(self.x, self.y, epochs=self.epochs(steps))
             return [float(each) for each in history.losses[:steps]]
         self.restart()
@@ -75,6 +81,8 @@ class Train(OfKedja):
 
     def one(self, number: int) -> kj.Tensor:
         """Step number `number`: its loss."""
+        if self.model is None:
+            self.restart()
         first = number * self.batch % len(self.x)
         x, y = self.x[first : first + self.batch], self.y[first : first + self.batch]
         self.model, self.state, loss = self.step(self.model, self.state, x, y)
@@ -83,11 +91,7 @@ class Train(OfKedja):
     # ------------------------------------------------------------------------- in fit
 
     def trainer(self, **more: Any) -> kj.Trainer:
-        """A trainer that takes the examples in their order, as the other side does.
-
-        Nothing is left of the last one: a person who trains once never has two in memory.
-        """
-        gc.collect()
+        """A trainer that takes the examples in their order, as the other side does."""
         return kj.Trainer(
             self.start,
             loss=self.loss,
@@ -106,8 +110,10 @@ class Train(OfKedja):
     def fit(self, steps: int, **more: Any) -> Timed:
         """Whole epochs, after one that does not count: in it memory is touched for the first time.
 
-        All that `fit` does between the end of that epoch and its own end counts.
+        All that `fit` does between the end of that epoch and its own end counts. Nothing is left
+        of the last trainer: a person who trains once never has two in memory.
         """
+        gc.collect()
         trainer = self.trainer(**more)
         rows = trainer.fit(self.x, self.y, epochs=1 + self.epochs(steps)).epochs[1:]
         return Timed(sum(row.seconds for row in rows), len(rows) * len(self.x) // self.batch)
