@@ -20,6 +20,7 @@ from functools import lru_cache
 import llvmlite.binding as llvm
 from llvmlite import ir
 
+from kedja.compiler.runtime_codegen import object_code
 from kedja.compiler.runtime_target import Target
 from kedja.ground.errors import VerificationError
 
@@ -35,7 +36,8 @@ def _initialise() -> None:
     llvm.initialize_all_asmprinters()
 
 
-def _machine(target: Target) -> llvm.TargetMachine:
+def machine_of(target: Target) -> llvm.TargetMachine:
+    """What generates code for a target."""
     _initialise()
     return llvm.Target.from_triple(target.triple).create_target_machine(
         cpu=target.cpu,
@@ -46,14 +48,21 @@ def _machine(target: Target) -> llvm.TargetMachine:
 
 
 def _parse(module: ir.Module | str, target: Target, machine: llvm.TargetMachine) -> llvm.ModuleRef:
-    try:
+    with _named():
         parsed = llvm.parse_assembly(str(module))
         parsed.triple = target.triple
         parsed.data_layout = str(machine.target_data)
         parsed.verify()
+    return parsed
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """LLVM's errors under the name that they have here: a mistake of ours."""
+    try:
+        yield
     except RuntimeError as problem:
         raise VerificationError(f"LLVM refuses the emitted module: {problem}") from None
-    return parsed
 
 
 def _optimise(parsed: llvm.ModuleRef, machine: llvm.TargetMachine, level: int) -> None:
@@ -91,7 +100,7 @@ def _set_plain_loops(change: int) -> None:
 def _prepare(
     module: ir.Module | str, target: Target, passes: int
 ) -> tuple[llvm.ModuleRef, llvm.TargetMachine]:
-    machine = _machine(target)
+    machine = machine_of(target)
     parsed = _parse(module, target, machine)
     if passes:
         _optimise(parsed, machine, passes)
@@ -107,6 +116,27 @@ def compile_module(module: ir.Module | str, target: Target, *, passes: int = 0) 
     parsed, machine = _prepare(module, target, passes)
     with _plain_loops():
         return bytes(machine.emit_object(parsed))
+
+
+def code_of(text: str, machine: llvm.TargetMachine) -> bytes:
+    """The object code of a `complete` module: several threads may ask for one at a time.
+
+    No two of them may use the same machine. Raises VerificationError if LLVM refuses the module.
+    """
+    with _plain_loops(), _named():
+        return object_code(text, machine)
+
+
+def complete(module: ir.Module, target: Target) -> str:
+    """The text of a module with all that LLVM must know of the target."""
+    module.triple, module.data_layout = target.triple, layout_of(target)
+    return str(module)
+
+
+@lru_cache(maxsize=8)
+def layout_of(target: Target) -> str:
+    """What LLVM calls the data layout: how types lie in memory."""
+    return str(machine_of(target).target_data)
 
 
 def assembly(module: ir.Module | str, target: Target, *, passes: int = 0) -> str:
@@ -142,7 +172,7 @@ class Library:
     """Object code loaded into this process; its functions live as long as this object."""
 
     def __init__(self, object_code: bytes, target: Target) -> None:
-        machine = _machine(target)
+        machine = machine_of(target)
         empty = llvm.parse_assembly(f'target triple = "{target.triple}"')
         self._engine = llvm.create_mcjit_compiler(empty, machine)
         for each in taken_apart(object_code):

@@ -152,7 +152,7 @@ def test_an_error_of_llvm_in_its_thread_is_raised(monkeypatch):
         raise RuntimeError("no code today")
 
     monkeypatch.setattr(codegen, "CHUNK", 1)
-    monkeypatch.setattr("kedja.compiler.runtime_background.compile_module", fails)
+    monkeypatch.setattr("kedja.compiler.runtime_background.code_of", fails)
     with pytest.raises(RuntimeError, match="no code today"):
         codegen.build(*step_of(3), [], {}, None, pipeline.current_target())
 

@@ -5,6 +5,7 @@ Not here: running programs (`test_runtime.py`).
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from unittest import mock
 
@@ -15,7 +16,14 @@ from runtime_kernels import kernels
 from kedja.compiler import runtime_target
 from kedja.compiler.llvm_blocks import F32, I64, PTR, declare, for_range, function, load_at
 from kedja.compiler.runtime_native import emit_runtime
-from kedja.compiler.runtime_object import Library, assembly, compile_module
+from kedja.compiler.runtime_object import (
+    Library,
+    assembly,
+    code_of,
+    compile_module,
+    complete,
+    machine_of,
+)
 from kedja.compiler.runtime_target import (
     V3,
     V4,
@@ -124,6 +132,21 @@ def test_the_flag_names_the_target() -> None:
 def test_a_module_that_llvm_refuses_is_a_bug_that_is_named() -> None:
     with pytest.raises(VerificationError, match="LLVM refuses"):
         compile_module("define void @kedja_x() { ret i32 1 }", host_target())
+
+
+@pytest.mark.parametrize("text", ["ret i32 1", "ret void, 1", "%x = add i32 %y, 1 ret void"])
+def test_a_module_that_is_refused_in_a_thread_is_named_too(text: str) -> None:
+    with pytest.raises(VerificationError, match=r"LLVM refuses .*[a-z]"):
+        code_of(f"define void @kedja_x() {{ {text} }}", machine_of(host_target()))
+
+
+def test_two_threads_generate_the_code_of_one() -> None:
+    """Each module has a context of its own, so that LLVM needs no lock."""
+    texts = [complete(squares(host_target()), host_target()) for _ in range(8)]
+    alone = [code_of(text, machine_of(host_target())) for text in texts]
+    with ThreadPoolExecutor(4) as threads:
+        found = threads.map(lambda text: code_of(text, machine_of(host_target())), texts)
+        assert list(found) == alone
 
 
 def test_a_symbol_that_is_not_ours_is_never_looked_up() -> None:
