@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from kedja.compiler.runtime_target import LLVMLITE
 from kedja.ir.graph import Graph, Node, topological
 from kedja.version import __version__
 
@@ -24,7 +24,7 @@ PACKAGES = ("ground", "ir", "ops", "compiler")
 def compiler_version() -> str:
     """The release, and the sizes and times of the files that decide what code is emitted."""
     root = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256(f"{__version__} {version('llvmlite')}".encode())
+    digest = hashlib.sha256(f"{__version__} {LLVMLITE}".encode())
     for package in PACKAGES:
         for file in sorted((root / package).glob("*.py")):
             facts = file.stat()

@@ -16,6 +16,7 @@ from dataclasses import astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import llvmlite
 import llvmlite.binding as llvm
 
 from kedja.ground.errors import UsageError
@@ -24,6 +25,8 @@ from kedja.ground.flags import flags
 # What the plain names of the x86-64 levels promise, as far as emitted code depends on it.
 V4 = frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
 V3 = frozenset({"avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "movbe", "popcnt"})
+
+LLVMLITE = llvmlite.__version__
 
 L1_DEFAULT = 32 * 1024
 L2_DEFAULT = 512 * 1024

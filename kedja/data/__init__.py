@@ -1,6 +1,23 @@
-"""Data sets: recognised, read, split, and prepared for a network. Start at `source.py`."""
+"""Data sets: recognised, read, split, and prepared for a network. Start at `source.py`.
 
-from kedja.data.dataset import Dataset, Split
-from kedja.data.source import load
+The names below are loaded when they are first used: training on arrays needs none of the readers.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kedja.data.dataset import Dataset, Split
+    from kedja.data.source import load
 
 __all__ = ["Dataset", "Split", "load"]
+
+_HOME = {"Dataset": "dataset", "Split": "dataset", "load": "source"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'kedja.data' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"kedja.data.{_HOME[name]}"), name)

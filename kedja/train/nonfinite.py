@@ -9,12 +9,17 @@ call: they give the same bits.
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kedja.front import tree
-from kedja.front.blame import Blame, blame
 from kedja.ground.errors import NonFiniteError
 from kedja.train.stepper import Stepper
+
+if TYPE_CHECKING:
+    from kedja.front.blame import Blame
 
 _RATE = "lower the learning rate"
 
@@ -57,7 +62,9 @@ def _blame(stepper: Stepper, name: str) -> Blame | None:
     """Why a leaf of the carry is not finite after the next step."""
     carried = [path for path, _ in tree.paths(stepper.carry)]
     fixed = [path.removeprefix("data.") for path, _ in tree.paths(stepper.fixed)]
-    return blame(stepper.last, carried.index(name), [*carried, *fixed])
+    blame = importlib.import_module("kedja.front.blame").blame  # few runs need to print formulas
+    found: Blame | None = blame(stepper.last, carried.index(name), [*carried, *fixed])
+    return found
 
 
 def _error(what: str, found: Blame) -> NonFiniteError:

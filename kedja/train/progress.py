@@ -1,19 +1,18 @@
 """What a run shows of itself: a moving bar on a terminal, plain lines elsewhere, or nothing.
 
-Everything goes to stderr; stdout belongs to results. Not here: when it is told something
-(`run.py`, about ten times a second, in the middle of native work too). Next: `run.py`.
+Everything goes to stderr; stdout belongs to results. Not here: the bar (`bar.py`, which is loaded
+where there is a terminal), when something is told (`run.py`, about ten times a second, in the
+middle of native work too). Next: `run.py`.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kedja.train.history import Epoch
 
@@ -78,7 +77,7 @@ class Lines(Reporter):
     def moment(self, now: Moment) -> None:
         """A line, if the last one is some seconds old."""
         if time.monotonic() - self._last >= WITHIN_SECONDS:
-            self._say(f"epoch {now.epoch}/{now.epochs}  {_moment_text(now)}")
+            self._say(f"epoch {now.epoch}/{now.epochs}  {moment_text(now)}")
 
     def epoch(self, row: Epoch, epochs: int) -> None:
         """The epoch's line."""
@@ -95,58 +94,16 @@ class Lines(Reporter):
             print(text, file=sys.stderr, flush=True)
 
 
-class Bar(Reporter):
-    """A bar that moves within the epoch, above it a line for each epoch that is done."""
-
-    def __init__(self) -> None:
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[text]}"),
-            TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
-            transient=True,
-            expand=True,
-        )
-        self._task = self._bar.add_task("", total=None, epoch="1", text="")
-        self._last = 0.0
-
-    def begin(self, epochs: int) -> None:
-        """Draw the bar."""
-        self._bar.start()
-
-    def moment(self, now: Moment) -> None:
-        """Move the bar, which counts the steps of all epochs."""
-        self._bar.update(
-            self._task,
-            completed=(now.epoch - 1) * now.steps + now.step,
-            total=now.epochs * now.steps,
-            epoch=f"{now.epoch}/{now.epochs}",
-            text=_moment_text(now),
-        )
-
-    def epoch(self, row: Epoch, epochs: int) -> None:
-        """The epoch's line above the bar."""
-        if is_due(row, epochs, time.monotonic() - self._last):
-            self._last = time.monotonic()
-            self.note(epoch_text(row, epochs))
-
-    def note(self, text: str) -> None:
-        """The text as a line above the bar."""
-        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def close(self) -> None:
-        """Take the bar away; the lines stay."""
-        self._bar.stop()
-
-
 def reporter(progress: bool | Callable[[Moment], object]) -> Reporter:
     """The reporter that an argument `progress` asks for."""
     if callable(progress):
         return Calls(progress)
     if not progress or sys.stderr is None:
         return Reporter()
-    return Bar() if sys.stderr.isatty() else Lines()
+    if not sys.stderr.isatty():
+        return Lines()
+    bar: Reporter = importlib.import_module("kedja.train.bar").Bar()
+    return bar
 
 
 def is_due(row: Epoch, epochs: int, since: float) -> bool:
@@ -184,7 +141,8 @@ def figure_text(name: str, value: float) -> str:
     return f"{name} {value:.4g}"
 
 
-def _moment_text(now: Moment) -> str:
+def moment_text(now: Moment) -> str:
+    """Where a run stands within its epoch, in a few words."""
     if now.phase != "training":
         return now.phase
     where = f"step {now.step:,}/{now.steps:,}"

@@ -10,8 +10,9 @@ from train_problems import blobs, interpreted, network
 
 import kedja as kj
 from kedja.train import progress
+from kedja.train.bar import Bar
 from kedja.train.history import Epoch
-from kedja.train.progress import Bar, Calls, Lines, Moment, Reporter, reporter
+from kedja.train.progress import Calls, Lines, Moment, Reporter, reporter
 
 __all__ = ["interpreted"]
 
