@@ -7,15 +7,14 @@ One call of `kedja_drive` runs all launches of all steps:
 
     for step in range(steps):
         for launch in launches:
-            run its tasks: one plain call, or fork and join over the pool
+            run its tasks: one plain call, or shared by the pool
             stop here if cancelled, before the first launch that writes the state in place
             stop here if the watched number is not finite
         steps_done += 1
 
 Repeats and jumps among the launches (`runtime_flow.py`) say which launch comes next.
 
-Task t of a launch belongs to thread floor(t * threads / tasks): contiguous runs, fixed before the
-launch starts. What a task computes does not depend on who runs it.
+Which thread runs which task is said in `runtime_sharing.py`.
 """
 
 from __future__ import annotations
@@ -44,24 +43,20 @@ from kedja.compiler.llvm_blocks import (
     function,
     i32,
     i64,
-    load_shared,
 )
 from kedja.compiler.runtime_cache import load, store
 from kedja.compiler.runtime_flow import JUMP, REPEAT, emit_jump, emit_repeat
 from kedja.compiler.runtime_object import Library, compile_module
+from kedja.compiler.runtime_sharing import NULL, emit_sharing
 from kedja.compiler.runtime_target import Target, host_target
 from kedja.compiler.runtime_threads import (
-    BOX,
     LINE,
-    POOL,
     System,
-    emit_box,
     emit_flush_denormals,
     emit_pause,
     emit_restore_denormals,
     emit_sleep,
     emit_ticks,
-    emit_wait_until,
     emit_wake,
     emit_yield,
     host_system,
@@ -90,143 +85,10 @@ CONTROL_BYTES = 4 * LINE
 LAUNCH = Layout({"kernel": (0, PTR), "args": (8, PTR), "tasks": (16, I64)})
 LAUNCH_BYTES = 24
 
-# A log of who worked when: its head, then one entry for each thread's share of a launch.
-LOG = Layout({"next": (0, I64), "capacity": (8, I64)})
-LOG_HEAD = LINE
-ENTRY = Layout({"args": (0, PTR), "thread": (8, I64), "start": (16, I64), "end": (24, I64)})
-ENTRY_BYTES = 32
-
 DONE, CANCELLED, NONFINITE = 0, 1, 2
 
 
-# --- the tasks of one launch ---------------------------------------------------------------------
-
-
-def _emit_run_tasks(module: ir.Module) -> ir.Function:
-    """`void kedja_tasks(kernel, args, tasks, threads, thread, cancel)`: one thread's share."""
-    args = {"kernel": PTR, "args": PTR, "tasks": I64, "threads": I64, "thread": I64, "cancel": PTR}
-    b, made = function(module, "kedja_tasks", args)
-    kernel, table, tasks, threads, thread, cancel = made.args
-    first = _first_task(b, thread, tasks, threads)
-    stop = _first_task(b, b.add(thread, i64(1)), tasks, threads)
-    with for_range(b, first, stop, name="task") as task:
-        cancelled = b.icmp_signed("!=", load_shared(b, cancel, I32, "monotonic"), i32(0))
-        with b.if_then(cancelled, likely=False):
-            b.ret_void()
-        call_pointer(b, kernel, [table, task])
-    b.ret_void()
-    return made
-
-
-SHARE = {
-    "log": PTR,
-    "kernel": PTR,
-    "args": PTR,
-    "tasks": I64,
-    "threads": I64,
-    "thread": I64,
-    "cancel": PTR,
-}
-
-
-def _emit_share(module: ir.Module, system: System) -> None:
-    """`void kedja_share(log, …)`: `kedja_tasks`, and where there is a log, an entry about it."""
-    b, made = function(module, "kedja_share", SHARE)
-    log, *arguments = made.args
-    tasks_of = module.get_global("kedja_tasks")
-    with b.if_then(b.icmp_unsigned("==", log, ir.Constant(PTR, None)), likely=True):
-        b.call(tasks_of, arguments)
-        b.ret_void()
-    start = emit_ticks(b, system)
-    b.call(tasks_of, arguments)
-    end = emit_ticks(b, system)
-    number = LOG.add_shared(b, log, "next", 1)
-    with b.if_then(b.icmp_signed("<", number, LOG.load(b, log, "capacity"))):
-        offset = b.add(b.mul(number, i64(ENTRY_BYTES)), i64(LOG_HEAD))
-        entry = element(b, log, offset, I8)
-        _, table, _, _, thread, _ = arguments
-        values = {"args": table, "thread": thread, "start": start, "end": end}
-        for name, value in values.items():
-            ENTRY.store(b, entry, name, value)
-    b.ret_void()
-
-
-def _first_task(b: ir.IRBuilder, thread: ir.Value, tasks: ir.Value, threads: ir.Value) -> ir.Value:
-    """ceil(thread * tasks / threads): the first t with floor(t * threads / tasks) = thread."""
-    rounded = b.add(b.mul(thread, tasks), b.sub(threads, i64(1)))
-    return b.udiv(rounded, threads)
-
-
-def _emit_fork_join(module: ir.Module, system: System) -> ir.Function:
-    """`void kedja_fork_join(pool, log, kernel, args, tasks, threads, cancel)`: on the pool."""
-    args = {"pool": PTR, **{name: kind for name, kind in SHARE.items() if name != "thread"}}
-    b, made = function(module, "kedja_fork_join", args)
-    pool, log, kernel, table, tasks, threads, cancel = made.args
-    job = {"kernel": kernel, "args": table, "tasks": tasks, "participants": threads}
-    for name, value in (job | {"cancel": cancel, "log": log}).items():
-        POOL.store(b, pool, name, value)
-    others = b.trunc(b.sub(threads, i64(1)), I32)
-    POOL.store_shared(b, pool, "pending", others, "monotonic")
-    _emit_call_workers(b, pool, threads)
-    share_of = module.get_global("kedja_share")
-    b.call(share_of, [log, kernel, table, tasks, threads, i64(0), cancel])
-    pending = POOL.address(b, pool, "pending")
-    sleeping = POOL.address(b, pool, "caller_sleeping")
-    spins = POOL.load(b, pool, "spins")
-    emit_wait_until(
-        b, system, pending, sleeping, spins, lambda left: b.icmp_signed("==", left, i32(0))
-    )
-    b.ret_void()
-    return made
-
-
-def _emit_call_workers(b: ir.IRBuilder, pool: ir.Value, threads: ir.Value) -> None:
-    """Change the tickets of workers 1 to threads - 1, then wake those of them that sleep.
-
-    Two passes with one fence between them, so that the stores to many boxes overlap.
-    """
-    with for_range(b, 1, threads, name="worker") as worker:
-        box = emit_box(b, pool, worker)
-        ticket = BOX.load_shared(b, box, "ticket", "monotonic")
-        BOX.store_shared(b, box, "ticket", b.add(ticket, i32(1)))
-    b.fence("seq_cst")
-    with for_range(b, 1, threads, name="worker") as worker:
-        box = emit_box(b, pool, worker)
-        asleep = BOX.load_shared(b, box, "sleeping", "seq_cst")
-        with b.if_then(b.icmp_signed("!=", asleep, i32(0)), likely=False):
-            b.call(b.module.get_global("kedja_wake"), [BOX.address(b, box, "ticket")])
-
-
-def _emit_worker(module: ir.Module, system: System) -> None:
-    """`void kedja_worker(pool, worker)`: take part in one job after another, for ever."""
-    b, made = function(module, "kedja_worker", {"pool": PTR, "worker": I64})
-    pool, worker = made.args
-    emit_flush_denormals(b, system)
-    box = emit_box(b, pool, worker)
-    word, sleeping = BOX.address(b, box, "ticket"), BOX.address(b, box, "sleeping")
-    seen = b.alloca(I32)
-    b.store(i32(0), seen)  # a box starts with ticket 0, so a job given before this line is seen
-    with forever(b, "jobs"):
-        before = b.load(seen)
-        spins = POOL.load(b, pool, "spins")
-        emit_wait_until(
-            b, system, word, sleeping, spins, lambda now: b.icmp_signed("!=", now, before)
-        )
-        b.store(load_shared(b, word, I32), seen)
-        _emit_job(b, pool, worker)
-    b.unreachable()
-
-
-def _emit_job(b: ir.IRBuilder, pool: ir.Value, worker: ir.Value) -> None:
-    """A worker's share of the current job; the last to finish wakes the caller if it sleeps."""
-    names = ("log", "kernel", "args", "tasks", "participants", "cancel")
-    *job, cancel = (POOL.load(b, pool, name) for name in names)
-    b.call(b.module.get_global("kedja_share"), [*job, worker, cancel])
-    before = POOL.add_shared(b, pool, "pending", -1)
-    with b.if_then(b.icmp_signed("==", before, i32(1))):
-        asleep = POOL.load_shared(b, pool, "caller_sleeping", "seq_cst")
-        with b.if_then(b.icmp_signed("!=", asleep, i32(0)), likely=False):
-            b.call(b.module.get_global("kedja_wake"), [POOL.address(b, pool, "pending")])
+# --- one launch -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -240,10 +102,10 @@ class _Launching:
     @property
     def log_or_null(self) -> ir.Value:
         """The log as an argument."""
-        return ir.Constant(PTR, None) if self.log is None else self.log
+        return NULL if self.log is None else self.log
 
     def emit(self, b: ir.IRBuilder, launch: ir.Value, cancel: ir.Value) -> None:
-        """One launch: a plain call for one task, this thread alone, or fork and join."""
+        """One launch: a plain call for one task, this thread alone, or all together."""
         kernel, table, tasks = (LAUNCH.load(b, launch, name) for name in LAUNCH.fields)
         if self.log is not None:
             self._emit_several(b, (kernel, table, tasks), cancel)
@@ -259,11 +121,11 @@ class _Launching:
         used = b.select(fewer, job[2], self.threads)
         with b.if_else(b.icmp_signed("<=", used, i64(1))) as (alone, together):
             with alone:
-                arguments = [self.log_or_null, *job, i64(1), i64(0), cancel]
-                b.call(b.module.get_global("kedja_share"), arguments)
+                arguments = [*job, cancel, self.log_or_null]
+                b.call(b.module.get_global("kedja_alone"), arguments)
             with together:
-                arguments = [self.pool, self.log_or_null, *job, used, cancel]
-                b.call(b.module.get_global("kedja_fork_join"), arguments)
+                arguments = [self.pool, *job, cancel, self.log_or_null, used]
+                b.call(b.module.get_global("kedja_together"), arguments)
 
 
 # --- the driver ----------------------------------------------------------------------------------
@@ -411,10 +273,7 @@ def emit_runtime(target: Target, system: System) -> ir.Module:
     emit_sleep(module, system)
     emit_wake(module, system)
     emit_yield(module, system)
-    _emit_run_tasks(module)
-    _emit_share(module, system)
-    _emit_fork_join(module, system)
-    _emit_worker(module, system)
+    emit_sharing(module, system)
     _emit_driver(module, system, "kedja_drive", profiled=False)
     _emit_driver(module, system, "kedja_drive_profiled", profiled=True)
     _emit_clock(module, system)

@@ -18,16 +18,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kedja.compiler.runtime_native import (
-    ENTRY_BYTES,
-    LAUNCH,
-    LAUNCH_BYTES,
-    LOG,
-    LOG_HEAD,
-    nanoseconds_per_tick,
-    native,
-)
+from kedja.compiler.runtime_native import LAUNCH, LAUNCH_BYTES, nanoseconds_per_tick, native
 from kedja.compiler.runtime_plan import Launch, Plan
+from kedja.compiler.runtime_sharing import ENTRY_BYTES, LOG, LOG_HEAD
 from kedja.compiler.runtime_threads import aligned_zeros
 
 ENTRIES = 1 << 18  # of the log: 8 MiB; what comes later is counted and timed, but not drawn

@@ -1,7 +1,7 @@
 """Threads, system calls and processor modes: all that differs between platforms, in one file.
 
 Not here: what the threads work on (`runtime_native.py`) or who asks for it (`runtime.py`).
-Next: `runtime_native.py`.
+Next: `runtime_sharing.py`.
 
 The first half emits IR: sleeping and waking, the pause of a spin, clock ticks, denormals. The
 second half is Python: how many threads to use, and the pool of workers. A worker is a daemon
@@ -263,22 +263,24 @@ POOL = Layout(
         "kernel": (0, PTR),
         "args": (8, PTR),
         "tasks": (16, I64),
-        "participants": (24, I64),
+        "threads": (24, I64),
         "cancel": (32, PTR),
         "spins": (40, I64),
         "log": (48, PTR),
+        "job": (56, I32),
         "pending": (1 * LINE, I32),
         "caller_sleeping": (2 * LINE, I32),
     }
 )
 BOXES = 3 * LINE
-# One box per worker, on a line of its own: a changed ticket means a new job.
-BOX = Layout({"ticket": (0, I32), "sleeping": (4, I32)})
+# One box per thread, on a line of its own. The ticket is the upper half of the word (processors
+# here are little-endian): a changed one means a new job.
+BOX = Layout({"word": (0, I64), "ticket": (4, I32), "stop": (8, I64), "sleeping": (16, I32)})
 
 
-def emit_box(b: ir.IRBuilder, pool: ir.Value, worker: ir.Value) -> ir.Value:
-    """The address of a worker's box."""
-    offset = b.add(b.mul(worker, i64(LINE)), i64(BOXES))
+def emit_box(b: ir.IRBuilder, pool: ir.Value, thread: ir.Value) -> ir.Value:
+    """The address of a thread's box; the caller's is the first."""
+    offset = b.add(b.mul(thread, i64(LINE)), i64(BOXES))
     return element(b, pool, offset, ir.IntType(8))
 
 

@@ -22,7 +22,15 @@ from kedja.compiler import runtime_threads
 from kedja.compiler.runtime import Buffer, Launch, Plan, Program, RunResult
 from kedja.compiler.runtime_native import load_runtime, native
 from kedja.compiler.runtime_target import host_target, named_target
-from kedja.compiler.runtime_threads import System, host_system
+from kedja.compiler.runtime_threads import (
+    BOX,
+    BOXES,
+    LINE,
+    POOL,
+    System,
+    aligned_zeros,
+    host_system,
+)
 from kedja.ground.errors import ShapeError, UsageError, VerificationError
 from kedja.ground.flags import scope
 
@@ -79,27 +87,57 @@ def test_each_task_runs_once_a_step_with_any_number_of_threads(
     np.testing.assert_array_equal(cells, np.full(tasks, steps))
 
 
-@given(tasks=st.integers(1, 40), threads=st.integers(1, 12))
+@given(tasks=st.integers(1, 40), threads=st.integers(1, 12), data=st.data())
 @settings(deadline=None, max_examples=60)
-def test_a_task_belongs_to_the_thread_that_the_rule_names(tasks: int, threads: int) -> None:
-    cells = ints(tasks)
-    for thread in range(threads):
-        before = cells.copy()
-        _run_share(cells, tasks, threads, thread)
-        mine = [t for t in range(tasks) if t * threads // tasks == thread]
-        assert np.flatnonzero(cells - before).tolist() == mine
-    np.testing.assert_array_equal(cells, np.ones(tasks))
+def test_a_thread_takes_its_own_tasks_first_then_what_others_have_left(tasks, threads, data):
+    thread = data.draw(st.integers(0, threads - 1))
+    job = Job(tasks, threads)
+    job.take_part(thread)
+    rows = [t * threads // tasks for t in range(tasks)]
+    first_to_last = sorted(range(tasks), key=lambda t: ((rows[t] - thread) % threads, t))
+    assert np.argsort(job.order).tolist() == first_to_last
+    assert (job.pending, int(job.calls[0])) == (0, tasks)
 
 
-def _run_share(cells: np.ndarray, tasks: int, threads: int, thread: int) -> None:
-    """The native function that runs one thread's share of a launch, called directly."""
-    made = counter(tasks)
-    pointer, number = ctypes.c_void_p, ctypes.c_int64
-    kind = ctypes.CFUNCTYPE(None, pointer, pointer, number, number, number, pointer)
-    share = kind(native().library.address("kedja_tasks"))
-    table, never = np.array([cells.ctypes.data], np.uint64), np.zeros(1, np.int32)
-    kernel = made._library.address("kedja_count")
-    share(kernel, table.ctypes.data, tasks, threads, thread, never.ctypes.data)
+def test_a_job_that_is_over_or_another_gives_no_task():
+    job = Job(5, 2)
+    job.take_part(1, number=6)
+    assert (job.pending, int(job.calls[0])) == (5, 0)
+    job.take_part(1)
+    job.take_part(0)
+    assert (job.pending, int(job.calls[0])) == (0, 5)
+
+
+class Job:
+    """A job as the caller writes it, numbered 7: its tasks count the calls, and say their order."""
+
+    def __init__(self, tasks: int, threads: int) -> None:
+        self.order, self.calls, self.never = ints(tasks), ints(1), np.zeros(1, np.int32)
+        self.table = np.array([self.order.ctypes.data, self.calls.ctypes.data], np.uint64)
+        self.pool = aligned_zeros(BOXES + threads * LINE)
+        self.made = counter(1)
+        kernel = self.made._library.address("kedja_order")
+        self.write(POOL, 0, kernel=kernel, args=self.table.ctypes.data, threads=threads)
+        self.write(POOL, 0, cancel=self.never.ctypes.data, pending=tasks)
+        stops = [-(-(thread + 1) * tasks // threads) for thread in range(threads)]
+        for thread, (first, stop) in enumerate(zip([0, *stops], stops, strict=False)):
+            self.write(BOX, BOXES + thread * LINE, word=(7 << 32) + stop - first, stop=stop)
+
+    def write(self, layout, offset, **values) -> None:
+        """Fields of a layout, each of 8 bytes."""
+        for name, value in values.items():
+            self.pool.view(np.int64)[(offset + layout.fields[name][0]) // 8] = value
+
+    @property
+    def pending(self) -> int:
+        """The tasks that are not done yet."""
+        return int(self.pool.view(np.int32)[POOL.fields["pending"][0] // 4])
+
+    def take_part(self, thread: int, number: int = 7) -> None:
+        """What a thread does that was told of a job."""
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)
+        part = kind(native().library.address("kedja_part"))
+        part(self.pool.ctypes.data, thread, number)
 
 
 def test_many_launches_on_the_pool_lose_no_task() -> None:
