@@ -84,13 +84,14 @@ def uniform(
     The half dtypes are drawn in float32, from as many bits as they hold exactly (11 and 8), and
     cast: so that nothing is rounded up to 1.
     """
-    kind = _float_dtype(dtype)
+    kind = float_dtype(dtype)
     unit = _drawn(key, shape, kind, _unit_of)
     scaled = unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
     return scaled.astype(kind)
 
 
-def _float_dtype(dtype: Any) -> DType:
+def float_dtype(dtype: Any) -> DType:
+    """A dtype that random numbers can have; DtypeError for another."""
     with locating():
         kind = as_dtype(dtype)
         if not is_float(kind):
@@ -144,7 +145,7 @@ def normal(key: Tensor, shape: Shape = (), dtype: Any = float32) -> Tensor:
 
     The half dtypes are drawn in float32 and cast.
     """
-    kind = _float_dtype(dtype)
+    kind = float_dtype(dtype)
     drawn = float64 if kind == float64 else float32
     return _drawn(key, shape, drawn, _normal_of).astype(kind)
 

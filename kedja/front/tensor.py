@@ -28,6 +28,7 @@ from kedja.front import (
 from kedja.front.blocks import Block, Place, whole
 from kedja.front.changes import changes
 from kedja.front.device import CPU, require_cpu
+from kedja.front.later import Later
 from kedja.ground.dtypes import DType, as_dtype, convert, is_float, is_half, is_integer, of_scalar
 from kedja.ground.errors import (
     DtypeError,
@@ -54,7 +55,7 @@ class Tensor(operators.Operators, methods.Methods):
     )  # fmt: skip
     __array_priority__ = 1000  # NumPy's operators give way to ours
 
-    _made: Node | None  # None: a leaf of the value, made when it is first needed
+    _made: Node | Later | None  # None: a leaf of the value, made when it is first needed
     _value: np.ndarray | None  # None: not computed, or not looked at since it lies in `_block`
     _block: Block | None
     _place: Place | None  # where in its block
@@ -71,7 +72,9 @@ class Tensor(operators.Operators, methods.Methods):
         if requires_grad:
             self.requires_grad_()
 
-    def _set(self, node: Node | None, value: np.ndarray | None, tracks: bool = False) -> None:
+    def _set(
+        self, node: Node | Later | None, value: np.ndarray | None, tracks: bool = False
+    ) -> None:
         self._made = node
         self._value = value
         self._block = None
@@ -105,28 +108,41 @@ class Tensor(operators.Operators, methods.Methods):
     @property
     def node(self) -> Node:
         """The node of the graph that this tensor stands for."""
-        if self._made is None:
-            if not self.is_computed:
-                raise UsageError(
-                    "this tensor was given up to a function compiled with donate=",
-                    fix="use what that function returned, or do not donate the argument",
-                )
-            self._made = constant(self.numpy())
-        return self._made
+        made = self._made
+        if made.__class__ is not Node:
+            made = self._made = self._leaf()
+        return made  # type: ignore[return-value]  # faster than isinstance, which mypy knows
+
+    def _leaf(self) -> Node:
+        if not self.is_computed:
+            raise UsageError(
+                "this tensor was given up to a function compiled with donate=",
+                fix="use what that function returned, or do not donate the argument",
+            )
+        return constant(self.numpy())
+
+    @property
+    def _kind(self) -> Any:
+        """What says the shape and the dtype where there is no value yet."""
+        if self._place is not None:
+            return self._place.kind
+        return self._made if isinstance(self._made, Later) else self.node
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The extents of the axes."""
         if self._value is not None:
             return self._value.shape
-        return self.node.shape if self._place is None else self._place.kind.shape
+        shape: tuple[int, ...] = self._kind.shape
+        return shape
 
     @property
     def dtype(self) -> DType:
         """The element type."""
         if self._value is not None:
             return self._value.dtype
-        return self.node.dtype if self._place is None else self._place.kind.dtype
+        dtype: DType = self._kind.dtype
+        return dtype
 
     @property
     def ndim(self) -> int:
@@ -151,7 +167,7 @@ class Tensor(operators.Operators, methods.Methods):
     @property
     def requires_grad(self) -> bool:
         """Whether this is a leaf into whose `.grad` a backward pass adds."""
-        return self.node in marked
+        return self._made in marked
 
     def requires_grad_(self) -> Tensor:
         """Mark this tensor as a leaf whose gradient is wanted, and return it."""
@@ -181,8 +197,10 @@ class Tensor(operators.Operators, methods.Methods):
 
     @property
     def is_computed(self) -> bool:
-        """Whether a value is there."""
-        return self._value is not None or self._block is not None
+        """Whether a value is there, or will be when it is looked at."""
+        if self._value is not None or self._block is not None:
+            return True
+        return isinstance(self._made, Later)
 
     @property
     def is_known(self) -> bool:
@@ -195,8 +213,11 @@ class Tensor(operators.Operators, methods.Methods):
             if self._block is not None and self._place is not None:
                 self._value = self._place.view(self._block)
                 return self._value
-            self._require_value("numpy()", "use kedja's own functions inside")
-            self._value = evaluate.value(self.node).view()
+            if isinstance(self._made, Later):
+                self._value = self._made.value().view()
+            else:
+                self._require_value("numpy()", "use kedja's own functions inside")
+                self._value = evaluate.value(self.node).view()
             self._value.setflags(write=False)
             if not self.tracks:
                 self.forget()  # drops the inputs: loops do not grow a graph
@@ -371,6 +392,13 @@ def from_node(node: Node, tracks: bool = False) -> Tensor:
     """The tensor of a node, with a value only when it is looked at."""
     tensor = Tensor.__new__(Tensor)
     tensor._set(node, None, tracks)
+    return tensor
+
+
+def from_later(later: Later) -> Tensor:
+    """A tensor of a value that is computed when somebody looks."""
+    tensor = Tensor.__new__(Tensor)
+    tensor._set(later, None)
     return tensor
 
 

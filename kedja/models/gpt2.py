@@ -32,7 +32,7 @@ class Conv1D(nn.Module):
     bias: Tensor
 
     def __init__(self, features_in: int, features_out: int, std: float = 0.02) -> None:
-        self.weight = std * kj.random.normal(kj.random.next_key(), (features_in, features_out))
+        self.weight = nn.init.normal(kj.random.next_key(), (features_in, features_out), 0.0, std)
         self.bias = kj.zeros(features_out)
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -18,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from kedja.front import functions, random
-from kedja.front.tensor import Tensor
+from kedja.front import drawing, functions, random
+from kedja.front.later import Later
+from kedja.front.tensor import Tensor, from_later
 from kedja.ground.dtypes import DType, float32
 from kedja.ground.errors import ShapeError, UsageError
+from kedja.ir.graph import locating
+from kedja.ops.types import extents
 
 Shape = Sequence[int]
 Initializer = Callable[[Tensor | None, Shape], Tensor]
@@ -48,21 +51,29 @@ def uniform(
     key: Tensor, shape: Shape, low: float = 0.0, high: float = 1.0, dtype: DType = float32
 ) -> Tensor:
     """Uniform in [low, high)."""
-    return _settled(random.uniform(key, shape, low, high, dtype))
+    return _drawn(key, shape, dtype, lambda: random.uniform(key, shape, low, high, dtype))
 
 
 def normal(
     key: Tensor, shape: Shape, mean: float = 0.0, std: float = 1.0, dtype: DType = float32
 ) -> Tensor:
     """Normal with this mean and standard deviation."""
-    return _settled(random.normal(key, shape, dtype) * std + mean)
+    return _drawn(key, shape, dtype, lambda: random.normal(key, shape, dtype) * std + mean)
 
 
-def _settled(tensor: Tensor) -> Tensor:
-    """Compute now what can be computed: a weight must not be drawn again in each graph."""
-    if tensor.is_known:
-        tensor.numpy()
-    return tensor
+def _drawn(given: Tensor, shape: Shape, dtype: DType, draw: Callable[[], Tensor]) -> Tensor:
+    """A weight that is drawn when somebody looks at it, and once: not again in each graph.
+
+    `given` is what it is drawn from: a key, or another weight.
+    """
+    with locating():
+        whole, kind = extents(shape), random.float_dtype(dtype)
+    if drawing.is_plain(given):
+        return from_later(Later(whole, kind, lambda: draw().numpy()))
+    drawn = draw()
+    if drawn.is_known:
+        drawn.numpy()
+    return drawn
 
 
 # ----------------------------------------------------------------------- by fan-in and fan-out
@@ -209,7 +220,8 @@ def for_activation(name: str, after: str = "identity") -> Initializer:
 
 def _doubled(initializer: Initializer) -> Initializer:
     def draw(key: Tensor | None, shape: Shape) -> Tensor:
-        return _settled(2 * initializer(key, shape))
+        drawn = initializer(key, shape)
+        return _drawn(drawn, shape, drawn.dtype, lambda: 2 * drawn)
 
     return draw
 
@@ -219,4 +231,5 @@ def centring_bias(weight: Tensor) -> Tensor:
 
     Shapes: weight (H, C) → (H,).
     """
-    return _settled(-0.5 * functions.sum(weight, axis=1))
+    shape = weight.shape[:1]
+    return _drawn(weight, shape, weight.dtype, lambda: -0.5 * functions.sum(weight, axis=1))
