@@ -49,6 +49,13 @@ def as_i64(value: Index) -> ir.Value:
     return i64(value) if isinstance(value, int) else value
 
 
+def multiple_below(b: ir.IRBuilder, value: Index, step: int) -> Index:
+    """The largest multiple of a power of two that is not above a value."""
+    if isinstance(value, int):
+        return value // step * step
+    return b.and_(value, i64(-step))
+
+
 def _constant(value: ir.Value) -> int | None:
     """The Python int behind a constant index, or None."""
     known = isinstance(value, ir.Constant) and isinstance(value.constant, int)

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from llvmlite import ir
 
 from kedja.compiler.indices import Variable
-from kedja.compiler.llvm_blocks import I32, for_carry, i64
+from kedja.compiler.llvm_blocks import I32, Index, as_i64, for_carry, i64, multiple_below
+from kedja.compiler.llvm_ends import end_of
 from kedja.compiler.llvm_scalar import Scalars, number
 from kedja.compiler.llvm_values import Values, Vector, lanes_below
 from kedja.compiler.loops import Expr, Fold, Load, walk
@@ -90,9 +91,10 @@ class Folds(Values):
         self.hoist([expr.body])
         if is_short(expr, over):
             return self._unrolled(expr, over, totals)
-        with for_carry(self.b, 0, variable.extent, totals, name=variable.name) as loop:
+        end = end_of(self, expr, variable)
+        with for_carry(self.b, 0, end.place, totals, name=variable.name) as loop:
             self.at[variable] = loop.index
-            with self.scope():
+            with self.scope(), self.granting(end.guards):
                 loop.carry(*self._nested(expr, rest, loop.values))
             del self.at[variable]
         return loop.results
@@ -150,20 +152,28 @@ class Folds(Values):
     ) -> list[ir.Value]:
         """Whole vectors, several at a time; then one at a time; then the masked rest."""
         self.hoist([expr.body])
+        end = end_of(self, expr, last)
+        with self.granting(end.guards):
+            return self._to_end(expr, last, lanes, end.place, totals)
+
+    def _to_end(
+        self, expr: Fold, last: Variable, lanes: int, end: Index, totals: list[ir.Value]
+    ) -> list[ir.Value]:
         stride = lanes * len(totals)
-        long = last.extent // stride * stride
-        whole = last.extent // lanes * lanes
-        if long:
+        long, whole = (multiple_below(self.b, end, step) for step in (stride, lanes))
+        if long != 0:
             with for_carry(self.b, 0, long, totals, stride, name=last.name) as loop:
                 loop.carry(*self._at_each(expr, last, lanes, loop.index, loop.values))
             totals = loop.results
-        if whole > long:
+        if whole != long:
             with for_carry(self.b, long, whole, totals[:1], lanes, name=last.name) as loop:
                 loop.carry(*self._at_each(expr, last, lanes, loop.index, loop.values))
             totals = [*loop.results, *totals[1:]]
-        if last.extent > whole:
-            totals = [self._rest(expr, last, lanes, whole, totals[0]), *totals[1:]]
-        return totals
+        if end == whole:
+            return totals
+        with for_carry(self.b, whole, end, totals[:1], lanes, name=last.name) as loop:
+            loop.carry(self._rest(expr, last, lanes, (loop.index, end), loop.values[0]))
+        return [*loop.results, *totals[1:]]
 
     def _at_each(
         self,
@@ -182,10 +192,16 @@ class Folds(Values):
         return result
 
     def _rest(
-        self, expr: Fold, last: Variable, lanes: int, start: int, total: ir.Value
+        self,
+        expr: Fold,
+        last: Variable,
+        lanes: int,
+        places: tuple[Index, Index],
+        total: ir.Value,
     ) -> ir.Value:
-        mask = lanes_below(self.b, i64(last.extent - start), lanes)
-        self.at[last] = i64(start)
+        start, end = map(as_i64, places)
+        mask = lanes_below(self.b, self.b.sub(end, start), lanes)
+        self.at[last] = start
         with self.vectorised(Vector(last, lanes, mask)):
             body = self.spread(self.value(expr.body), lanes)
             held = self.b.select(mask, body, self.spread(self._start(expr), lanes))

@@ -22,7 +22,7 @@ from kedja.compiler.llvm_rows import Rows
 from kedja.compiler.llvm_scalar import Scalars, memory_type
 from kedja.compiler.llvm_segments import segments_of
 from kedja.compiler.llvm_values import Values, Vector, lanes_below
-from kedja.compiler.loops import Fold, Nest, Store, walk
+from kedja.compiler.loops import Apply, Fold, Nest, Store, walk
 from kedja.compiler.runtime_target import Target
 from kedja.ground.dtypes import float32, float64, int64
 from kedja.ir.graph import Node
@@ -59,6 +59,23 @@ def vector_variable(nest: Nest) -> Variable | None:
     along = sum(unit_steps(fold.body, fold.over[-1]) for fold in long)
     across = sum(unit_steps(fold.body, last) for fold in folds)
     return None if along > across else last
+
+
+ACROSS = 4  # vectors of columns that are reduced together, to hide the latency of an addition
+LIGHT = 6  # operations for each element up to which their registers suffice
+MOST_FOLDS = 2
+
+
+def columns_of(nest: Nest, lanes: int) -> int:
+    """The lanes of the innermost variable: several vectors where light reductions run across it.
+
+    One vector would wait for each addition, and read one cache line of each row.
+    """
+    folds = [e for e in walk([s.value for s in nest.stores]) if isinstance(e, Fold)]
+    inside = [e for e in walk([fold.body for fold in folds]) if isinstance(e, Apply)]
+    across = [fold for fold in folds if nest.variables[-1] in fold.variables]
+    light = len(folds) <= MOST_FOLDS and sum(e.op.flops for e in inside) <= LIGHT
+    return ACROSS * lanes if across and light else lanes
 
 
 def unit_of(nest: Nest, target: Target) -> int:
@@ -120,17 +137,25 @@ class NestEmitter(Rows):
         self.segment = None
 
     def _in_lanes_of(self, variable: Variable, low: ir.Value, high: ir.Value, extent: int) -> None:
-        """Whole vectors, then the masked rest."""
+        """Vectors side by side, if several are taken at once; whole vectors; the masked rest."""
         lanes = self.lanes_for(variable.extent)
-        length = self.b.sub(high, low)
-        whole = self.b.add(low, self.b.and_(length, i64(-lanes)))
+        several = columns_of(self.nest, lanes)
+        if several > lanes and extent >= several:
+            low = self._whole(variable, several, low, high)
+            extent %= several
         if extent >= lanes:
-            with for_range(self.b, low, whole, lanes, name=variable.name) as index:
-                self._store_lanes(Vector(variable, lanes), index)
+            low = self._whole(variable, lanes, low, high)
         if extent % lanes:
-            with self.b.if_then(self.b.icmp_signed("<", whole, high)):
-                mask = lanes_below(self.b, self.b.sub(high, whole), lanes)
-                self._store_lanes(Vector(variable, lanes, mask), whole)
+            with self.b.if_then(self.b.icmp_signed("<", low, high)):
+                mask = lanes_below(self.b, self.b.sub(high, low), lanes)
+                self._store_lanes(Vector(variable, lanes, mask), low)
+
+    def _whole(self, variable: Variable, lanes: int, low: ir.Value, high: ir.Value) -> ir.Value:
+        """Whole vectors from low on; where the rest begins."""
+        end = self.b.add(low, self.b.and_(self.b.sub(high, low), i64(-lanes)))
+        with for_range(self.b, low, end, lanes, name=variable.name) as index:
+            self._store_lanes(Vector(variable, lanes), index)
+        return end
 
     def _store_lanes(self, vector: Vector, index: ir.Value) -> None:
         self.at[vector.variable] = index

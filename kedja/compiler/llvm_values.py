@@ -23,6 +23,7 @@ from kedja.compiler.loops import (
     Choose,
     Expr,
     Fold,
+    Guard,
     Guards,
     Load,
     Number,
@@ -66,6 +67,7 @@ class Values:
         self.at: dict[Variable, ir.Value] = {}
         self.vector: Vector | None = None
         self.segment: Segment | None = None  # in which the vector's variable is just now
+        self.granted: frozenset[Guard] = frozenset()  # by the bounds of the loops around
         self._scopes: list[dict[Expr, ir.Value]] = [{}]
         self._lookups: dict[Lookup, Expr] = {}
 
@@ -95,6 +97,15 @@ class Values:
                 yield
         finally:
             self.vector = outer
+
+    @contextmanager
+    def granting(self, guards: Guards) -> Iterator[None]:
+        """Inside, these guards hold."""
+        outer, self.granted = self.granted, self.granted | frozenset(guards)
+        try:
+            yield
+        finally:
+            self.granted = outer
 
     def hoist(self, roots: Iterable[Expr]) -> None:
         """Emit now what does not depend on loops that are still to come."""
@@ -180,7 +191,7 @@ class Values:
     def _choose(self, expr: Choose) -> ir.Value:
         made: ir.Value = number(expr.dtype, expr.fill)
         for guards, alternative in reversed(expr.alternatives):
-            known = decided(guards, self.segment)
+            known = self._decided(guards)
             if known is not None:
                 made = self.value(alternative) if known else made
                 continue
@@ -196,7 +207,7 @@ class Values:
         """Whether all guards hold: a truth, or one for each lane; None if they always do."""
         total = None
         for guard in guards:
-            if always(guard) or decided((guard,), self.segment):
+            if always(guard) or self._decided((guard,)):
                 continue
             ends = [i64(guard.low), i64(guard.high)]
             place, low, high = self.alike([self.index(guard.place), *ends])
@@ -205,6 +216,11 @@ class Values:
             )
             total = inside if total is None else self.b.and_(*self.alike([total, inside]))
         return total
+
+    def _decided(self, guards: Guards) -> bool | None:
+        """Whether guards are known to hold here (True), or not to (False); None if it depends."""
+        left = tuple(guard for guard in guards if guard not in self.granted)
+        return True if guards and not left else decided(left, self.segment)
 
     # --- index arithmetic, in int64
 
@@ -281,7 +297,7 @@ class Values:
     def _load(self, expr: Load) -> ir.Value:
         if expr.node.type.size == 0:
             return constant(register_type(expr.dtype), 0)
-        leaves = expr.leaves_buffer and not decided(expr.guards, self.segment)
+        leaves = expr.leaves_buffer and not self._decided(expr.guards)
         holds = self.condition(expr.guards) if leaves else None
         step = self.step(expr.offset)
         if step == 0 and (holds is None or not isinstance(holds.type, ir.VectorType)):

@@ -14,6 +14,7 @@ from kedja.ir.graph import Node, apply, rebuild, transform
 from kedja.ir.op import Fold
 
 CHUNK = 16_384  # elements that one chunk folds: some microseconds of work
+WHOLE = 256  # elements of which a chunk is a multiple: several whole vectors
 SHORT = 16  # fewer neighbours than this are not worth a fold of their own
 COLUMNS = 64  # results side by side that one task takes
 PIECES = 16  # tasks that a long reduction should have
@@ -87,9 +88,15 @@ def folded_lines(node: Node) -> Node:
     kept = tuple(axis for axis in range(len(x.shape)) if axis not in axes)
     front = apply("transpose", x, axes=(*kept, *axes))
     lines = apply("reshape", front, shape=(results, x.type.size // results))
-    blocks = in_blocks(node, lines, 1, min(CHUNK, -(-lines.shape[1] // 2)))
+    blocks = in_blocks(node, lines, 1, chunk_of(lines.shape[1]))
     partial = apply(node.op.name, blocks, axes=(2,))
     return apply("reshape", apply(node.op.name, partial, axes=(1,)), shape=node.shape)
+
+
+def chunk_of(length: int) -> int:
+    """The length of equal chunks, at most CHUNK, of which there is an even number."""
+    chunks = 2 * -(-length // (2 * CHUNK))
+    return -(-length // (chunks * WHOLE)) * WHOLE
 
 
 def in_blocks(node: Node, x: Node, axis: int, length: int) -> Node:
