@@ -3,8 +3,8 @@
 `jit` finds the program of a call by a key, made of everything that the program depends on. Most
 calls are like the one before. A `Route` recognises these by a few comparisons of objects, lets each
 argument put its addresses into the slots of the program, and makes the results from memory of its
-own. Whatever is unusual (a lazy or traced tensor, an array in pieces, a donated argument, another
-flag, a profile) makes it give up before anything has happened, and `jit` goes its long way.
+own. Whatever is unusual (a lazy or traced tensor, an array in pieces, another flag, a profile)
+makes it give up before anything has happened, and `jit` goes its long way.
 
 Not here: tracing and keys (`jit.py`), the native call (`kedja/compiler/runtime_direct.py`), how
 arguments are recognised (`matching.py`) and results made (`results.py`). Next: `matching.py`.
@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kedja.front import ambient, tree
+from kedja.front.donation import Gift
+from kedja.front.inheriting import Inheritance
 from kedja.front.matching import Matcher, Matchers, NoRoute
 from kedja.front.precision import product_dtype
 from kedja.front.results import Results
@@ -35,12 +37,14 @@ class Route:
         names: tuple[str, ...],
         inputs: int,
         results: Results,
+        gifts: Inheritance | None,
     ) -> None:
         self._direct = direct
         self._matchers = tuple(matchers)
         self._names = names  # of the keyword arguments, in the order of the call
         self._count = len(matchers) - len(names)
         self._results = results
+        self._gifts = gifts  # where arguments are donated
         self._outputs = 8 * inputs  # where their slots begin
         self._flags = flags()
         self._mode = ambient.current_mode()
@@ -66,26 +70,32 @@ class Route:
             lane = direct.idle.pop()
         except IndexError:
             lane = direct.new_lane()
-        held: list[Any] = []  # keeps the memory of tensors that others may give up meanwhile
+        gifts = self._gifts
+        # What is donated, then what keeps memory that others may give up meanwhile.
+        held = [None] * gifts.count if gifts else []
         for match, value in zip(self._matchers, args):  # noqa: B905  the check takes half a µs
             if not match(value, lane, held):
                 direct.idle.append(lane)
                 return MISS
+        if gifts and not gifts.are_free(held, lane):
+            direct.idle.append(lane)
+            return MISS
         results = self._results
-        made = results.memory()
-        results.pack(lane.memory, self._outputs, *made[1])
+        blocks, addresses = results.memory()
+        results.pack(lane.memory, self._outputs, *addresses)
+        left = gifts.take(held, lane) if gifts else ()
         if lane.run() if self._threads == 1 else lane.run_on_pool(self._threads):
             lane.reset()
         direct.idle.append(lane)
-        return results.tree(made)
+        return results.tree((blocks, addresses, left))
 
 
 def route(
     program: Any,
     types: tuple[Sequence[Type], Sequence[Type]],
     structures: tuple[tree.Structure, tree.Structure],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
+    arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    gifts: Sequence[Gift],
 ) -> Route | None:
     """The route to a compiled program, for calls like the one that it was compiled for.
 
@@ -95,8 +105,9 @@ def route(
     direct = getattr(program, "direct", None)
     if direct is None or flags().debug:
         return None
+    args, kwargs = arguments
     (places, named), result = structures[0].children, structures[1]
-    matchers = Matchers(types[0])
+    matchers = Matchers(types[0], gifts)
     try:
         made = [matchers.of(*each) for each in zip(places.children, args, strict=True)]
         by_name = dict(zip(named.static, named.children, strict=True))
@@ -104,4 +115,6 @@ def route(
     except NoRoute:
         return None
     made += [found[name] for name in kwargs]
-    return Route(direct, made, tuple(kwargs), len(types[0]), Results(result, types[1]))
+    count = len(types[0])
+    left = Inheritance(gifts, count) if gifts else None
+    return Route(direct, made, tuple(kwargs), count, Results(result, types[1], gifts), left)

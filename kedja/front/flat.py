@@ -5,11 +5,12 @@ Not here: taking modules apart (`tree.py`), and who asks (`dispatch.py`). Next: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from struct import pack
 from typing import Any
 
 from kedja.front import tree
-from kedja.front.blocks import Block
+from kedja.front.blocks import Block, Place
 from kedja.front.changes import changes
 from kedja.front.tensor import Tensor, placed
 from kedja.ir.op import Type
@@ -18,17 +19,40 @@ Kinds = tuple[Type, ...]
 
 
 class Inputs:
-    """Types, blocks and addresses of leaves; right as long as `changes.all` stands still."""
+    """Where the leaves lie and of which types; right as long as `changes.all` stands still."""
 
-    __slots__ = ("addresses", "blocks", "changes", "kinds")
+    __slots__ = ("_packed", "addresses", "blocks", "changes", "kinds", "places")
 
     def __init__(
-        self, kinds: Kinds, blocks: Sequence[Block], addresses: Sequence[int], changes: int
+        self,
+        places: Sequence[Place],
+        blocks: Sequence[Block],
+        addresses: Sequence[int],
+        changes: int,
+        kinds: Kinds | None = None,
     ) -> None:
-        self.kinds = kinds
+        self.kinds = known_kinds(place.kind for place in places) if kinds is None else kinds
+        self.places = places
         self.blocks = blocks  # so that the memory stays while the leaves may be given up
         self.addresses = addresses
         self.changes = changes  # as many as there were before the leaves were looked at
+        self._packed: bytes | None = None
+
+    @property
+    def packed(self) -> bytes:
+        """The addresses as a program reads them."""
+        if self._packed is None:
+            self._packed = pack(f"{len(self.addresses)}Q", *self.addresses)
+        return self._packed
+
+
+_known: dict[Kinds, Kinds] = {}
+
+
+def known_kinds(kinds: Iterable[Type]) -> Kinds:
+    """Of equal rows of types, which are known by themselves, the same object."""
+    found = tuple(kinds)
+    return _known.setdefault(found, found)
 
 
 def inputs_of(known: tree.Kept) -> Inputs | None:
@@ -53,17 +77,17 @@ def _is_right(found: Inputs, leaves: Sequence[Any]) -> bool:
 
 
 def _found(leaves: Sequence[Any]) -> Inputs | None:
-    kinds, blocks, addresses = [], [], []
+    places, blocks, addresses = [], [], []
     before = changes.all
     for leaf in leaves:
         place = placed(leaf) if type(leaf) is Tensor and not leaf.tracks else None
         block = None if place is None else leaf._block
         if place is None or block is None:
             return None
-        kinds.append(place.kind)
+        places.append(place)
         blocks.append(block)
         addresses.append(block[1] + place.offset)
-    return Inputs(tuple(kinds), blocks, addresses, before)
+    return Inputs(places, blocks, addresses, before)
 
 
 def forget(value: Any) -> None:

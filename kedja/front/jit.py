@@ -88,6 +88,7 @@ class Program:
 
     traced: Traced
     run: Any
+    gifts: Sequence[donation.Gift]  # the donated inputs
     carry: Mapping[int, int]  # output -> the donated input in whose memory it is written
     names: tuple[str, ...]  # of the inputs: the paths of the arguments
     learned: tuple[bool | None, ...]  # of the inputs: whether arrays of modules are learned
@@ -156,9 +157,13 @@ class Compiled:
             del self._programs[key]
             return self._f(*args, **kwargs)
         self._remember(program, call, args, kwargs)
-        if program.carry:
+        if program.gifts:
             flat.forget((args, kwargs))
-        return program.made(self._run(program, call.tensors))
+        found = self._run(program, call.tensors)
+        for gift in program.gifts:
+            for place in gift.unit.numbers:
+                call.tensors[place].give_up()
+        return program.made(found)
 
     def _remember(
         self, program: Program, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -172,12 +177,13 @@ class Compiled:
         if gone:  # calls of other kinds came between
             self._routes = (*gone, *self._routes[: MOST_ROUTES - 1])
             return
-        if program.carry or len(known) == MOST_TRIES:
+        if len(known) == MOST_TRIES:
             return
         traced = program.traced
         types = [n.type for n in traced.inputs], [n.type for n in traced.outputs]
         wrapped = self._roles.wrapped(args, kwargs)
-        made = route(program.run, types, (call.structure, traced.structure), *wrapped)
+        structures = call.structure, traced.structure
+        made = route(program.run, types, structures, wrapped, program.gifts)
         if made is not None:
             self._known[id(program)] = (*known, made)
             self._routes = (made, *self._routes[: MOST_ROUTES - 1])
@@ -209,10 +215,11 @@ class Compiled:
             return self._roles.unwrapped(*call.filled(fresh))
 
         traced = trace(self._f, [each.node.type for each in call.tensors], rebuild)
-        carry: dict[int, int] = {}
+        gifts = self._gifts(call, traced)
+        carry: Mapping[int, int] = {}
         run = None
         if flags().tier != "interpret" and not traced.open:
-            carry = self._carry(call, traced)
+            carry = donation.carry(gifts)
             compiler = evaluate.compiler(self._backend)
             run = compiler.compile(traced.outputs, traced.inputs, carry=carry)
         seconds = time.perf_counter() - start
@@ -223,20 +230,27 @@ class Compiled:
         return Program(
             traced,
             run,
+            gifts,
             carry,
             tuple(described[place][0] for place in call.places),
             tuple(marks[place] for place in call.places),
             around_arrays(traced.structure, [node.type for node in traced.outputs]),
         )
 
-    def _carry(self, call: Call, traced: Traced) -> dict[int, int]:
-        """Which results are written over which donated arguments."""
+    def _gifts(self, call: Call, traced: Traced) -> list[donation.Gift]:
+        """The donated arguments, and which results are written over them."""
         if not self._roles.donated:
-            return {}
+            return []
         given = self._roles.donated_leaves(*tree.unflatten(call.structure, call.leaves))
-        mask = [given[place] for place in call.places]
-        types = [node.type for node in traced.outputs]
-        return donation.pairs([node.type for node in traced.inputs], mask, types)
+        number = {place: i for i, place in enumerate(call.places)}
+        donated = [
+            each._replace(start=number[each.start])
+            for each in donation.units(call.structure)
+            if all(given[place] for place in each.numbers)
+        ]
+        inputs, outputs = ([n.type for n in nodes] for nodes in (traced.inputs, traced.outputs))
+        results = list(donation.units(traced.structure))
+        return donation.gifts((donated, inputs), (results, outputs))
 
     def _tell(self, call: Call, now: Described, seconds: float) -> None:
         """Say why the function was traced (`KEDJA_DEBUG=1`)."""
@@ -259,10 +273,7 @@ class Compiled:
     def _run_in_place(self, program: Program, tensors: list[Tensor]) -> list[np.ndarray]:
         """As above, where some results are written over donated arguments."""
         donated = set(program.carry.values())
-        values = [
-            donation.taken(each) if place in donated else each.numpy()
-            for place, each in enumerate(tensors)
-        ]
+        values = donation.arrays(tensors, donated)
         others = iter(program.run(*values))
         return [
             values[program.carry[place]] if place in program.carry else next(others)

@@ -8,7 +8,6 @@ so, it has written the addresses of its arrays into the slots of the lane. Not h
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from struct import Struct
 from types import NoneType
 from typing import Any
 
@@ -17,7 +16,8 @@ import numpy as np
 from kedja.front import tree
 from kedja.front.blocks import address_of, known
 from kedja.front.changes import changes
-from kedja.front.flat import inputs_of
+from kedja.front.donation import Gift
+from kedja.front.flat import Kinds, inputs_of, known_kinds
 from kedja.front.signature import ARRAYS, Static
 from kedja.front.tensor import Tensor, placed
 from kedja.ground.dtypes import bool_, float32, int64
@@ -35,9 +35,10 @@ class NoRoute(Exception):
 class Matchers:
     """Makes the matchers of a call's arguments, from the first to the last."""
 
-    def __init__(self, types: Sequence[Type]) -> None:
+    def __init__(self, types: Sequence[Type], gifts: Sequence[Gift] = ()) -> None:
         self._types = types  # of the program's inputs
         self._next = 0
+        self._gifts = {gift.unit.start: place for place, gift in enumerate(gifts)}
 
     def of(self, structure: tree.Structure, value: Any) -> Matcher:
         """The matcher for arguments like this one; NoRoute where there is none."""
@@ -62,13 +63,16 @@ class Matchers:
         if not isinstance(value, ARRAYS):
             return _static(value)
         slot = self._take(1).start
+        if slot in self._gifts:
+            return _given_array(known(self._types[slot]), slot, self._gifts[slot])
         return _array(known(self._types[slot]), slot)
 
     def _module(self, structure: tree.Structure, value: Any) -> Matcher:
         if any(type(leaf) is not Tensor for leaf in tree.kept(value).leaves):
             raise NoRoute
         mine = self._take(structure.leaves)
-        return _module(structure, tuple(map(known, self._types[mine])), mine)
+        place = self._gifts.get(mine.start) if structure.leaves else None
+        return _module(structure, known_kinds(map(known, self._types[mine])), mine, place)
 
     def _dict(self, structure: tree.Structure, value: Any) -> Matcher:
         parts = zip(structure.static, structure.children, strict=True)
@@ -82,9 +86,9 @@ class Matchers:
 # ------------------------------------------------------------------------------ containers
 
 
-def _module(structure: tree.Structure, kinds: tuple[Type, ...], slots: slice) -> Matcher:
-    kind, position = structure.kind, 8 * slots.start
-    pack = Struct(f"{len(kinds)}Q").pack_into
+def _module(structure: tree.Structure, kinds: Kinds, slots: slice, given: int | None) -> Matcher:
+    """`given` is the place of what is known of it among what is held, where it is donated."""
+    kind, mine = structure.kind, slice(8 * slots.start, 8 * slots.stop)
 
     def match(x: Any, lane: Any, held: list[Any]) -> bool:
         if type(x) is not kind:
@@ -95,10 +99,13 @@ def _module(structure: tree.Structure, kinds: tuple[Type, ...], slots: slice) ->
         inputs = kept.inputs
         if inputs is None or inputs.changes != changes.all:
             inputs = inputs_of(kept)
-        if inputs is None or inputs.kinds != kinds:
+        if inputs is None or inputs.kinds is not kinds:
             return False
-        pack(lane.memory, position, *inputs.addresses)
-        held.append(inputs.blocks)
+        lane.memory[mine] = inputs.packed
+        if given is None:
+            held.append(inputs.blocks)
+        else:
+            held[given] = kept  # whether others hold its memory, too, is looked at later
         return True
 
     return match
@@ -135,6 +142,20 @@ def _static(value: Any) -> Matcher:
     """An argument that is part of the program: itself, or an equal one of the same type."""
     kind, value = (value.kind, value.value) if isinstance(value, Static) else (type(value), value)
     return lambda x, lane, held: type(x) is kind and (x is value or bool(x == value))
+
+
+def _given_array(kind: Type, slot: int, given: int) -> Matcher:
+    """A donated tensor; `given` is its place among what is held."""
+
+    def match(x: Any, lane: Any, held: list[Any]) -> bool:
+        place = (x._place or placed(x)) if type(x) is Tensor else None
+        if place is None or place.kind is not kind or x.tracks:
+            return False
+        lane.slots[slot] = x._block[1] + place.offset
+        held[given] = x
+        return True
+
+    return match
 
 
 def _array(kind: Type, slot: int) -> Matcher:

@@ -9,7 +9,7 @@ Next: `jit.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from struct import Struct
 from typing import Any
 
@@ -18,7 +18,8 @@ import numpy as np
 from kedja.front import tree
 from kedja.front.blocks import SMALL_BYTES, Block, Place, allocator, around
 from kedja.front.changes import changes
-from kedja.front.flat import Inputs
+from kedja.front.donation import Gift, carry
+from kedja.front.flat import Inputs, known_kinds
 from kedja.front.tensor import Tensor, from_block
 from kedja.ir.op import Type
 
@@ -26,21 +27,29 @@ ALIGN = 64
 BLOCK_BYTES = 64 << 10
 
 
-# The memory of one call's results: the blocks, one for each, and the addresses.
-Made = tuple[list[Block], list[int]]
+# The memory of one call's results: the blocks, one for each, and the addresses; and what is known
+# of the memory that donated arguments leave (`inheriting.py`).
+Made = tuple[list[Block], list[int], Sequence[Any]]
+Maker = Callable[[Made], Any]
 
 
 class Results:
     """What is known of the results before any call: see the module's text."""
 
-    def __init__(self, structure: tree.Structure, types: Sequence[Type]) -> None:
-        groups = _groups(types, set(_alone(structure)))
+    def __init__(
+        self, structure: tree.Structure, types: Sequence[Type], gifts: Sequence[Gift] = ()
+    ) -> None:
+        alone, carried = set(_alone(structure)), carry(gifts)
+        fresh = [number for number in range(len(types)) if number not in carried]
+        own = {place for place, number in enumerate(fresh) if number in alone}
+        groups = _groups([types[number] for number in fresh], own)
         self._groups = [(allocator(size), [p.offset for p in places]) for size, places in groups]
         every = [place for _, places in groups for place in places]
-        self.tree: Callable[[Made], Any] = _maker(structure, every, 0)
-        self.pack = Struct(f"{len(types)}Q").pack_into
+        heirs = {gift.output: place for place, gift in enumerate(gifts)}
+        self.tree: Maker = _Makers(every, heirs).of(structure)
+        self.pack = Struct(f"{len(fresh)}Q").pack_into
 
-    def memory(self) -> Made:
+    def memory(self) -> tuple[list[Block], list[int]]:
         """Fresh memory, into which the program is yet to write; `tree` makes the results of it."""
         blocks: list[Block] = []
         addresses: list[int] = []
@@ -55,11 +64,11 @@ class Results:
 
 def around_arrays(structure: tree.Structure, types: Sequence[Type]) -> Callable[[Any], Any]:
     """Makes the same trees of arrays that are there already, each of which is a block."""
-    make = _maker(structure, [Place(kind, 0) for kind in types], 0)
+    make = _Makers([Place(kind, 0) for kind in types], {}).of(structure)
 
     def made(arrays: Sequence[np.ndarray]) -> Any:
         blocks = [around(each) for each in arrays]
-        return make((blocks, [address for _, address in blocks]))
+        return make((blocks, [address for _, address in blocks], ()))
 
     return made
 
@@ -89,48 +98,83 @@ def _alone(structure: tree.Structure) -> Iterator[int]:
         number += each.leaves
 
 
-def _maker(structure: tree.Structure, places: Sequence[Place], start: int) -> Callable[[Made], Any]:
-    """Makes a tree whose leaves begin at number `start`."""
-    kind = structure.kind
-    if kind is None:
-        place = places[start]
-        return lambda made: from_block(made[0][start], place)
-    mine = slice(start, start + structure.leaves)
-    if tree.keeps(kind):
-        return _of_module(tree.canonical(structure), places[mine], mine)
-    if not tree.is_plain(kind):
-        make = tree.maker(structure)
-        return lambda made: make(tree.Leaves(map(from_block, made[0][mine], places[mine])))
-    below = []
-    for each in structure.children:
-        below.append(_maker(each, places, start))
-        start += each.leaves
-    if kind is tuple:
-        return lambda made: tuple([make(made) for make in below])
-    static = structure.static
-    return lambda made: tree.put_together(kind, static, [make(made) for make in below])
+class _Makers:
+    """Makes trees of results, from the first leaf to the last.
+
+    `places` are those of the results in fresh memory; `heirs` says which outputs are the first ones
+    of those that take the memory of a donated argument, and of which one.
+    """
+
+    def __init__(self, places: Sequence[Place], heirs: Mapping[int | None, int]) -> None:
+        self._places = places
+        self._heirs = heirs
+        self._next = 0  # of the places
+        self._output = 0
+
+    def of(self, structure: tree.Structure) -> Maker:
+        """What makes such a tree."""
+        kind = structure.kind
+        if kind is None:
+            return self._leaf()
+        if tree.keeps(kind):
+            return self._module(tree.canonical(structure))
+        if not tree.is_plain(kind):
+            make, below = tree.maker(structure), [self._leaf() for _ in range(structure.leaves)]
+            return lambda made: make(tree.Leaves([leaf(made) for leaf in below]))
+        below = [self.of(each) for each in structure.children]
+        if kind is tuple:
+            return lambda made: tuple([make(made) for make in below])
+        static = structure.static
+        return lambda made: tree.put_together(kind, static, [make(made) for make in below])
+
+    def _leaf(self) -> Maker:
+        heir = self._heirs.get(self._output)
+        self._output += 1
+        if heir is not None:
+            return lambda made: from_block(*made[2][heir])
+        number = self._next
+        self._next += 1
+        place = self._places[number]
+        return lambda made: from_block(made[0][number], place)
+
+    def _module(self, structure: tree.Structure) -> Maker:
+        heir = self._heirs.get(self._output) if structure.leaves else None
+        self._output += structure.leaves
+        if heir is not None:
+            return _of_module(structure, lambda made: _right(made[2][heir]))
+        mine = slice(self._next, self._next + structure.leaves)
+        self._next = mine.stop
+        places = self._places[mine]
+        kinds = known_kinds(place.kind for place in places)
+        return _of_module(
+            structure,
+            lambda made: Inputs(places, made[0][mine], made[1][mine], changes.all, kinds),
+        )
 
 
-def _of_module(
-    structure: tree.Structure, places: Sequence[Place], mine: slice
-) -> Callable[[Made], Any]:
+def _right(inputs: Inputs) -> Inputs:
+    """What is known of memory whose old leaves are all gone."""
+    inputs.changes = changes.all
+    return inputs
+
+
+def _of_module(structure: tree.Structure, inputs_of: Callable[[Made], Inputs]) -> Maker:
     """Makes a module, with what is kept of it; its fields later, where that can be."""
-    kinds = tuple(place.kind for place in places)
     later, at_once = tree.keeping_maker(structure), tree.maker(structure)
-
-    def leaves_of(inputs: Inputs) -> list[Tensor]:
-        return list(map(from_block, inputs.blocks, places))
-
-    def kept(made: Made) -> tree.Kept:
-        inputs = Inputs(kinds, made[0][mine], made[1][mine], changes.all)
-        return tree.Kept(None, structure, inputs, leaves_of)
+    if later is not None:
+        return lambda made: later(tree.Kept(None, structure, inputs_of(made), leaves_of))
 
     def module(made: Made) -> Any:
-        known = kept(made)
+        known = tree.Kept(None, structure, inputs_of(made), leaves_of)
         leaves = tree.Leaves(known.leaves)
         found = at_once(leaves)
         known.watch(leaves.open)
         tree.keep(found, known)
         return found
 
-    return module if later is None else lambda made: later(kept(made))
+    return module
+
+
+def leaves_of(known: tree.Kept) -> list[Tensor]:
+    """The leaves of a module of which nothing is kept but where they lie."""
+    return list(map(from_block, known.inputs.blocks, known.inputs.places))

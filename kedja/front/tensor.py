@@ -88,10 +88,14 @@ class Tensor(operators.Operators, methods.Methods):
         self._made = None
         self._freed = freed
 
-    def give_up(self) -> None:
-        """Hold neither a value nor its history any more (`kj.jit(f, donate=…)`)."""
+    def give_up(self, *, counted: bool = True) -> None:
+        """Hold neither a value nor its history any more (`kj.jit(f, donate=…)`).
+
+        Who gives up many tensors counts the change once by itself.
+        """
         self._made = self._value = self._block = self._place = None
-        changes.of_tensors()
+        if counted:
+            changes.of_tensors()
 
     @property
     def is_freed(self) -> bool:
@@ -327,6 +331,8 @@ class Tensor(operators.Operators, methods.Methods):
     # ------------------------------------------------------------------ copies
 
     def __copy__(self) -> Tensor:
+        if self._block is not None:
+            self.numpy()  # memory at which two look is not handed on (`inheriting.py`)
         fresh = Tensor.__new__(Tensor)
         fresh._set(self._made, self._value, self.tracks)
         fresh._block, fresh._place = self._block, self._place
@@ -421,6 +427,13 @@ def from_block(block: Block, place: Place) -> Tensor:
     tensor._freed = False
     tensor.grad = None
     tensor.tracks = False
+    return tensor
+
+
+def given_up() -> Tensor:
+    """A tensor without a value, as it stands where an array was given up."""
+    tensor = Tensor.__new__(Tensor)
+    tensor._set(None, None)
     return tensor
 
 

@@ -223,8 +223,8 @@ def _flatten_anew(
 class Kept:
     """A module taken apart; it stays right until a module changes, or one of its open lists.
 
-    `inputs` is for what `flat.py` knows of the leaves. These may be made of it, by `source`, when
-    they are first asked for.
+    `inputs` is for what `flat.py` knows of the leaves. These may be made of it, by `source`, which
+    is given this object, when they are first asked for.
     """
 
     __slots__ = ("_leaves", "_modules", "_source", "_watched", "inputs", "structure")
@@ -234,7 +234,7 @@ class Kept:
         leaves: list[Any] | None,
         structure: Structure,
         inputs: Any = None,
-        source: Callable[[Any], list[Any]] | None = None,
+        source: Callable[[Kept], list[Any]] | None = None,
     ) -> None:
         self._leaves = leaves
         self._source = source
@@ -249,13 +249,18 @@ class Kept:
         if self._leaves is None and self._source is not None:
             with _making:
                 if self._leaves is None:  # else another thread was faster
-                    self._leaves = self._source(self.inputs)
+                    self._leaves = self._source(self)
         return self._leaves or []
 
     @property
     def is_made(self) -> bool:
         """Whether there are leaves yet."""
         return self._leaves is not None
+
+    def give_up(self, source: Callable[[Kept], list[Any]]) -> None:
+        """Know no memory any more; `source` makes leaves for whoever still asks."""
+        self._source = source
+        self.inputs = None
 
     def watch(self, open: Sequence[Any]) -> None:
         """From now on, look whether these lists and dicts are what they are."""

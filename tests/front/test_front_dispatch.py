@@ -16,7 +16,7 @@ import kedja as kj
 from kedja import nn, optim
 from kedja.compiler import runtime_recording
 from kedja.front.precision import products_in
-from kedja.ground.errors import DtypeError, UsageError
+from kedja.ground.errors import DtypeError
 
 
 class Net(nn.Module):
@@ -370,25 +370,3 @@ def test_threads_with_arguments_of_their_own():
     for each in threads:
         each.join()
     assert not wrong
-
-
-# ----------------------------------------------------------------------------------- donation
-
-
-def test_donation_of_what_came_the_short_way():
-    model = nn.Linear(300, 300)
-    f = kj.jit(lambda m: kj.tree.map(lambda leaf: leaf + 1, m))
-    g = kj.jit(lambda m: kj.tree.map(lambda leaf: leaf * 2, m), donate="m")
-    other = f(f(model))
-    kept = other.weight.numpy()
-    before = kept.copy()
-    twice = g(other)
-    np.testing.assert_array_equal(twice.weight.numpy(), 2 * before)
-    np.testing.assert_array_equal(kept, before)
-    with pytest.raises(UsageError, match="given up"):
-        f(other)
-    with pytest.raises(UsageError, match="given up"):
-        other.weight.numpy()
-    for _ in range(3):
-        twice = g(f(twice))
-    np.testing.assert_allclose(twice.bias.numpy()[0], 2 * 8 * (model.bias.numpy()[0] + 2) + 14)
