@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from kedja.front import chunks
 from kedja.ground.dtypes import DType
 from kedja.ir.op import Type
 
@@ -84,6 +85,8 @@ def around(array: np.ndarray) -> Block:
 def allocator(size: int) -> Callable[[], Block]:
     """What makes blocks of so many bytes."""
     address, first = _address_of, _first_byte
+    if size >= chunks.WORTH_BYTES:
+        return chunks.allocator(size)
     if size > SMALL_BYTES:
 
         def large() -> Block:

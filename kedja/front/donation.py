@@ -10,6 +10,7 @@ Not here: how a call of a known kind does it (`inheriting.py`). Next: `inheritin
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -118,10 +119,18 @@ def taken(tensor: Tensor) -> np.ndarray:
     tensor.give_up()
     base = value if value.base is None else value.base
     alone = sys.getrefcount(value) == 2 and sys.getrefcount(base) <= ALONE
+    found = _writable(value, base) if alone else None
+    return np.array(value, order="C") if found is None else found
+
+
+def _writable(value: np.ndarray, base: Any) -> np.ndarray | None:
+    """The same array on the memory that it lies in; None where that is not all its own."""
+    if isinstance(base, ctypes.Array):  # a block
+        block: Any = base  # which NumPy's stubs do not know as a buffer
+        return np.ndarray(value.shape, value.dtype, block) if len(base) == value.nbytes else None
     whole = isinstance(base, np.ndarray) and base.flags.owndata and base.nbytes == value.nbytes
-    plain = whole and base.flags.c_contiguous and base.dtype in (value.dtype, np.uint8)  # a block
-    if not (alone and plain):
-        return np.array(value, order="C")
-    array = base.reshape(-1).view(value.dtype).reshape(value.shape)
+    if not (whole and base.flags.c_contiguous and base.dtype in (value.dtype, np.uint8)):
+        return None
+    array: np.ndarray = base.reshape(-1).view(value.dtype).reshape(value.shape)
     array.setflags(write=True)
     return array

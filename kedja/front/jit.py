@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja.front import ambient, donation, evaluate, flat, tree
+from kedja.front.chunks import chunks
 from kedja.front.dispatch import MISS, Route, route
 from kedja.front.precision import product_dtype
 from kedja.front.results import around_arrays
@@ -215,6 +216,7 @@ class Compiled:
             return self._roles.unwrapped(*call.filled(fresh))
 
         traced = trace(self._f, [each.node.type for each in call.tensors], rebuild)
+        chunks.release()  # compiling takes memory, and so does what is compiled
         gifts = self._gifts(call, traced)
         carry: Mapping[int, int] = {}
         run = None

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja.front import evaluate, tree
+from kedja.front.chunks import chunks
 from kedja.front.jit import Traced, trace
 from kedja.front.tensor import Tensor, as_tensor, from_value
 from kedja.ground.collection import paused
@@ -58,6 +59,7 @@ class Loop:
         watch: str | None = None,
     ) -> None:
         start = time.perf_counter()
+        chunks.release()
         leaves, self._structure = tree.flatten(carry)
         self._names = [path for path, _ in tree.paths(carry)]
         self._state = [np.array(as_tensor(leaf).numpy(), order="C") for leaf in leaves]
