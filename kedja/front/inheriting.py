@@ -17,7 +17,7 @@ from kedja.front.blocks import Block, Place, around, whole
 from kedja.front.changes import changes
 from kedja.front.donation import Gift, taken
 from kedja.front.flat import Inputs
-from kedja.front.tensor import Tensor, given_up
+from kedja.front.tensor import Tensor
 from kedja.front.tree import Kept
 
 OWNER_AND_US = 3  # references to an object that its owner holds, and one variable; getrefcount's
@@ -65,7 +65,10 @@ class Inheritance:
 
 def _given_up(kept: Kept) -> list[Tensor]:
     """The leaves of a module that is gone, for whoever still looks into it."""
-    return [given_up() for _ in range(kept.structure.leaves)]
+    leaves = [Tensor.__new__(Tensor) for _ in range(kept.structure.leaves)]
+    for each in leaves:
+        each._set(None, None)
+    return leaves
 
 
 def _of_array(tensor: Tensor, gift: Gift, lane: Any) -> tuple[Block | None, Place | None]:

@@ -430,13 +430,6 @@ def from_block(block: Block, place: Place) -> Tensor:
     return tensor
 
 
-def given_up() -> Tensor:
-    """A tensor without a value, as it stands where an array was given up."""
-    tensor = Tensor.__new__(Tensor)
-    tensor._set(None, None)
-    return tensor
-
-
 def placed(tensor: Tensor) -> Place | None:
     """The place of a tensor's value, computed if it can be; None where there is none.
 
