@@ -50,13 +50,28 @@ class Source(NamedTuple):
 def user_source() -> Source | None:
     """The innermost frame outside kedja; None where there is none, or a command was given."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_INTERNAL):
-        if frame.f_code.co_filename.startswith(_COMMANDS):
+    known = _whose
+    while frame is not None:
+        file = frame.f_code.co_filename
+        whose = known.get(file) or _found(file)
+        if whose == "user":
+            return Source(file, frame.f_lineno, frame.f_code.co_name)
+        if whose == "command":
             return None
         frame = frame.f_back
-    if frame is None:
-        return None
-    return Source(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+    return None
+
+
+_whose: dict[str, str] = {}  # by files: every node asks for some thirty frames
+
+
+def _found(file: str) -> str:
+    if not file.startswith(_INTERNAL):
+        whose = "user"
+    else:
+        whose = "command" if file.startswith(_COMMANDS) else "kedja"
+    _whose[file] = whose
+    return whose
 
 
 class Layer(str):

@@ -45,7 +45,7 @@ Buffer = Annotated[Tensor, "buffer"]
 T = TypeVar("T", bound="Module")
 Watcher = Callable[[Layer, "Module", Any], None]
 
-_running: ContextVar[Module | None] = ContextVar("kedja_module", default=None)
+_running: ContextVar[_Call | None] = ContextVar("kedja_module", default=None)
 _watcher: ContextVar[Watcher | None] = ContextVar("kedja_watcher", default=None)
 
 
@@ -344,9 +344,9 @@ def _entering(call: Callable[..., Any]) -> Callable[..., Any]:
     def named(self: Module, *args: Any, **kwargs: Any) -> Any:
         state.note_call()
         outer = _running.get()
-        if outer is self:  # super().__call__(…)
+        if outer is not None and outer.module is self:  # super().__call__(…)
             return call(self, *args, **kwargs)
-        token = _running.set(self)
+        token = _running.set(_Call(self))
         try:
             with _scope(outer, self) as layer:
                 result = call(self, *args, **kwargs)
@@ -370,13 +370,32 @@ def watching(watcher: Watcher) -> Iterator[None]:
         _watcher.reset(token)
 
 
-def _scope(outer: Module | None, inner: Module) -> AbstractContextManager[Layer]:
+class _Call:
+    """A module that is being called, and the names of those directly inside, once one is asked."""
+
+    __slots__ = ("_children", "_names", "module")
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self._children: list[tuple[str, Module]] | None = None
+        self._names: dict[int, str] = {}
+
+    def path(self, inner: Module) -> str:
+        """The path of a module inside this one, else its class."""
+        if self._children is None:
+            self._children = self.module.children()
+            self._names = {id(child): name for name, child in reversed(self._children)}
+        found = self._names.get(id(inner))
+        return _path(self.module, inner) if found is None else found
+
+
+def _scope(outer: _Call | None, inner: Module) -> AbstractContextManager[Layer]:
     """The scope of a layer: its path within the module that calls it, else its class.
 
     An outermost network has no name: its layers have those that its `state_dict` gives them.
     """
     if outer is not None:
-        return scope(_path(outer, inner), inner)
+        return scope(outer.path(inner), inner)
     return scope("" if inner.children() else type(inner).__name__, inner)
 
 

@@ -164,7 +164,7 @@ class Run:
         return error
 
     def history(self) -> History:
-        """What there is so far."""
+        """What there is when the run is over: its model lies in the carry's own memory."""
         ready = self._stepper is not None
         stepping = self._seconds["stepping"]
         losses = self.stepper.losses if ready else self._losses
@@ -184,15 +184,12 @@ class Run:
         return sum(each.compile_seconds for each in parts if each is not None)
 
     def _result(self) -> Any:
-        """The model that the run gives: the best epoch's, where that is asked for, else the last.
-
-        It is a copy: the carry goes on changing.
-        """
+        """The model that the run gives: the best epoch's, where that is asked for, else the last."""
         if self._restores and self._best is not None and self.stopped:
             return self._best
         if self._stepper is None:
             return self._model
-        return _copy(self.stepper.averaged())
+        return self.stepper.averaged()
 
     @property
     def _restores(self) -> bool:

@@ -200,7 +200,7 @@ class Stepper:
         whole = self.whole_steps - place
         loop = self.loops[0] if whole > 0 else self.loops[-1]
         count = min(whole, RING - self.step % RING) if whole > 0 else 1
-        self._remember(loop)
+        self._remember(loop, count)
         ran = loop.run(count, progress=progress, cancellable=True)
         self._collect()
         return ran
@@ -216,9 +216,12 @@ class Stepper:
         if behind > 0:
             self.last.run(behind)
 
-    def _remember(self, loop: Loop) -> None:
+    def _remember(self, loop: Loop, count: int) -> None:
+        """Keep what `rewind` needs; not for a single step, which is abandoned before it is done."""
         self.last = loop
-        self.call_start = self.step
+        self.call_start = self.step + (count == 1)
+        if count == 1:
+            return
         if not self._snapshot:
             self._snapshot = [np.empty_like(each) for each in self._buffers]
         for kept, each in zip(self._snapshot, self._buffers, strict=True):
