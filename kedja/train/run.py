@@ -184,7 +184,7 @@ class Run:
         return sum(each.compile_seconds for each in parts if each is not None)
 
     def _result(self) -> Any:
-        """The model that the run gives: the best epoch's, where that is asked for, else the last."""
+        """The model that the run gives: the best epoch's, where that is asked, else the last."""
         if self._restores and self._best is not None and self.stopped:
             return self._best
         if self._stepper is None:
