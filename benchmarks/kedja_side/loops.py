@@ -10,6 +10,7 @@ from abc import abstractmethod
 from typing import Any
 
 import kedja as kj
+from benchmarks.cases import Array
 from benchmarks.kedja_side.launches import OfKedja
 from benchmarks.side import Spec, Timed, spread
 
@@ -36,7 +37,7 @@ class InLoop(OfKedja):
     def loop(self) -> kj.Loop:
         """The compiled loop, made when it is first needed."""
         if self._loop is None:
-            self._loop = kj.Loop(self.advance, *self.begin())
+            self._loop = kj.Loop(self.advance, self.carry, self.fixed)
         return self._loop
 
     def run(self, mode: str, steps: int) -> Timed:
@@ -119,13 +120,18 @@ class Anew(InLoop):
         return spread(result.numpy(), steps)
 
 
+def shared(array: Array) -> kj.Tensor:
+    """An array as it stands in memory, as `torch.from_numpy` gives it to the other side."""
+    return kj.asarray(array, copy=False)
+
+
 class Product(Anew):
     """A product of two matrices."""
 
     def given(self) -> Any:
         """See `Anew`."""
         dtype = getattr(kj, self.spec.options["dtype"])
-        return tuple(kj.astype(kj.tensor(self.spec.arrays[name]), dtype) for name in "ab")
+        return tuple(kj.astype(shared(self.spec.arrays[name]), dtype) for name in "ab")
 
     def result(self, fixed: Any) -> kj.Tensor:
         """See `Anew`."""
@@ -141,7 +147,7 @@ class Pass(Anew):
 
     def given(self) -> Any:
         """See `Anew`."""
-        return {name: kj.tensor(array) for name, array in self.spec.arrays.items()}
+        return {name: shared(array) for name, array in self.spec.arrays.items()}
 
     def result(self, fixed: Any) -> kj.Tensor:
         """See `Anew`."""

@@ -38,6 +38,11 @@ def total(parts: Mapping[Node, Part]) -> Part:
     return Part(*map(sum, zip(*parts.values(), strict=True))) if parts else Part(0, 0.0, 0, 0)
 
 
+def _in_order(node: Node, parts: Mapping[Node, Part]) -> bool:
+    """Whether a node reads values of its own size one element after the other, by one index."""
+    return node.op.name == "reshape" and all(part.size <= 1 for part in parts.values())
+
+
 def moved(node: Node, parts: Mapping[Node, Part], *, repeats: bool) -> Part:
     """What a node that is not computed element by element adds to an expression, as one part.
 
@@ -54,5 +59,5 @@ def moved(node: Node, parts: Mapping[Node, Part], *, repeats: bool) -> Part:
     spread = max(1, node.type.size) / max(1, source)
     share = 1.0 if repeats or spread <= 1 else 1 / spread
     loads = min(inside.loads, node.type.size * max(1, len(parts)))
-    hard = inside.hard + (node.op.name not in SIMPLE)
+    hard = inside.hard + (node.op.name not in SIMPLE and not _in_order(node, parts))
     return Part(1 + inside.size, inside.flops * share, loads, hard)

@@ -17,7 +17,7 @@ from kedja.compiler.attention_kernels import bases_of, is_attention
 from kedja.compiler.indices import Affine, Space, Variable, of
 from kedja.compiler.matmul_pairs import bases_in_pairs, in_pairs, is_rounding
 from kedja.compiler.templates import Templates
-from kedja.ground.dtypes import bfloat16, is_float
+from kedja.ground.dtypes import bfloat16, is_float, is_half
 from kedja.ir.graph import Node, consumers, topological
 from kedja.ir.op import Fold, Kernel, Leaf, OwnProgram, Pointwise, Reindex
 
@@ -183,13 +183,24 @@ class Fusion:
 
     def _reconsider(self, node: Node) -> None:
         """Not to keep after all what is cheap to compute from what else is kept."""
-        if node not in self._dear or node in self._ends_product:
+        if node not in self._dear:
+            return
+        if _is_widened_half(node):
+            self._keep_half(node)
+        if node in self._ends_product:
             return
         again = total(self._parts[node])
         if again.hard or again.flops > CHEAP or self._is_spread(node) or self._is_enlarged(node):
             return
         if again.loads <= ONE_READ * node.type.size:
             self.kept.discard(node)
+
+    def _keep_half(self, node: Node) -> None:
+        """Keep a half value as it is, and not widened to twice the memory."""
+        (half,) = node.inputs
+        self.kept.discard(node)
+        self.kept.add(half)
+        self._measure(node)
 
     def _is_too_dear(self, node: Node) -> bool:
         if isinstance(node.op.lowering, Leaf):
@@ -280,6 +291,14 @@ def _unspread(node: Node) -> Node:
     while node.op.name in ("broadcast", "reshape"):
         node = node.inputs[0]
     return node
+
+
+def _is_widened_half(node: Node) -> bool:
+    """Whether a node only widens a half value that is computed."""
+    if node.op.name != "cast" or not is_float(node.dtype):
+        return False
+    (x,) = node.inputs
+    return is_half(x.dtype) and x.dtype.itemsize < node.dtype.itemsize and is_pointwise(x)
 
 
 def operand_base(node: Node, in_memory: Callable[[Node], bool]) -> Node:

@@ -4,7 +4,8 @@ Not here: how the node is found (`kedja/front/blame.py`). Next: `checkpoint.py`.
 
 The loop stops before the bad step. If the way back from the loss ends at a parameter, that was
 spoiled by the update before, which is reached by replaying the steps from the start of the last
-call: they give the same bits.
+call: they give the same bits. Where weights and optimiser are too large for being remembered from
+there, the parameter is all that is told.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ def explain(stepper: Stepper) -> NonFiniteError:
     what = f"the loss became {found.became} in {_place(stepper, bad)}"
     carried = [path for path, _ in tree.paths(stepper.carry)]
     if found.given in carried and bad > stepper.call_start:
+        if not stepper.remembers:
+            what += f", after an update that made {found.given} not finite"
+            return NonFiniteError(what, fix=_RATE)
         stepper.rewind(bad - 1)
         earlier = _blame(stepper, found.given)
         stepper.rewind(bad)

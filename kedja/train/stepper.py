@@ -40,6 +40,10 @@ from kedja.train.objective import Objective
 # must be replayed to find the step in which a loss became NaN.
 RING = 4096
 
+# A larger carry is not kept as it was before a call: that took as much memory as weights and
+# optimiser together, and only the error for a NaN looks at it, to name the update that made it.
+REMEMBERED_BYTES = 1 << 26
+
 
 class Stepper:
     """The training loops of one set of examples over one shared carry."""
@@ -83,6 +87,8 @@ class Stepper:
         self.carry = self.loops[0].live  # in its own buffers, which every call changes
         self.last = self.loops[0]
         self._buffers = [leaf.numpy() for leaf in tree.leaves(self.carry)]
+        size = sum(each.nbytes for each in self._buffers)
+        self.remembers = size <= REMEMBERED_BYTES  # whether `rewind` can be called
         self._snapshot: list[Array] = []  # the buffers before the last call
         self.call_start = 0  # as far back as `rewind` can go
 
@@ -220,7 +226,7 @@ class Stepper:
         """Keep what `rewind` needs; not for a single step, which is abandoned before it is done."""
         self.last = loop
         self.call_start = self.step + (count == 1)
-        if count == 1:
+        if count == 1 or not self.remembers:
             return
         if not self._snapshot:
             self._snapshot = [np.empty_like(each) for each in self._buffers]

@@ -7,6 +7,7 @@ import numpy as np
 from kedja.compiler import codegen
 from kedja.compiler.fuse import Fusion
 from kedja.front import functions  # noqa: F401  fills the table of ops
+from kedja.ground.dtypes import bfloat16
 from kedja.ir.graph import Node, apply, full, variable
 from kedja.ir.op import Type
 
@@ -22,6 +23,25 @@ def test_a_value_that_is_cheap_beside_a_kept_one_is_computed_again():
     dear = apply("tanh", x)
     cheap = dear + full(1.0, (8, 6), FLOAT)
     outputs = [apply("sum", cheap, axes=(0,)), apply("matmul", dear, w), apply("exp", cheap)]
+    kept = Fusion(outputs).kept
+    assert dear in kept
+    assert cheap not in kept
+
+
+def test_a_rounded_product_is_kept_as_the_half_that_it_is():
+    x, w = matrix("x", 64, 32), matrix("w", 32, 48)
+    half = apply("cast", apply("matmul", x, w), dtype=bfloat16)
+    wide = apply("cast", half, dtype=FLOAT)
+    fusion = Fusion([apply("exp", wide), apply("sum", wide, axes=(0,))])
+    assert half in fusion.kept
+    assert wide not in fusion.kept
+
+
+def test_what_is_read_in_another_shape_is_no_dearer():
+    x, w = matrix("x", 8, 6), matrix("w", 6, 6)
+    dear = apply("tanh", x)
+    cheap = apply("reshape", dear, shape=(2, 4, 6)) + full(1.0, (2, 4, 6), FLOAT)
+    outputs = [apply("exp", cheap), apply("sum", cheap, axes=(0,)), apply("matmul", dear, w)]
     kept = Fusion(outputs).kept
     assert dear in kept
     assert cheap not in kept

@@ -10,7 +10,7 @@ from train_problems import blobs, interpreted, network, plane, tier
 
 import kedja as kj
 from kedja.ground.errors import NonFiniteError
-from kedja.train import checkpoint
+from kedja.train import checkpoint, stepper
 
 __all__ = ["interpreted", "tier"]
 
@@ -89,6 +89,19 @@ def test_an_update_that_spoils_the_weights_is_named(interpreted):
     assert "step 2 " in str(caught.value)
     assert "after an update that made model.w infinite" in str(caught.value)
     assert "maybe in a derivative, as of a root at 0" in str(caught.value)
+
+
+def test_large_weights_that_an_update_spoils_are_only_named(interpreted, monkeypatch):
+    """Too large for keeping them as they were before the call: no step is replayed."""
+    monkeypatch.setattr(stepper, "REMEMBERED_BYTES", 0)
+
+    def loss(model, rows):
+        return kj.sqrt(kj.sum(model["w"])) + 0 * kj.sum(rows)
+
+    with pytest.raises(NonFiniteError) as caught:
+        kj.fit({"w": np.zeros(1, np.float32)}, X, loss=loss, optimizer=kj.optim.SGD(0.1), **OPTIONS)
+    assert "step 2 " in str(caught.value)
+    assert "after an update that made model.w not finite" in str(caught.value)
 
 
 def test_masked_infinities_are_not_blamed(interpreted):
