@@ -13,11 +13,11 @@ import ctypes
 from functools import partial
 
 import numpy as np
-from llvmlite import ir
 
 import kedja as kj
 from benchmarks.cases import Array
 from benchmarks.side import Runner, Spec, Timed
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I32, I64, PTR, for_range, function
 from kedja.compiler.runtime_limits import lanes, seconds_together
 from kedja.compiler.runtime_object import Library, compile_module

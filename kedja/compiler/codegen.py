@@ -231,7 +231,7 @@ CHUNK = 2500  # instructions after which a module is handed over: some 40 ms of 
 def length(module: KernelModule) -> int:
     """How many instructions a module has."""
     blocks = (block for function in module.functions for block in function.blocks)
-    return sum(len(block.instructions) for block in blocks)
+    return sum(len(block.lines) for block in blocks)
 
 
 @lru_cache(maxsize=512)

@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.attention_plan import AttentionPlan, View
 from kedja.compiler.llvm_attention_rows import (
     Change,
@@ -95,7 +94,8 @@ class Heads:
         return found
 
     def _offset(self, b: ir.IRBuilder, view: View, head: ir.Value) -> ir.Value:
-        total, rest = i64(view.offset), head
+        total: ir.Value = i64(view.offset)
+        rest = head
         for extent, step in zip(self.plan.shape.lead[::-1], view.lead[::-1], strict=True):
             if extent != 1:
                 total = b.add(total, b.mul(b.urem(rest, i64(extent)), i64(step)))

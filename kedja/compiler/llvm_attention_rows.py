@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler import llvm_math_exp, llvm_math_log
 from kedja.compiler.llvm_blocks import I64, PTR, Index, for_carry, for_range, i64
-from kedja.compiler.llvm_math_lanes import Lanes, constant
+from kedja.compiler.llvm_math_lanes import Lanes
 from kedja.compiler.llvm_matmul_kernels import internal
 from kedja.compiler.llvm_matmul_vectors import Vectors
 from kedja.ground.errors import VerificationError
@@ -111,13 +110,13 @@ class RowCopy(RowPart):
         self, b: ir.IRBuilder, source: ir.Value, to: ir.Value, other: ir.Value | None = None
     ) -> ir.Value:
         v = self.v
-        total = v.zero
+        total: ir.Value = v.zero
         for start, mask in self.pieces(b, self.width):
             x = v.load(b, source, start, mask)
             if other is not None:
                 total = v.multiply_add(b, x, v.load(b, other, start, mask), total)
             if self.scale != 1.0:
-                x = b.fmul(x, constant(v.kind, self.scale))
+                x = b.fmul(x, ir.Constant(v.kind, self.scale))
             v.store(b, to, start, x)
         return total
 
@@ -150,7 +149,7 @@ class RowScale(RowPart):
         v = self.v
         with for_range(b, 0, rows, name="row") as r:
             line = self.line(b, at, r, self.step)
-            known = None if self.scale is None else constant(v.kind, self.scale)
+            known = None if self.scale is None else ir.Constant(v.kind, self.scale)
             factor = self.splat_at(b, factors, r) if known is None else known
             for start, mask in self.pieces(b, self.width):
                 x = v.zero if self.scale == 0 else b.fmul(v.load(b, line, start, mask), factor)
@@ -225,7 +224,7 @@ class Softmax(Strip):
         self, b: ir.IRBuilder, line: ir.Value, r: ir.Value, count: ir.Value, sums: ir.Value
     ) -> None:
         """The largest score in each lane."""
-        v, none = self.v, constant(self.v.kind, MINUS_INFINITY)
+        v, none = self.v, ir.Constant(self.v.kind, MINUS_INFINITY)
         whole = self.whole(b, count)
         with for_carry(b, 0, whole, [none], v.lanes, name="key") as loop:
             loop.carry(larger(b, v.load(b, line, loop.index), loop.values[0]))
@@ -278,7 +277,7 @@ class Softmax(Strip):
         v = self.v
         with for_range(b, 0, rows, v.lanes, name="row") as r:
             total = v.load(b, totals, r)
-            v.store(b, totals, r, b.fdiv(constant(v.kind, 1.0), total))
+            v.store(b, totals, r, b.fdiv(ir.Constant(v.kind, 1.0), total))
             if self.gives_sums:
                 log = llvm_math_log.log(Lanes(b, total)).value
                 mask = v.mask(b, b.sub(rows, r))

@@ -1,4 +1,4 @@
-"""Helpers that emit loops, choices and memory accesses as LLVM IR through llvmlite.
+"""Helpers that emit loops, choices and memory accesses as LLVM IR through `llvm_ir.py`.
 
 Not here: vector arithmetic, kernels, or anything that knows kedja's plans. Every loop is emitted
 bottom-tested (guard, body, latch), because no IR pass rotates it later; the guard is left out
@@ -19,17 +19,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from llvmlite import ir
+from kedja.compiler import llvm_ir as ir
 
-I1 = ir.IntType(1)
-I8 = ir.IntType(8)
-I16 = ir.IntType(16)
-I32 = ir.IntType(32)
-I64 = ir.IntType(64)
-F32 = ir.FloatType()
-F64 = ir.DoubleType()
-PTR = ir.PointerType()
-VOID = ir.VoidType()
+I1: ir.Type = ir.IntType(1)
+I8: ir.Type = ir.IntType(8)
+I16: ir.Type = ir.IntType(16)
+I32: ir.Type = ir.IntType(32)
+I64: ir.Type = ir.IntType(64)
+F32: ir.Type = ir.FloatType()
+F64: ir.Type = ir.DoubleType()
+PTR: ir.Type = ir.PointerType()
+VOID: ir.Type = ir.VoidType()
 
 Index: TypeAlias = ir.Value | int
 
@@ -56,12 +56,6 @@ def multiple_below(b: ir.IRBuilder, value: Index, step: int) -> Index:
     return b.and_(value, i64(-step))
 
 
-def _constant(value: ir.Value) -> int | None:
-    """The Python int behind a constant index, or None."""
-    known = isinstance(value, ir.Constant) and isinstance(value.constant, int)
-    return value.constant if known else None
-
-
 # --- functions and calls -------------------------------------------------------------------------
 
 
@@ -85,7 +79,8 @@ def declare(
 ) -> ir.Function:
     """The declaration of an external function or intrinsic; the same one when asked again."""
     if name in module.globals:
-        return module.globals[name]
+        known: ir.Function = module.globals[name]
+        return known
     return ir.Function(module, ir.FunctionType(returns, args, var_arg=variadic), name)
 
 
@@ -96,22 +91,14 @@ def call_pointer(
     returns: ir.Type = VOID,
 ) -> ir.Value:
     """Call the function at a `ptr` value."""
-    kind = ir.FunctionType(returns, [a.type for a in args])
-    return b.call(_typed(b, address, kind), args)
+    return b.call_at(address, args, returns)
 
 
-def _typed(b: ir.IRBuilder, pointer: ir.Value, kind: ir.Type) -> ir.Value:
-    """The pointer with its pointee's type, which llvmlite wants to know in two places.
-
-    By way of an integer, because llvmlite leaves out a bitcast between pointers.
-    """
-    return b.inttoptr(b.ptrtoint(pointer, I64), kind.as_pointer())
-
-
-def alloca(b: ir.IRBuilder, kind: ir.Type, count: int | None = None) -> ir.Value:
+def alloca(
+    b: ir.IRBuilder, kind: ir.Type, count: int | None = None, align: int | None = None
+) -> ir.Value:
     """Stack memory in the entry block, so that an alloca inside a loop does not grow the stack."""
-    with b.goto_entry_block():
-        return b.alloca(kind, count)
+    return b.alloca(kind, count, align)
 
 
 # --- memory --------------------------------------------------------------------------------------
@@ -119,7 +106,7 @@ def alloca(b: ir.IRBuilder, kind: ir.Type, count: int | None = None) -> ir.Value
 
 def element(b: ir.IRBuilder, base: ir.Value, index: Index, kind: ir.Type) -> ir.Value:
     """The address `base + index * sizeof(kind)`."""
-    if _constant(as_i64(index)) == 0:
+    if ir.index_of(as_i64(index)) == 0:
         return base
     return b.gep(base, [as_i64(index)], inbounds=True, source_etype=kind)
 
@@ -139,7 +126,7 @@ def store_at(
 
 
 def load_shared(
-    b: ir.IRBuilder, address: ir.Value, kind: ir.IntType, order: str = "acquire"
+    b: ir.IRBuilder, address: ir.Value, kind: ir.Type, order: str = "acquire"
 ) -> ir.Value:
     """An atomic load of an integer that other threads write."""
     return b.load_atomic(address, order, kind.width // 8, typ=kind)
@@ -149,7 +136,7 @@ def store_shared(
     b: ir.IRBuilder, value: ir.Value, address: ir.Value, order: str = "release"
 ) -> None:
     """An atomic store of an integer that other threads read."""
-    b.store_atomic(value, _typed(b, address, value.type), order, value.type.width // 8)
+    b.store_atomic(value, address, order, value.type.width // 8)
 
 
 @dataclass(frozen=True)
@@ -195,11 +182,14 @@ class Layout:
 
 @dataclass
 class Carry:
-    """A counted loop that carries values: `values` inside the body, `results` after it."""
+    """A counted loop that carries values: `values` inside the body, `results` after it.
+
+    `phis` are those of the block that was entered last."""
 
     index: ir.Value
     values: list[ir.Value]
     results: list[ir.Value] = field(default_factory=list)
+    phis: Sequence[ir.Phi] = ()
     following: list[ir.Value] | None = None
 
     def carry(self, *following: ir.Value) -> None:
@@ -208,13 +198,11 @@ class Carry:
 
 
 def _runs_at_least_once(start: ir.Value, stop: ir.Value) -> bool:
-    low, high = _constant(start), _constant(stop)
+    low, high = ir.index_of(start), ir.index_of(stop)
     return low is not None and high is not None and low < high
 
 
-def _phis(
-    b: ir.IRBuilder, starts: Sequence[ir.Value], before: ir.Block, name: str
-) -> list[ir.Value]:
+def _phis(b: ir.IRBuilder, starts: Sequence[ir.Value], before: ir.Block, name: str) -> list[ir.Phi]:
     """One phi per value, entered from the block `before`."""
     made = []
     for start in starts:
@@ -244,11 +232,11 @@ def for_carry(
         b.cbranch(b.icmp_signed("<", first, last), body, after)
     b.position_at_end(body)
     index, *phis = _phis(b, [first, *values], before, name)
-    loop = Carry(index, phis)
+    loop = Carry(index, [*phis], phis=[index, *phis])
     yield loop
     _close(b, loop, (body, after), last, step)
     if not certain:
-        for result, value in zip(loop.results, values, strict=True):
+        for result, value in zip(loop.phis, values, strict=True):
             result.add_incoming(value, before)
 
 
@@ -261,10 +249,11 @@ def _close(
     index = b.add(loop.index, i64(step), flags=["nsw"])
     latch = b.block
     b.cbranch(b.icmp_signed("<", index, stop), body, after)
-    for phi, value in zip([loop.index, *loop.values], [index, *following], strict=True):
+    for phi, value in zip(loop.phis, [index, *following], strict=True):
         phi.add_incoming(value, latch)
     b.position_at_end(after)
-    loop.results = _phis(b, following, latch, "result")
+    loop.phis = _phis(b, following, latch, "result")
+    loop.results = [*loop.phis]
 
 
 @contextmanager

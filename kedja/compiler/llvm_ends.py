@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import NamedTuple
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.indices import Affine, Variable
 from kedja.compiler.llvm_blocks import Index, i64
 from kedja.compiler.llvm_values import Values
@@ -33,7 +32,8 @@ def end_of(values: Values, expr: Fold, variable: Variable) -> End:
     known = values.at.keys() - ({values.vector.variable} if values.vector else ())
     if not guards or not all(_is_end(each, variable, known) for each in guards):
         return End(variable.extent)
-    b, place = values.b, i64(variable.extent)
+    b = values.b
+    place: ir.Value = i64(variable.extent)
     for guard in guards:
         others = tuple(term for term in guard.place.terms if term[0] != variable)
         left = b.sub(i64(guard.high), values.index(Affine(others, guard.place.offset)))

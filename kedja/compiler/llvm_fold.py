@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.indices import Variable
 from kedja.compiler.llvm_blocks import I32, Index, as_i64, for_carry, i64, multiple_below
 from kedja.compiler.llvm_ends import end_of
@@ -69,7 +68,9 @@ class Folds(Values):
         """Two partial results joined."""
         assert isinstance(expr.op.lowering, FoldFacet)
         a, b = self.alike([a, b])
-        return expr.op.lowering.combine(Scalars(self.b, expr.dtype, expr.dtype), a, b)
+        scalars = Scalars(self.b, expr.dtype, expr.dtype)
+        joined: ir.Value = expr.op.lowering.combine(scalars, a, b)
+        return joined
 
     # --- one accumulator, as wide as the loop around
 

@@ -13,8 +13,7 @@ Next: `llvm_scalar.py`, whose casts these are.
 
 from __future__ import annotations
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import F32, F64, I16, I32
 from kedja.compiler.llvm_math_lanes import Lanes, absolute, bits_of, cast, float_of, where
 from kedja.compiler.llvm_module import converts_half

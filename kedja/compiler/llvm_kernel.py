@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.indices import Variable
 from kedja.compiler.kernels import ScatterKernel
 from kedja.compiler.llvm_blocks import I64, PTR, element, for_range, function, i64, load_at

@@ -37,8 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler import (
     llvm_math_arc,
     llvm_math_erf,

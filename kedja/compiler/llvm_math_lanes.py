@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llvmlite import ir
+from kedja.compiler import llvm_ir as ir
 
 Number = float | int
 
@@ -88,7 +88,7 @@ class Lanes:
 
     def like(self, number: Number) -> Lanes:
         """A constant of this type, the same number in every lane."""
-        return Lanes(self.builder, constant(self.type, number))
+        return Lanes(self.builder, ir.Constant(self.type, number))
 
     def _binary(self, other: Lanes | Number, real: str, whole: str, flip: bool = False) -> Lanes:
         mate = other if isinstance(other, Lanes) else self.like(other)
@@ -171,16 +171,6 @@ class Lanes:
     def is_nan(self) -> Lanes:
         """Which lanes hold NaN."""
         return Lanes(self.builder, self.builder.fcmp_unordered("uno", self.value, self.value))
-
-
-def constant(of: ir.Type, number: Number) -> ir.Constant:
-    """A constant; in a vector written as a splat, which keeps the IR text short."""
-    if not isinstance(of, ir.VectorType):
-        return ir.Constant(of, number)
-    one = ir.Constant(of.element, number)
-    splat = ir.FormattedConstant(of, "")
-    splat.constant = f"splat ({one})"  # set here: the constructor would take it for a lane's number
-    return splat
 
 
 def lift(*operands: Lanes | Number) -> list[Lanes]:

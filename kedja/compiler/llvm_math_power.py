@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_math_exp import exp_polynomial, power_of_two, reduced
 from kedja.compiler.llvm_math_lanes import (
     Lanes,

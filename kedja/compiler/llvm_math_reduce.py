@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_math_lanes import (
     Lanes,
     absolute,
@@ -46,7 +45,8 @@ def _vector_function(x: Lanes) -> ir.Function:
     module = x.builder.module
     name = f"kedja.quarter_turns.v{x.count}f{x.bits}"
     if name in module.globals:
-        return module.globals[name]
+        known: ir.Function = module.globals[name]
+        return known
     of = x.type
     answer = ir.LiteralStructType([of, bits_of(x).type])
     function = _cold_function(module, name, ir.FunctionType(answer, [of]))
@@ -68,7 +68,7 @@ def _each_lane(
     i, pair = builder.phi(_I32), builder.phi(answer)
     one = ir.LiteralStructType([part.element for part in answer.elements])
     found = _one_lane(builder, builder.extract_element(x, i), scalar, one)
-    after = pair
+    after: ir.Value = pair
     for part in (0, 1):
         lanes = builder.extract_value(pair, part)
         lanes = builder.insert_element(lanes, builder.extract_value(found, part), i)
@@ -96,7 +96,8 @@ def _scalar_function(module: ir.Module) -> ir.Function:
     """`(r, q) = kedja.quarter_turns(x)` for one double."""
     name = "kedja.quarter_turns"
     if name in module.globals:
-        return module.globals[name]
+        known: ir.Function = module.globals[name]
+        return known
     answer = ir.LiteralStructType([_DOUBLE, _I64])
     function = _cold_function(module, name, ir.FunctionType(answer, [_DOUBLE]))
     builder = ir.IRBuilder(function.append_basic_block())
@@ -128,10 +129,8 @@ def _window(position: Lanes) -> tuple[Lanes, Lanes, Lanes]:
     position = where(position < 0, 0, position)  # lanes that are not far need no window
     table = _table(builder.module)
     word, shift = position >> 6, position & 63
-    words = [
-        Lanes(builder, builder.load(builder.gep(table, [_I64(0), (word + i).value])))
-        for i in range(4)
-    ]
+    places = [builder.gep(table, [(word + i).value], source_etype=_I64) for i in range(4)]
+    words = [Lanes(builder, builder.load(place, _I64)) for place in places]
     first, second, third = (_funnel(words[i], words[i + 1], shift) for i in range(3))
     return first, second, third
 
@@ -177,7 +176,8 @@ def _table(module: ir.Module) -> ir.GlobalVariable:
     """The words of 2/π as a constant of the module, 64 zero bits before them."""
     name = "kedja.two_over_pi"
     if name in module.globals:
-        return module.globals[name]
+        known: ir.GlobalVariable = module.globals[name]
+        return known
     of = ir.ArrayType(_I64, _WORDS + 1)
     table = ir.GlobalVariable(module, of, name)
     table.linkage = "internal"

@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import (
     I64,
     PTR,
@@ -174,7 +173,7 @@ class _Product:
             return PairDot(self.vectors, columns, shape.b_strides[1], shape.k, mask_out, *readers)
         return Dot(self.vectors, columns, shape.b_strides[1], shape.k, mask_out)
 
-    def by_panel(self, b: ir.IRBuilder, p: ir.Value, emit: Callable[[bool], None]) -> None:
+    def by_panel(self, b: ir.IRBuilder, p: ir.Value, emit: Callable[[bool], object]) -> None:
         """Emit code for panel p: once if the last panel is like the others, else twice."""
         plan = self.plan
         if plan.panels == 1 or (plan.tail == 0 and plan.last_vectors == plan.vectors):
@@ -274,9 +273,7 @@ class _Loops:
         """Stack memory for so many elements, aligned like scratch."""
         if not wanted:
             return None
-        made = alloca(self.builder, ir.ArrayType(self.vectors.scalar, size))
-        made.align = 64
-        return made
+        return alloca(self.builder, ir.ArrayType(self.vectors.scalar, size), align=64)
 
     def emit(self) -> None:
         """The whole nest."""
@@ -332,15 +329,15 @@ class _Loops:
         source = self.vectors.at(b, step.a, b.mul(self._row(t), i64(plan.shape.a_strides[0])))
         if plan.kernel == "dot" and plan.copy_a:
             return self._gathered(source)
-        copier = self.product.copier
-        if copier is None:
+        copier, to = self.product.copier, self.copied
+        if copier is None or to is None:
             return source
 
         def copy(rows: int) -> None:
-            b.call(self.product.part(copier), [source, self.copied, i64(rows), step.steps])
+            b.call(self.product.part(copier), [source, to, i64(rows), step.steps])
 
         self.product.by_rows(b, t, copy)
-        return self.copied
+        return to
 
     def _gathered(self, source: ir.Value) -> ir.Value:
         """A row of A whose elements are apart, gathered into the task's scratch."""

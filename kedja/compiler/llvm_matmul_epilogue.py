@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I64, PTR, for_range, i64
 from kedja.compiler.llvm_matmul_kernels import internal
 from kedja.compiler.llvm_matmul_vectors import Vectors

@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I64, PTR, for_carry, function, i64
 from kedja.compiler.llvm_matmul_vectors import Vectors
 
@@ -199,7 +198,7 @@ class Dot:
         """Lane sums along k: whole vectors in a loop, then the masked rest."""
         lanes = self.vectors_of.lanes
         whole, rest = self.steps // lanes * lanes, self.steps % lanes
-        sums = [self.vectors_of.zero] * self.columns
+        sums: list[ir.Value] = [self.vectors_of.zero] * self.columns
         if whole:
             with for_carry(b, 0, whole, sums, lanes, name="k") as loop:
                 loop.carry(*self._step(b, x, y, loop.index, loop.values, None))

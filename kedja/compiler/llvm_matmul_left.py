@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import Index, as_i64, i64
 from kedja.compiler.llvm_matmul_epilogue import argument
 from kedja.compiler.llvm_matmul_pairs import PairReader, PairRowPacker, PairTilePacker

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I64, PTR, for_range, i64
 from kedja.compiler.llvm_matmul_kernels import internal
 from kedja.compiler.llvm_matmul_vectors import Vectors

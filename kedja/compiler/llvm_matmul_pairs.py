@@ -14,23 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I16, I64, PTR, declare, for_carry, for_range, i64
 from kedja.compiler.llvm_matmul_kernels import Dot, internal
 from kedja.compiler.llvm_matmul_vectors import Vectors
 from kedja.compiler.matmul_pairs import LANES
 from kedja.ground.dtypes import DType, bfloat16, float32
 
-
-class _Brain(ir.Type):  # type: ignore[misc]  # llvmlite has no annotations
-    """LLVM's type for bfloat16, which llvmlite does not know."""
-
-    def _to_string(self) -> str:
-        return "bfloat"
-
-
-BRAIN = _Brain()
+BRAIN = ir.Type("bfloat")  # LLVM's type for bfloat16
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,7 @@ class PairDot(Dot):
         """Lane sums along k: whole vectors of pairs in a loop, then the masked rest."""
         step = 2 * self.vectors_of.lanes
         whole = self.steps // step * step
-        sums = [self.vectors_of.zero] * self.columns
+        sums: list[ir.Value] = [self.vectors_of.zero] * self.columns
         if whole:
             with for_carry(b, 0, whole, sums, step, name="k") as loop:
                 loop.carry(*self._pairs(b, (x, y, loop.index), loop.values, step))
@@ -288,9 +279,9 @@ class PairTilePacker:
         args = {"a": PTR, "out": PTR, "tiles": I64}
         b, made = internal(self.reader.module, f"{prefix}_pack_tiles_{self.rows}", args)
         with for_range(b, 0, self.k // 2, name="pair") as j:
-            self._tiles(b, made.args, j, self.stride)
+            self._tiles(b, tuple(made.args), j, self.stride)
         if self.k % 2:
-            self._tiles(b, made.args, i64(self.k // 2), None)
+            self._tiles(b, tuple(made.args), i64(self.k // 2), None)
         b.ret_void()
         return made
 

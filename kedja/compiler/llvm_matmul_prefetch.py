@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I32, I64, PTR, declare, for_range, i64
 from kedja.compiler.llvm_matmul_epilogue import argument
 from kedja.compiler.llvm_matmul_kernels import internal

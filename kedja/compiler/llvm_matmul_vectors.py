@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I1, I32, I64, PTR, Index, as_i64, declare, i32
 from kedja.compiler.llvm_scalar import memory_type
 from kedja.ground.dtypes import DType, is_half
 
-# Constants are kept, because llvmlite formats each new one element by element.
+# Constants are kept, because each new one is written element by element.
 
 
 @lru_cache(maxsize=256)
@@ -68,7 +67,7 @@ class Vectors:
         return f"v{self.lanes}{letter}{self.dtype.itemsize * 8}"
 
     @property
-    def zero(self) -> ir.Constant:
+    def zero(self) -> ir.Value:
         """A vector of zeros."""
         return _zeros(self.scalar, self.lanes)
 
@@ -164,7 +163,9 @@ class Vectors:
             pairs = zip(made[0::2], made[1::2], strict=True)
             made = [self._add_halves(b, x, y, h) for x, y in pairs]
             h *= 2
-        return made[0]
+        (total,) = made
+        assert total is not None
+        return total
 
     def _add_halves(
         self, b: ir.IRBuilder, x: ir.Value | None, y: ir.Value | None, h: int

@@ -1,13 +1,12 @@
-"""An LLVM module that knows its target, so that only `llvm*` files import llvmlite."""
+"""An LLVM module that knows its target, so that emitters can ask it."""
 
 from __future__ import annotations
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.runtime_target import Target
 
 
-class KernelModule(ir.Module):  # type: ignore[misc]  # llvmlite has no annotations
+class KernelModule(ir.Module):
     """The kernels of one program; emitters ask it what the target's instructions can do."""
 
     def __init__(self, target: Target) -> None:

@@ -12,10 +12,9 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.indices import Affine, Atom, Lookup, Variable
-from kedja.compiler.llvm_blocks import PTR, alloca
+from kedja.compiler.llvm_blocks import alloca
 from kedja.compiler.llvm_fold import Folds
 from kedja.compiler.llvm_scalar import memory_type
 from kedja.compiler.loops import Apply, Expr, Fold, Load, Nest, Number, Place, walk
@@ -164,8 +163,6 @@ class Rows(Folds):
         scalar = memory_type(expr.dtype)
         if row.key not in self._buffers:
             size = row.variable.extent + self.lanes
-            made = alloca(self.b, ir.ArrayType(scalar, size))
-            made.type = PTR  # vectors are stored there, whatever llvmlite takes it for
-            self._buffers[row.key] = made
+            self._buffers[row.key] = alloca(self.b, ir.ArrayType(scalar, size))
         buffer, index = self._buffers[row.key], self.at[row.variable]
         return self.b.gep(buffer, [index], inbounds=True, source_etype=scalar)

@@ -12,12 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import F32, F64, I1, I8, I16, declare
 from kedja.compiler.llvm_half import from_single, is_nonzero, to_odd, to_single
 from kedja.compiler.llvm_math import VectorMath
-from kedja.compiler.llvm_math_lanes import constant
 from kedja.ground.dtypes import bool_, convert, float32, float64, is_float, is_half, uint64
 
 # What stands in the table of `llvm_math.py` under the op's own name.
@@ -48,7 +47,7 @@ def number(dtype: np.dtype, value: Any, kind: ir.Type | None = None) -> ir.Const
     """A constant in the register type of a dtype (or in lanes of it), rounded as NumPy does."""
     exact = convert(np.asarray(value), dtype)
     exact = exact.view(np.uint16) if is_half(dtype) else exact
-    return constant(register_type(dtype) if kind is None else kind, exact.item())
+    return ir.Constant(register_type(dtype) if kind is None else kind, exact.item())
 
 
 def widened(scalar: ir.Type, like: ir.Type) -> ir.Type:
@@ -282,7 +281,7 @@ class Scalars:
     def signbit(self, x: ir.Value) -> ir.Value:
         """Whether the sign of a float is minus, that of a zero or a NaN too."""
         bits = self.b.bitcast(x, self._bits_of(x))
-        return self.b.icmp_signed("<", bits, constant(bits.type, 0))
+        return self.b.icmp_signed("<", bits, ir.Constant(bits.type, 0))
 
     def nextafter(self, a: ir.Value, b: ir.Value) -> ir.Value:
         """The float beside a on the way to b: one more or one less as a whole number."""
@@ -290,7 +289,7 @@ class Scalars:
         bits = self.b.bitcast(a, kind)
         zero = self.constant(0, a)
         away = self.b.xor(self._compare("<", a, b), self._compare("<", a, zero))
-        one = constant(kind, 1)
+        one = ir.Constant(kind, 1)
         moved = self.b.select(away, self.b.add(bits, one), self.b.sub(bits, one))
         tiny = self.b.select(self._compare("<", b, zero), self._least(kind, 1), one)
         moved = self.b.select(self._compare("==", a, zero), tiny, moved)
@@ -303,7 +302,7 @@ class Scalars:
 
     def _least(self, kind: ir.Type, more: int) -> ir.Constant:
         """The smallest whole number, which is the bits of −0, and so many more."""
-        return constant(kind, more - (1 << (self.dtype.itemsize * 8 - 1)))
+        return ir.Constant(kind, more - (1 << (self.dtype.itemsize * 8 - 1)))
 
     def where(self, condition: ir.Value, yes: ir.Value, no: ir.Value) -> ir.Value:
         """yes where the condition holds, else no."""
@@ -399,7 +398,7 @@ class Scalars:
         upper = self._compare(">=", x, middle)
         held = self.b.select(upper, self.b.fsub(x, middle), x)
         bits = self._saturating(held, kind)
-        return self.b.select(upper, self.b.xor(bits, constant(kind, 1 << 63)), bits)
+        return self.b.select(upper, self.b.xor(bits, ir.Constant(kind, 1 << 63)), bits)
 
     def _saturating(self, x: ir.Value, kind: ir.Type) -> ir.Value:
         """A whole number held inside its range; plain conversion is undefined outside."""

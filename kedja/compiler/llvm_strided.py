@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I64, PTR, alloca, for_carry, for_range, function, i64
 from kedja.compiler.llvm_matmul_epilogue import Epilogue, EpilogueSite, argument
 from kedja.compiler.llvm_matmul_kernels import internal
@@ -66,9 +65,7 @@ class _Task:
 
     def _buffer(self) -> ir.Value:
         size = max(self.plan.heights) * self.plan.unit * self.plan.vectors * self.plan.lanes
-        made = alloca(self.b, ir.ArrayType(self.vectors.scalar, size))
-        made.align = 64
-        return made
+        return alloca(self.b, ir.ArrayType(self.vectors.scalar, size), align=64)
 
     def emit(self) -> None:
         """Panels outside, so that one panel of the second factor stays in the cache."""
@@ -158,7 +155,7 @@ class _Task:
         at = b.add(b.mul(row, i64(plan.shape.columns)), column)
         out = vectors.at(b, self.out, at) if self.sums is None else self.sums
         b.call(self._kernel(*kind), [left, right, out, count])
-        if self.finisher is not None:
+        if self.sums is not None:
             height, last = kind
             rows = i64(height * plan.unit)
             width = plan.shape.columns - (plan.panels - 1) * plan.vectors * plan.lanes

@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.indices import Affine, Atom, Lookup, Quotient, Variable
 from kedja.compiler.llvm_blocks import I1, I32, I64, PTR, as_i64, declare, element, i64
-from kedja.compiler.llvm_math_lanes import constant
 from kedja.compiler.llvm_scalar import Scalars, memory_type, number, register_type
 from kedja.compiler.llvm_segments import Segment, decided
 from kedja.compiler.loops import (
@@ -162,7 +160,7 @@ class Values:
         assert isinstance(expr.op.lowering, Pointwise)
         dtype = expr.args[-1].dtype if expr.op.name == "where" else expr.args[0].dtype
         scalars = Scalars(self.b, dtype, expr.dtype, args[0])
-        made = expr.op.lowering.emit(scalars, *args, **expr.attrs)
+        made: ir.Value = expr.op.lowering.emit(scalars, *args, **expr.attrs)
         self._retake(scalars.b)
         return made
 
@@ -182,7 +180,7 @@ class Values:
             return value
         kind = ir.VectorType(value.type, lanes)
         if isinstance(value, ir.Constant):
-            return constant(kind, value.constant)
+            return ir.Constant(kind, value.constant)
         empty = ir.Constant(kind, ir.Undefined)
         first = self.b.insert_element(empty, value, ir.Constant(I32, 0))
         zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
@@ -256,7 +254,7 @@ class Values:
         kind = ir.VectorType(I32, of.type.count)
         small = self.b.trunc(of, kind)
         emit = self.b.udiv if divide else self.b.urem
-        return self.b.zext(emit(small, constant(kind, by)), of.type)
+        return self.b.zext(emit(small, ir.Constant(kind, by)), of.type)
 
     def _variable(self, variable: Variable) -> ir.Value:
         base = self.at[variable]
@@ -296,7 +294,7 @@ class Values:
 
     def _load(self, expr: Load) -> ir.Value:
         if expr.node.type.size == 0:
-            return constant(register_type(expr.dtype), 0)
+            return ir.Constant(register_type(expr.dtype), 0)
         leaves = expr.leaves_buffer and not self._decided(expr.guards)
         holds = self.condition(expr.guards) if leaves else None
         step = self.step(expr.offset)
@@ -337,7 +335,7 @@ class Values:
             return self._into_register(self.b.load(address, typ=kind, align=size), expr.dtype)
         name = f"llvm.masked.load.{suffix(kind)}.p0"
         made = declare(self.b.module, name, [PTR, I32, mask.type, kind], kind)
-        loaded = self.b.call(made, [address, ir.Constant(I32, size), mask, constant(kind, 0)])
+        loaded = self.b.call(made, [address, ir.Constant(I32, size), mask, ir.Constant(kind, 0)])
         return self._into_register(loaded, expr.dtype)
 
     def _load_every_second(self, expr: Load, offset: ir.Value, mask: ir.Value | None) -> ir.Value:
@@ -348,11 +346,12 @@ class Values:
         assert self.vector is not None
         lanes = self.vector.lanes
         halves = []
-        for first in (0, lanes - 1):
-            place = self.b.add(offset, i64(first)) if first else offset
-            halves.append(self._load_lanes(expr, place, self._stretched(mask, first)))
+        for start in (0, lanes - 1):
+            place = self.b.add(offset, i64(start))
+            halves.append(self._load_lanes(expr, place, self._stretched(mask, start)))
         picks = [2 * lane if 2 * lane < lanes else 2 * lane + 1 for lane in range(lanes)]
-        return self.b.shuffle_vector(*halves, ir.Constant(ir.VectorType(I32, lanes), picks))
+        left, right = halves
+        return self.b.shuffle_vector(left, right, ir.Constant(ir.VectorType(I32, lanes), picks))
 
     def _stretched(self, mask: ir.Value | None, first: int) -> ir.Value | None:
         """The mask of neighbouring elements from `first` on, of which lanes want every second."""
@@ -360,7 +359,7 @@ class Values:
             return None
         lanes = mask.type.count
         wanted = [e // 2 if e % 2 == 0 else lanes for e in range(first, first + lanes)]
-        none = constant(mask.type, 0)
+        none = ir.Constant(mask.type, 0)
         return self.b.shuffle_vector(mask, none, ir.Constant(ir.VectorType(I32, lanes), wanted))
 
     def _gather(self, expr: Load, holds: ir.Value | None) -> ir.Value:
@@ -371,21 +370,21 @@ class Values:
             offsets = self.held(offsets, expr.node.type.size)
         mask = self._mask(holds)
         if mask is None:
-            mask = constant(ir.VectorType(I1, lanes), 1)
+            mask = ir.Constant(ir.VectorType(I1, lanes), 1)
         start = self.b.ptrtoint(self.pointer(expr.node), I64)
-        bytes_ = self.b.mul(offsets, constant(offsets.type, size)) if size > 1 else offsets
+        bytes_ = self.b.mul(offsets, ir.Constant(offsets.type, size)) if size > 1 else offsets
         places = self.b.add(self.spread(start, lanes), bytes_)
         pointers = self.b.inttoptr(places, ir.VectorType(PTR, lanes))
         kind = ir.VectorType(memory_type(expr.dtype), lanes)
         name = f"llvm.masked.gather.{suffix(kind)}.v{lanes}p0"
         made = declare(self.b.module, name, [pointers.type, I32, mask.type, kind], kind)
-        loaded = self.b.call(made, [pointers, ir.Constant(I32, size), mask, constant(kind, 0)])
+        loaded = self.b.call(made, [pointers, ir.Constant(I32, size), mask, ir.Constant(kind, 0)])
         return self._into_register(loaded, expr.dtype)
 
     def _into_register(self, value: ir.Value, dtype: DType) -> ir.Value:
         if dtype != bool_:
             return value
-        return self.b.icmp_unsigned("!=", value, constant(value.type, 0))
+        return self.b.icmp_unsigned("!=", value, ir.Constant(value.type, 0))
 
     def store(self, node: Node, offset: Affine, value: ir.Value) -> None:
         """Write one element, or the lanes that count."""
@@ -408,7 +407,7 @@ class Values:
         self.b.call(made, [value, address, ir.Constant(I32, size), mask])
 
 
-def suffix(kind: ir.VectorType) -> str:
+def suffix(kind: ir.Type) -> str:
     """A vector type's name inside intrinsics' names."""
     scalar = kind.element
     if isinstance(scalar, ir.IntType):

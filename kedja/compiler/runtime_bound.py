@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any
 
 import llvmlite.binding as llvm
-from llvmlite import ir
 
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I32, I64, PTR, declare, function
 from kedja.compiler.runtime_object import Library
 

@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from llvmlite import ir
 
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler import runtime_recording
 from kedja.compiler.fingerprint import compiler_version
 from kedja.compiler.llvm_blocks import (

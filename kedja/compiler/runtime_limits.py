@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from llvmlite import ir
 
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I64, PTR, for_carry, function
 from kedja.compiler.llvm_matmul_vectors import Vectors
 from kedja.compiler.runtime_object import Library, compile_module

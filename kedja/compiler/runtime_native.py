@@ -25,8 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.fingerprint import compiler_version
 from kedja.compiler.llvm_blocks import (
     I8,

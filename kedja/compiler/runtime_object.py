@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 import llvmlite.binding as llvm
-from llvmlite import ir
 
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.runtime_codegen import object_code
 from kedja.compiler.runtime_target import Target
 from kedja.ground.errors import VerificationError

@@ -17,8 +17,7 @@ job only when every task of this one is done: so the fields stand still for who 
 
 from __future__ import annotations
 
-from llvmlite import ir
-
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import (
     I8,
     I32,
@@ -100,7 +99,7 @@ def _emit_end(b: ir.IRBuilder, system: System, log: ir.Value, *entry: ir.Value) 
     """An entry (arguments, thread, start) about what was done until now, if there is a log."""
     with b.if_then(_is_there(b, log), likely=False):
         *told, start = entry
-        values = [log, *told, b.load(start), emit_ticks(b, system)]
+        values = [log, *told, b.load(start, I64), emit_ticks(b, system)]
         b.call(b.module.get_global("kedja_log"), values)
 
 
@@ -195,8 +194,8 @@ def _emit_part(module: ir.Module, system: System) -> None:
                 POOL.load(b, pool, name) for name in ("kernel", "args", "cancel")
             )
             _emit_task(b, kernel, args, cancel, task)
-            b.store(b.add(b.load(done), i32(1)), done)
-    count = b.load(done)
+            b.store(b.add(b.load(done, I32), i32(1)), done)
+    count = b.load(done, I32)
     with b.if_then(b.icmp_signed("==", count, i32(0)), likely=False):
         b.ret_void()
     _emit_end(b, system, log, POOL.load(b, pool, "args"), thread, start)
@@ -243,7 +242,7 @@ def _emit_worker(module: ir.Module, system: System) -> None:
     seen = b.alloca(I32)
     b.store(i32(0), seen)  # a box starts with job 0, so one given before this line is seen
     with forever(b, "jobs"):
-        before = b.load(seen)
+        before = b.load(seen, I32)
         spins = POOL.load(b, pool, "spins")
         emit_wait_until(
             b, system, ticket, sleeping, spins, lambda now: b.icmp_signed("!=", now, before)

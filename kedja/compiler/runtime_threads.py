@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from llvmlite import ir
 
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import (
     I32,
     I64,
@@ -171,7 +171,7 @@ def _emit_spin(
     b.store(i64(0), left)
     with forever(b, "spin") as spin:
         spin.leave_if(is_ready(load_shared(b, word, I32)))
-        count = b.add(b.load(left), i64(1))
+        count = b.add(b.load(left, I64), i64(1))
         spin.leave_if(b.icmp_signed(">", count, end))
         b.store(count, left)
         emit_pause(b, system)
@@ -206,7 +206,7 @@ def emit_flush_denormals(b: ir.IRBuilder, system: System) -> ir.Value | None:
     if system.architecture == "x86_64":
         slot = alloca(b, I32)
         b.call(declare(b.module, "llvm.x86.sse.stmxcsr", [PTR]), [slot])
-        before = b.load(slot)
+        before = b.load(slot, I32)
         _load_mxcsr(b, b.or_(before, i32(X86_FLUSH)))
         return before
     if system.architecture == "aarch64":

@@ -15,12 +15,13 @@ from functools import cache
 
 import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
+
+from kedja.compiler import llvm_ir as ir
 
 Emit = Callable[..., ir.Value]  # takes the builder and the loaded operands
 
 KERNEL = "kedja_test_kernel"
-_POINTER = ir.IntType(8).as_pointer()
+_POINTER = ir.PointerType()
 _LONG = ir.IntType(64)
 _FLUSH = 0x8040  # MXCSR: denormal results (bit 15) and operands (bit 6) become 0
 
@@ -38,8 +39,8 @@ def kernel_ir(emit: Emit, scalar: ir.Type, width: int, arity: int) -> ir.Module:
     i.add_incoming(_LONG(0), head)
     lanes = scalar if width == 1 else ir.VectorType(scalar, width)
     size = 4 if isinstance(scalar, ir.FloatType) else 8
-    places = [_place(builder, pointer, i, scalar, lanes) for pointer in function.args[:-1]]
-    operands = [builder.load(place, align=size) for place in places[:-1]]
+    places = [builder.gep(base, [i], source_etype=scalar) for base in function.args[:-1]]
+    operands = [builder.load(place, lanes, align=size) for place in places[:-1]]
     builder.store(emit(builder, *operands), places[-1], align=size)
     after = builder.add(i, _LONG(width))
     i.add_incoming(after, builder.block)  # not `loop`: the expression may have opened blocks
@@ -47,13 +48,6 @@ def kernel_ir(emit: Emit, scalar: ir.Type, width: int, arity: int) -> ir.Module:
     builder.position_at_end(done)
     builder.ret_void()
     return module
-
-
-def _place(
-    builder: ir.IRBuilder, base: ir.Value, i: ir.Value, scalar: ir.Type, lanes: ir.Type
-) -> ir.Value:
-    elements = builder.bitcast(base, scalar.as_pointer())
-    return builder.bitcast(builder.gep(elements, [i]), lanes.as_pointer())
 
 
 @contextmanager

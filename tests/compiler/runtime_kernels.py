@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from llvmlite import ir
 
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import (
     F32,
     F64,

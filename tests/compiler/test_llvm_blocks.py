@@ -7,8 +7,8 @@ import ctypes
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llvmlite import ir
 
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import (
     I32,
     I64,
@@ -66,8 +66,8 @@ def test_loops_nest_and_bodies_may_branch() -> None:
     with for_range(b, 0, made.args[0], name="row") as row, for_range(b, row, 6) as column:
         odd = b.trunc(column, ir.IntType(1))
         with b.if_then(odd):
-            b.store(b.add(b.load(total), b.mul(row, column)), total)
-    b.ret(b.load(total))
+            b.store(b.add(b.load(total, I64), b.mul(row, column)), total)
+    b.ret(b.load(total, I64))
     expected = sum(r * c for r in range(4) for c in range(r, 6) if c % 2)
     assert call(module, "kedja_nest", 4) == expected
 
@@ -88,12 +88,12 @@ def test_an_endless_loop_ends_where_it_is_left() -> None:
     b.store(made.args[0], n)
     b.store(i64(0), steps)
     with forever(b) as loop:
-        now = b.load(n)
+        now = b.load(n, I64)
         loop.leave_if(b.icmp_signed("<=", now, i64(1)))
         b.store(b.lshr(now, i64(1)), n)
         loop.leave_if(b.icmp_signed(">", now, i64(1000)))
-        b.store(b.add(b.load(steps), i64(1)), steps)
-    b.ret(b.load(steps))
+        b.store(b.add(b.load(steps, I64), i64(1)), steps)
+    b.ret(b.load(steps, I64))
     assert [call(module, "kedja_halve", n) for n in (0, 1, 2, 8, 1001)] == [0, 0, 1, 3, 0]
 
 

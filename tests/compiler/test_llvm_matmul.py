@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llvmlite import ir
 
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_matmul import FIRST_EXTRA, Epilogue, EpilogueSite, emit_matmul
 from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape, Split, plan
 from kedja.compiler.matmul_tiles import tallest_tiles

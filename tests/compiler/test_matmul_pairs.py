@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llvmlite import ir
 
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler.codegen import lower
 from kedja.compiler.kernels import ProductKernel
 from kedja.compiler.llvm_matmul import emit_matmul

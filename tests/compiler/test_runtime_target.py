@@ -10,9 +10,9 @@ from dataclasses import replace
 from unittest import mock
 
 import pytest
-from llvmlite import ir
 from runtime_kernels import kernels
 
+from kedja.compiler import llvm_ir as ir
 from kedja.compiler import runtime_target
 from kedja.compiler.llvm_blocks import F32, I64, PTR, declare, for_range, function, load_at
 from kedja.compiler.runtime_native import emit_runtime
