@@ -38,9 +38,12 @@ def total(parts: Mapping[Node, Part]) -> Part:
     return Part(*map(sum, zip(*parts.values(), strict=True))) if parts else Part(0, 0.0, 0, 0)
 
 
-def _in_order(node: Node, parts: Mapping[Node, Part]) -> bool:
-    """Whether a node reads values of its own size one element after the other, by one index."""
-    return node.op.name == "reshape" and all(part.size <= 1 for part in parts.values())
+def _is_simple(node: Node, parts: Mapping[Node, Part]) -> bool:
+    """Whether a move is one step for each axis, or reads element after element by one index."""
+    if node.op.name != "reshape":
+        return node.op.name in SIMPLE
+    mine, source = ([n for n in each.shape if n != 1] for each in (node, node.inputs[0]))
+    return mine == source or all(part.size <= 1 for part in parts.values())
 
 
 def moved(node: Node, parts: Mapping[Node, Part], *, repeats: bool) -> Part:
@@ -59,5 +62,5 @@ def moved(node: Node, parts: Mapping[Node, Part], *, repeats: bool) -> Part:
     spread = max(1, node.type.size) / max(1, source)
     share = 1.0 if repeats or spread <= 1 else 1 / spread
     loads = min(inside.loads, node.type.size * max(1, len(parts)))
-    hard = inside.hard + (node.op.name not in SIMPLE and not _in_order(node, parts))
+    hard = inside.hard + (not _is_simple(node, parts))
     return Part(1 + inside.size, inside.flops * share, loads, hard)

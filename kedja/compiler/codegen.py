@@ -52,6 +52,7 @@ from kedja.compiler.schedule import Schedule, flops, schedule, task_count
 from kedja.compiler.signature import signature
 from kedja.compiler.simplify import simplify
 from kedja.compiler.strided_plan import plan as strided_plan
+from kedja.compiler.taken_out import taken_out
 from kedja.ground.errors import VerificationError
 from kedja.ground.flags import flags
 from kedja.ground.report import GRAPHS, LOOPS, MACHINE, PASSES, report
@@ -164,7 +165,8 @@ def _simplified(outputs: Sequence[Node], applied: Counter[str]) -> list[Node]:
 
 def _rearranged(outputs: Sequence[Node], applied: Counter[str]) -> list[Node]:
     """The graph with its sums and products where they take the least work."""
-    graph = sums_taken_out(inside_too(outputs, gathered))
+    graph = inside_too(outputs, lambda each: taken_out(gathered(each)))
+    graph = sums_taken_out(graph)
     if all(new is old for new, old in zip(graph, outputs, strict=True)):
         return graph
     return inside_too(graph, lambda each: simplify(each, applied))

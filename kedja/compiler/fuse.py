@@ -8,7 +8,7 @@ on kernels. Next: `kernels.py`, which makes kernels of the kept values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -84,7 +84,7 @@ class Fusion:
         self.demand: dict[Node, frozenset[Node]] = {}
         self._parts: dict[Node, dict[Node, Part]] = {}
         self._ends_product: set[Node] = set()
-        self._dear: set[Node] = set()  # kept for what they cost, and for nothing else
+        self._dear: set[Node] = set()  # kept for what they cost, or for their length, alone
         for node in self.order:
             self._measure(node)
             self._follow_product(node)
@@ -131,6 +131,7 @@ class Fusion:
     def _keep_apart(self, node: Node) -> None:
         if not self._is_boundary(node):
             self.kept.add(node)
+            self._dear.add(node)
 
     def _follow_product(self, node: Node) -> None:
         """Note what can be the end of a product's epilogue: pointwise on it, and on nothing else
@@ -155,15 +156,20 @@ class Fusion:
             *((user,) if user in self.kept else self.demand[user] for user in self.users[node])
         )
 
+    def _need(self, nodes: Iterable[Node]) -> None:
+        """Keep what has to be in memory, whatever it costs."""
+        needed = [each for each in nodes if not is_stored(each)]
+        self.kept.update(needed)
+        self._dear.difference_update(needed)
+
     def _decide(self, node: Node) -> None:
         self._find_demand(node)
         if is_stored(node):
             return
         if is_flow(node):
-            bases = map(memory_of, node.inputs)
-            self.kept.update(each for each in bases if not is_stored(each))
+            self._need(map(memory_of, node.inputs))
         elif node.op.name == "part":
-            self.kept.add(node)
+            self._need([node])
         else:
             self._decide_computed(node)
 
@@ -172,14 +178,13 @@ class Fusion:
             self.kept.add(node)
             self._dear.add(node)
         if is_product(node) or is_scatter(node) or is_attention(node):
-            self.kept.add(node)
+            self._need([node])
         if is_product(node):
             self._keep_operands(node)
         elif is_scatter(node):
-            self.kept.update(each for each in node.inputs if not is_stored(each))
+            self._need(node.inputs)
         elif is_attention(node):
-            read = bases_of(node, self.in_memory)
-            self.kept.update(each for each in read if not is_stored(each))
+            self._need(bases_of(node, self.in_memory))
 
     def _reconsider(self, node: Node) -> None:
         """Not to keep after all what is cheap to compute from what else is kept."""
@@ -257,7 +262,7 @@ class Fusion:
 
     def _keep_operands(self, node: Node) -> None:
         if is_strided_product(node):
-            self.kept.update(b for b in map(flat_base, node.inputs) if not is_stored(b))
+            self._need(map(flat_base, node.inputs))
             return
         for operand in node.inputs:
             bases = [operand_base(operand, self.in_memory), operand]
@@ -265,9 +270,7 @@ class Fusion:
                 bases.insert(1, operand.inputs[0])
             if node in self.paired:
                 bases = [*bases_in_pairs(operand, self.in_memory), operand]
-            keep = next(base for base in bases if base is operand or strided(operand, base))
-            if not is_stored(keep):
-                self.kept.add(keep)
+            self._need([next(b for b in bases if b is operand or strided(operand, b))])
 
     def _round_in_packing(self, node: Node) -> None:
         """Forget a rounded copy of a value in memory that only products in pairs read: they round
@@ -287,8 +290,9 @@ class Fusion:
 
 
 def _unspread(node: Node) -> Node:
-    """What a value was before it was repeated: it takes less memory, and is read as easily."""
-    while node.op.name in ("broadcast", "reshape"):
+    """What a value was before it was repeated or turned: it takes no more memory, and products
+    read it as easily."""
+    while node.op.name in ("broadcast", "reshape", "transpose"):
         node = node.inputs[0]
     return node
 

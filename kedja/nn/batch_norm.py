@@ -10,7 +10,7 @@ import math
 from typing import Any, ClassVar
 
 from kedja.front import functions
-from kedja.front.arithmetic import cast, reshape
+from kedja.front.arithmetic import call, cast, reshape
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import float32, int64, is_half
 from kedja.ground.errors import ShapeError
@@ -50,6 +50,11 @@ def normalised(x: Tensor, mean: Tensor, var: Tensor, eps: float) -> Tensor:
     return apart / functions.sqrt(along_channels(x, var) + eps)
 
 
+def standardized(x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+    """(x − mean)/√(var + eps), both of x itself over some axes."""
+    return call("standardize", wide(x), axes=axes, epsilon=eps)
+
+
 def _with_channels(name: str, given: Any) -> Tensor:
     """The array as floats, checked to have channels."""
     x: Tensor = floating(given)
@@ -78,9 +83,8 @@ def batch_norm(
     """
     x = _with_channels("batch_norm", x)
     if training or running_mean is None or running_var is None:
-        mean, var = _moments(x, (0, *range(2, x.ndim)))
-    else:
-        mean, var = as_tensor(running_mean), as_tensor(running_var)
+        return scaled(x, standardized(x, (0, *range(2, x.ndim)), eps), weight, bias)
+    mean, var = as_tensor(running_mean), as_tensor(running_var)
     return scaled(x, normalised(x, mean, var, eps), weight, bias)
 
 
@@ -101,16 +105,17 @@ def instance_norm(
     """
     x = _with_channels("instance_norm", x)
     if use_input_stats or running_mean is None or running_var is None:
-        mean, var = _moments(x, tuple(range(2, x.ndim)))
-    else:
-        mean, var = as_tensor(running_mean), as_tensor(running_var)
+        return scaled(x, standardized(x, tuple(range(2, x.ndim)), eps), weight, bias)
+    mean, var = as_tensor(running_mean), as_tensor(running_var)
     return scaled(x, normalised(x, mean, var, eps), weight, bias)
 
 
 def _moments(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Mean and variance (divided by the number of elements) over some axes."""
+    """Mean and variance (divided by the number of elements), by the formula of `standardized`."""
     values = wide(x)
-    return functions.mean(values, axes), functions.var(values, axes)
+    mean = functions.mean(values, axes)
+    apart = values - along_channels(values, mean)
+    return mean, functions.mean(apart * apart, axes)
 
 
 # ---------------------------------------------------------------------------- what is shared
@@ -231,10 +236,9 @@ class _BatchNorm(_Norm):
             return scaled(x, normalised(x, mean, var, self.eps), self.weight, self.bias)
         axes = (0, *range(2, x.ndim))
         count = self._require_many(x, axes) if state.is_training() else 1
-        mean, var = _moments(x, axes)
         if self.track_running_stats:
-            self._track(mean, var, count)
-        return scaled(x, normalised(x, mean, var, self.eps), self.weight, self.bias)
+            self._track(*_moments(x, axes), count)
+        return scaled(x, standardized(x, axes, self.eps), self.weight, self.bias)
 
     def _track(self, mean: Tensor, var: Tensor, count: int) -> None:
         """`momentum` says how far the running statistics move; None: they are plain averages."""
@@ -307,12 +311,12 @@ class _InstanceNorm(_Norm):
             return scaled(x, normalised(x, mean, var, self.eps), self.weight, self.bias)
         axes = tuple(range(2, x.ndim))
         count = self._require_many(x, axes) if state.is_training() else 1
-        mean, var = _moments(x, axes)  # (N, C)
         if self.track_running_stats:
+            mean, var = _moments(x, axes)  # (N, C)
             factor = 0.0 if self.momentum is None else self.momentum
             spread = var * (count / (count - 1))
             self._record(factor, functions.mean(mean, 0), functions.mean(spread, 0))
-        return scaled(x, normalised(x, mean, var, self.eps), self.weight, self.bias)
+        return scaled(x, standardized(x, axes, self.eps), self.weight, self.bias)
 
 
 class InstanceNorm1d(_InstanceNorm, init=False):

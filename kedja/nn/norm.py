@@ -18,7 +18,7 @@ from kedja.ground.errors import ShapeError, UsageError
 from kedja.ir.graph import locating
 from kedja.nn import init
 from kedja.nn.activation_functions import floating
-from kedja.nn.batch_norm import scaled, wide
+from kedja.nn.batch_norm import scaled, standardized, wide
 from kedja.nn.checks import extents, require_positive
 from kedja.nn.module import Module, layer_error
 
@@ -55,10 +55,7 @@ def layer_norm(
     """
     x = floating(x)
     axes = _last_axes("layer_norm", x, extents("layer_norm", "normalized_shape", normalized_shape))
-    values = wide(x)
-    apart = values - functions.mean(values, axes, keepdims=True)
-    var = functions.mean(apart * apart, axes, keepdims=True)
-    return _affine(x, apart / functions.sqrt(var + eps), weight, bias)
+    return _affine(x, standardized(x, axes, eps), weight, bias)
 
 
 def rms_norm(
@@ -181,11 +178,9 @@ def group_norm(
                 fix="(N, C, …) with a C that num_groups divides",
             )
     count = math.prod(x.shape[1:]) // num_groups
-    values = reshape(wide(x), (x.shape[0], num_groups, count))  # (N G C/G·…)
-    apart = values - functions.mean(values, 2, keepdims=True)
-    var = functions.mean(apart * apart, 2, keepdims=True)
-    y = reshape(apart / functions.sqrt(var + eps), x.shape)  # (N C …)
-    return scaled(x, y, weight, bias)
+    groups = reshape(wide(x), (x.shape[0], num_groups, count))  # (N G C/G·…)
+    y = standardized(groups, (2,), eps)
+    return scaled(x, reshape(y, x.shape), weight, bias)
 
 
 class GroupNorm(Module):

@@ -97,6 +97,7 @@ BOUNDS: dict[str, Bound] = {
     "logsumexp":     Bound(40, of_inputs, "a sum of exponentials, then a logarithm"),
     "softmax":       Bound(40, of_result_or_one, "x - max is rounded before it is raised"),
     "log_softmax":   Bound(40, of_inputs, "as logsumexp"),
+    "standardize":   Bound(100, of_result_or_one, "its mean and variance are sums of any order"),
     "cross_entropy": Bound(40, of_inputs, "as logsumexp"),
     "scan":          Bound(8, of_largest, "XLA may leave products in its body unrounded (FMA)"),
     "unwindows":     Bound(8, of_terms("unwindows"), "as sum"),

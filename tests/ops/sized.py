@@ -144,12 +144,14 @@ def normal(rng: Rng, *shapes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     return tuple(rng.standard_normal(shape) for shape in shapes)
 
 
-def over(*shapes_and_axes: tuple[tuple[int, ...], Any], name: str = "axes") -> Callable:
+def over(
+    *shapes_and_axes: tuple[tuple[int, ...], Any], name: str = "axes", **attrs: Any
+) -> Callable:
     """One float array of each shape, with the axes beside it."""
 
     def make(rng: Rng) -> Cases:
         for shape, axes in shapes_and_axes:
-            yield Case(normal(rng, shape), {name: axes})
+            yield Case(normal(rng, shape), {name: axes, **attrs})
 
     return make
 
@@ -366,6 +368,7 @@ SIZED: dict[str, Callable[[Rng], Cases]] = {
     "logsumexp": over(*FOLDED),
     "softmax": over(*FOLDED),
     "log_softmax": over(*FOLDED),
+    "standardize": over(*FOLDED, *FOLDED_EMPTY, epsilon=1e-5),
     "argmax": over(*ARGS, name="axis"),
     "argmin": over(*ARGS, name="axis"),
     "one_hot": classes,

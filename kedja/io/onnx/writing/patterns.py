@@ -112,14 +112,11 @@ class Normed(NamedTuple):
     x: Node
     mean: Node
     var: Node
-    apart: Node
     epsilon: float
 
 
 def normed(context: Context, node: Node) -> Normed | None:
     """The normalisation that a division is."""
-    if node.op.name != "divide":
-        return None
     apart, root = node.inputs[0], unrepeated(node.inputs[1])
     if apart.op.name != "subtract" or root.op.name != "sqrt":
         return None
@@ -130,7 +127,7 @@ def normed(context: Context, node: Node) -> Normed | None:
     if epsilon is None:
         return None
     x, middle = apart.inputs
-    return Normed(x, unrepeated(middle), spread.inputs[0], apart, float(epsilon))
+    return Normed(x, unrepeated(middle), spread.inputs[0], float(epsilon))
 
 
 class Scaled(NamedTuple):
@@ -141,8 +138,8 @@ class Scaled(NamedTuple):
     bias: Node | None
 
 
-def scaled(node: Node) -> Scaled | None:
-    """The scaling that a sum or a product is."""
+def scaled(node: Node, name: str) -> Scaled | None:
+    """The scaling of what an op of that name gives that a sum or a product is."""
     bias = None
     if node.op.name == "add":
         found = either(node, "multiply")
@@ -151,35 +148,30 @@ def scaled(node: Node) -> Scaled | None:
         node, bias = found[0], unrepeated(found[1])
     if node.op.name != "multiply":
         return None
-    found = either(node, "divide")
+    found = either(node, name)
     return None if found is None else Scaled(found[0], unrepeated(found[1]), bias)
 
 
 def layer_norm(context: Context, node: Node) -> Choice | None:
     """LayerNormalization over the last axes."""
-    scale = scaled(node)
-    norm = None if scale is None else normed(context, scale.value)
-    if scale is None or norm is None or node.dtype not in (float32, float64):
+    scale = scaled(node, "standardize")
+    if scale is None:
         return None
-    middle, square = mean_of(context, norm.mean), mean_of(context, norm.var)
-    if middle is None or square is None or square.x.op.name != "multiply":
-        return None
-    rank = len(norm.x.shape)
-    first = rank - len(middle.axes)
-    same = middle.x is norm.x and square.x.inputs == (norm.apart, norm.apart)
-    axes = middle.axes == square.axes == tuple(range(first, rank))
+    (x,), axes = scale.value.inputs, scale.value.attrs["axes"]
+    rank = len(x.shape)
+    first = rank - len(axes)
     arrays = [scale.weight] if scale.bias is None else [scale.weight, scale.bias]
-    shapes = all(each.shape == norm.x.shape[first:] for each in arrays)
-    if not (same and axes and shapes and middle.kept and square.kept):
+    shapes = all(each.shape == x.shape[first:] for each in arrays)
+    if not shapes or axes != tuple(range(first, rank)):
         return None
-    given = {"axis": first - rank, "epsilon": norm.epsilon}
-    inputs = (norm.x, *arrays)
+    given = {"axis": first - rank, "epsilon": scale.value.attrs["epsilon"]}
+    inputs = (x, *arrays)
     return Choice(inputs, lambda c, *names: c.writer.add("LayerNormalization", names, **given))
 
 
 def batch_norm(context: Context, node: Node) -> Choice | None:
     """BatchNormalization by running statistics."""
-    scale = scaled(node)
+    scale = scaled(node, "divide")
     norm = None if scale is None else normed(context, scale.value)
     if scale is None or norm is None or scale.bias is None or len(norm.x.shape) < 2:
         return None
@@ -206,7 +198,7 @@ def channels(node: Node, x: Node) -> Node | None:
 
 def rms_norm(context: Context, node: Node) -> Choice | None:
     """RMSNormalization, which ONNX has since version 23."""
-    scale = scaled(node)
+    scale = scaled(node, "divide")
     if scale is None or scale.bias is not None or context.opset < 23:
         return None
     x, root = scale.value.inputs[0], unrepeated(scale.value.inputs[1])
@@ -230,46 +222,20 @@ def rms_norm(context: Context, node: Node) -> Choice | None:
 
 def instance_norm(context: Context, node: Node) -> Choice | None:
     """InstanceNormalization: the mean of each example and channel, with a scale and a bias."""
-    scale = scaled(node)
-    norm = None if scale is None else normed(context, scale.value)
-    if scale is None or norm is None or scale.bias is None or len(norm.x.shape) < 3:
+    scale = scaled(node, "standardize")
+    if scale is None or scale.bias is None or node.dtype != float32:
         return None
-    x = norm.x
-    axes = tuple(range(2, len(x.shape)))
+    (x,), axes = scale.value.inputs, scale.value.attrs["axes"]
     arrays = [channels(each, x) for each in (scale.weight, scale.bias)]
-    middle, var = (of_examples(each, x) for each in (norm.mean, norm.var))
-    if None in arrays or middle is None or var is None or node.dtype != float32:
+    if len(x.shape) < 3 or axes != tuple(range(2, len(x.shape))) or None in arrays:
         return None
-    mean, square = mean_of(context, middle), mean_of(context, var)
-    if mean is None or square is None or mean.x is not x or mean.axes != axes:
-        return None
-    if square.axes != axes or not is_square_apart(context, square.x, x, axes):
-        return None
-    epsilon = norm.epsilon
+    epsilon = scale.value.attrs["epsilon"]
     inputs = (x, *(each for each in arrays if each is not None))
 
     def emit(c: Context, *names: Name) -> Name:
         return c.writer.add("InstanceNormalization", names, epsilon=epsilon)
 
     return Choice(inputs, emit)
-
-
-def of_examples(node: Node, x: Node) -> Node | None:
-    """The numbers (N, C) that a node is in the shape (N, C, 1 …)."""
-    if node.op.name != "reshape" or node.shape[2:] != (1,) * (len(x.shape) - 2):
-        return None
-    return node.inputs[0] if node.inputs[0].shape == x.shape[:2] else None
-
-
-def is_square_apart(context: Context, node: Node, x: Node, axes: tuple[int, ...]) -> bool:
-    """Whether a node is (x − mean(x))²."""
-    if node.op.name != "multiply" or node.inputs[0] is not node.inputs[1]:
-        return False
-    apart = node.inputs[0]
-    if apart.op.name != "subtract" or apart.inputs[0] is not x:
-        return False
-    middle = mean_of(context, unrepeated(apart.inputs[1]))
-    return middle is not None and middle.x is x and middle.axes == axes
 
 
 # --------------------------------------------------------------------------------- attention
