@@ -117,8 +117,9 @@ def taken(tensor: Tensor) -> np.ndarray:
     """The array of a tensor that is given up, writable; a copy where others look at it too."""
     value = tensor.numpy()
     tensor.give_up()
-    base = value if value.base is None else value.base
-    alone = sys.getrefcount(value) == 2 and sys.getrefcount(base) <= ALONE
+    is_base = value.base is None
+    base = value if is_base else value.base
+    alone = sys.getrefcount(value) == 2 + is_base and sys.getrefcount(base) <= ALONE
     found = _writable(value, base) if alone else None
     return np.array(value, order="C") if found is None else found
 
@@ -131,6 +132,7 @@ def _writable(value: np.ndarray, base: Any) -> np.ndarray | None:
     whole = isinstance(base, np.ndarray) and base.flags.owndata and base.nbytes == value.nbytes
     if not (whole and base.flags.c_contiguous and base.dtype in (value.dtype, np.uint8)):
         return None
+    base.setflags(write=True)  # it owns its memory, and so it may
     array: np.ndarray = base.reshape(-1).view(value.dtype).reshape(value.shape)
     array.setflags(write=True)
     return array

@@ -16,6 +16,7 @@ import numpy as np
 
 from kedja.front import evaluate, tree
 from kedja.front.chunks import chunks
+from kedja.front.held import held
 from kedja.front.jit import Traced, trace
 from kedja.front.tensor import Tensor, as_tensor, from_value
 from kedja.ground.collection import paused
@@ -62,7 +63,7 @@ class Loop:
         chunks.release()
         leaves, self._structure = tree.flatten(carry)
         self._names = [path for path, _ in tree.paths(carry)]
-        self._state = [np.array(as_tensor(leaf).numpy(), order="C") for leaf in leaves]
+        self._state = held(leaves, self._structure)
         self._fixed = [as_tensor(leaf).numpy() for leaf in tree.leaves(fixed)]
         self._watch = None if watch is None else self._names.index(watch)
         with paused():

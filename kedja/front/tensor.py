@@ -126,27 +126,24 @@ class Tensor(operators.Operators, methods.Methods):
         return constant(self.numpy())
 
     @property
-    def _kind(self) -> Any:
-        """What says the shape and the dtype where there is no value yet."""
-        if self._place is not None:
-            return self._place.kind
-        return self._made if isinstance(self._made, Later) else self.node
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """The extents of the axes."""
         if self._value is not None:
             return self._value.shape
-        shape: tuple[int, ...] = self._kind.shape
-        return shape
+        made = self._made
+        if made.__class__ is Node or isinstance(made, Later):
+            return made.shape  # type: ignore[union-attr]  # as in `node`
+        return self.node.shape if self._place is None else self._place.kind.shape
 
     @property
     def dtype(self) -> DType:
         """The element type."""
         if self._value is not None:
             return self._value.dtype
-        dtype: DType = self._kind.dtype
-        return dtype
+        made = self._made
+        if made.__class__ is Node or isinstance(made, Later):
+            return made.dtype  # type: ignore[union-attr]  # as in `node`
+        return self.node.dtype if self._place is None else self._place.kind.dtype
 
     @property
     def ndim(self) -> int:

@@ -123,6 +123,7 @@ def test_threads_take_and_give_back(own):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of JAX, where a test has loaded it
 def test_a_forked_child_has_memory_of_its_own(own):
     make = allocator(SIZE)
     held, address = make()

@@ -11,6 +11,8 @@ import pytest
 import kedja as kj
 from kedja import nn, optim
 from kedja.compiler import runtime_recording
+from kedja.front import donation
+from kedja.front.tensor import from_value
 from kedja.ground.errors import UsageError
 
 
@@ -201,3 +203,21 @@ def test_threads_that_donate_models_of_their_own():
     for each in threads:
         each.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("given", [kj.tensor, from_value, lambda array: kj.tensor(array) + 0])
+def test_an_array_that_nobody_else_holds_is_not_copied(given):
+    tensor = given(np.arange(6, dtype=np.float32))
+    address = tensor.numpy().ctypes.data
+    taken = donation.taken(tensor)
+    assert taken.ctypes.data == address
+    assert taken.flags.writeable
+    assert taken.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_an_array_that_somebody_else_holds_is_copied():
+    tensor = kj.tensor([1.0, 2.0])
+    held = tensor.numpy()
+    taken = donation.taken(tensor)
+    taken[0] = 5.0
+    assert held.tolist() == [1.0, 2.0]
