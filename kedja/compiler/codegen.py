@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from textwrap import indent
 
-from kedja.compiler import attend, fuse, layouts, runtime_object, split, widen
+from kedja.compiler import attend, fuse, layouts, reciprocals, runtime_object, split, widen
 from kedja.compiler.attention_kernels import AttentionKernel
 from kedja.compiler.attention_plan import plan as attention_plan
 from kedja.compiler.build import Build
@@ -120,6 +120,7 @@ def lower(
     with timed("widen"):
         graph = inside_too(graph, lambda each: _widened(each, applied))
     with timed("split"):
+        graph = inside_too(graph, reciprocals.reciprocals)
         graph = inside_too(graph, split.split)
     _verified(graph, "widened")
     report(PASSES, lambda: f"simplified, widened and split:\n{GraphView(graph).listing()}")

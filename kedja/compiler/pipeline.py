@@ -5,6 +5,7 @@
     simplify   composites expanded, algebra, equal nodes shared      graph -> graph
     layouts    convolutions with the channels last                   graph -> graph
     widen      half dtypes computed in float32                       graph -> graph
+    reciprocals  shared divisors inverted once               graph -> graph
     split      long reductions cut into chunks                       graph -> graph
     fuse       which values are kept in memory                       graph -> decision
     kernels    kept values grouped into loop nests and products      decision -> kernels
