@@ -84,6 +84,20 @@ def declare(
     return ir.Function(module, ir.FunctionType(returns, args, var_arg=variadic), name)
 
 
+def ask(
+    b: ir.IRBuilder,
+    module: ir.Module,
+    address: ir.Value,
+    *,
+    written: bool = False,
+    level: int = 1,
+) -> None:
+    """Ask for the line at an address, which cannot fault, into the first or second-level cache."""
+    prefetch = declare(module, "llvm.prefetch.p0", [PTR, I32, I32, I32])
+    flags = [ir.Constant(I32, flag) for flag in (int(written), 4 - level, 1)]
+    b.call(prefetch, [address, *flags])
+
+
 def call_pointer(
     b: ir.IRBuilder,
     address: ir.Value,

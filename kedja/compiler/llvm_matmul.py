@@ -24,6 +24,7 @@ from kedja.compiler.llvm_blocks import (
     PTR,
     Index,
     alloca,
+    as_i64,
     for_range,
     function,
     i64,
@@ -44,7 +45,7 @@ from kedja.compiler.llvm_matmul_pairs import (
     PairReader,
     PairVectors,
 )
-from kedja.compiler.llvm_matmul_prefetch import Prefetcher, Stream
+from kedja.compiler.llvm_matmul_prefetch import PanelPrefetcher, Prefetcher, Stream
 from kedja.compiler.llvm_matmul_vectors import Vectors
 from kedja.compiler.matmul_plan import MatmulPlan
 from kedja.ground.dtypes import DType
@@ -145,6 +146,7 @@ class _Product:
             steps=None if self.blocked else shape.k,
             odd=shape.k % 2 == 1,
             resumes=self.blocked,
+            ahead=plan.asked_ahead,
         )
 
     def _left_strides(self, rows: int) -> tuple[int, int]:
@@ -394,10 +396,22 @@ class _Loops:
             if self.product.prefetcher is not None:
                 asked = (self.args, place[0], place[1], i64(rows), place[2])
                 b.call(self.product.part(self.product.prefetcher), asked)
+            self._ask_for_next(step, t, p)
             self._kernel(step, (left, right, out), last, rows)
             self._finish(step, out, place, last, rows)
 
         self.product.by_panel(b, p, of_panel)
+
+    def _ask_for_next(self, step: _Step, t: ir.Value, p: ir.Value) -> None:
+        """Tile t asks for its share of the panel that is packed next."""
+        b, plan, product = self.builder, self.plan, self.product
+        if plan.packing != "task" or plan.shape.b_strides[0] != 1:
+            return
+        following = b.add(p, i64(1))
+        source = product.right.at(b, step.b, product.column_offset(b, following))
+        first, stop = map(as_i64, share(b, t, plan.panel_width, plan.rows.count))
+        asker = product.part(PanelPrefetcher(product.right, plan.shape.b_strides[1]))
+        b.call(asker, [source, first, stop, step.steps])
 
     def _out(self, z: ir.Value, row: ir.Value, column: ir.Value) -> ir.Value:
         """Where the kernel writes its sums: C, or the buffer on the stack."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kedja.compiler import llvm_ir as ir
-from kedja.compiler.llvm_blocks import I64, PTR, for_carry, function, i64
+from kedja.compiler.llvm_blocks import I64, PTR, ask, for_carry, function, i64
 from kedja.compiler.llvm_matmul_vectors import Vectors
 
 
@@ -49,6 +49,7 @@ class Tile:
     steps: int | None  # the number of steps where it is always the same
     odd: bool  # whether a single step may be left over from the rounds
     resumes: bool  # whether `resume` may be 1
+    ahead: int = 0  # from a row of B to what is asked for while it is used; 0: nothing is
 
     @property
     def name(self) -> str:
@@ -134,6 +135,9 @@ class _TileBody:
             )
             for v in range(tile.vectors)
         ]
+        for v in range(tile.vectors if tile.ahead else 0):
+            place = step * tile.b_stride + tile.ahead + v * vectors.lanes
+            ask(self.b, vectors.module, vectors.at(self.b, b, place), level=2)
         made = []
         for r in range(tile.rows):
             at = r * tile.a_strides[0] + step * tile.a_strides[1]

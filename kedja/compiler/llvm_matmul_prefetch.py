@@ -1,8 +1,9 @@
-"""What a product's epilogue will read and write is asked for while the sums are still computed.
+"""What a product will read and write soon is asked for while its sums are still computed.
 
 The rows of a tile stand far apart in memory, so that no hardware guesses the next one: without
-this, an epilogue waits for every row in turn. Not here: the epilogue itself
-(`llvm_matmul_epilogue.py`). Next: `llvm_matmul.py`.
+this, an epilogue waits for every row in turn, and so does whoever meets a panel of weights that
+are in no cache. Not here: the epilogue itself (`llvm_matmul_epilogue.py`), and panels that are read
+where they stand (`llvm_matmul_kernels.py` asks for the ones to come). Next: `llvm_matmul.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kedja.compiler import llvm_ir as ir
-from kedja.compiler.llvm_blocks import I32, I64, PTR, declare, for_range, i64
+from kedja.compiler.llvm_blocks import I64, PTR, ask, for_range, i64
 from kedja.compiler.llvm_matmul_epilogue import argument
 from kedja.compiler.llvm_matmul_kernels import internal
 from kedja.compiler.llvm_matmul_vectors import Vectors
@@ -64,9 +65,30 @@ class Prefetcher:
     def _row(self, b: ir.IRBuilder, stream: Stream, start: ir.Value, r: ir.Value) -> None:
         """The lines of one row (past the last column nothing is read: asking cannot fault)."""
         at = b.mul(r, i64(self.plan.shape.n * stream.itemsize))
-        kinds = [PTR, I32, I32, I32]
-        ask = declare(self.vectors.module, "llvm.prefetch.p0", kinds)
         for place in range(0, self.plan.panel_width * stream.itemsize, LINE):
             address = b.gep(start, [b.add(at, i64(place))], source_etype=BYTE)
-            flags = [ir.Constant(I32, flag) for flag in (int(stream.written), 3, 1)]
-            b.call(ask, [address, *flags])
+            ask(b, self.vectors.module, address, written=stream.written)
+
+
+@dataclass(frozen=True)
+class PanelPrefetcher:
+    """A function that asks for some columns of a B stored transposed, before they are packed.
+
+    The function's arguments: b (at the panel's first k and column), `first` and `stop`, the columns
+    of the panel, and `steps` of k.
+    """
+
+    vectors: Vectors
+    stride: int  # elements from one column to the next
+
+    def emit(self, prefix: str) -> ir.Function:
+        """Add the function to the module."""
+        args = {"b": PTR} | dict.fromkeys(("first", "stop", "steps"), I64)
+        b, made = internal(self.vectors.module, f"{prefix}_prefetch_panel", args)
+        source, first, stop, steps = made.args
+        with for_range(b, first, stop, name="column") as column:
+            start = self.vectors.at(b, source, b.mul(column, i64(self.stride)))
+            with for_range(b, 0, steps, LINE // self.vectors.dtype.itemsize, name="k") as k:
+                ask(b, self.vectors.module, self.vectors.at(b, start, k), level=2)
+        b.ret_void()
+        return made

@@ -36,6 +36,8 @@ TASK = 2_000_000
 TASKS = 64
 # The rows of A that one task packs.
 LEFT_ROWS = 48
+# So many panels ahead a tile asks for B, which is then there when it is needed.
+PANELS_AHEAD = 2
 # A plan must suit each of these numbers of threads, whichever there will be.
 THREADS = (2, 4, 8, 16, 32)
 
@@ -144,6 +146,12 @@ class MatmulPlan:
     def panel_width(self) -> int:
         """Elements in a row of a full panel."""
         return self.vectors * self.lanes
+
+    @property
+    def asked_ahead(self) -> int:
+        """How far ahead, in elements, a tile asks for a B that is read where it stands."""
+        asks = self.packing == "none" and self.kernel == "tile" and self.panels > PANELS_AHEAD
+        return PANELS_AHEAD * self.panel_width if asks else 0
 
     @property
     def k_blocks(self) -> int:

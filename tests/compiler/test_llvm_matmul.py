@@ -427,6 +427,17 @@ def test_sums_stay_in_registers(name, rows, vectors) -> None:
     assert not re.search(r"[yz]mm\d+, .*\(%rsp\)|\(%rsp\), %[yz]mm|[qv]\d+, .*\[sp", text)
 
 
+@pytest.mark.parametrize("b_t", [False, True])
+def test_weights_are_asked_for_before_they_are_needed(b_t) -> None:
+    """Both a matrix that is read where it stands and one that tasks pack; small ones are not."""
+    for n, asks in ((300, True), (32, b_t)):
+        shape = MatmulShape(1, 64, n, 300, F32, (300, 1), (1, 300) if b_t else (n, 1))
+        made = plan(shape, named_target("avx512"))
+        module = ir.Module("product")
+        emit_matmul(module, "kedja_mm", made)
+        assert ("prefetcht1" in assembly(module, named_target("avx512"))) == asks
+
+
 def test_small_products_are_one_task_and_larger_ones_several() -> None:
     def tasks(size: int) -> int:
         shape = MatmulShape(1, size, size, size, F32, (size, 1), (size, 1))
