@@ -49,22 +49,22 @@ def fingerprint(
 def _structure(outputs: Sequence[Node], groups: Sequence[Sequence[Node]]) -> Iterator[str]:
     """A line for each node by numbers, then the numbers of some groups of nodes."""
     order = topological(outputs)
-    numbers = {node: number for number, node in enumerate(order)}
+    numbers = {node: str(number) for number, node in enumerate(order)}
     types: dict[object, str] = {}  # few are different, and writing one takes its time
     for node in order:
         if (kind := types.get(node.type)) is None:
             kind = types[node.type] = str(node.type)
-        below = " ".join([str(numbers[each]) for each in node.inputs])
-        yield f"{node.op.name}({below}) {kind} {_attrs(node)}"
+        below = " ".join([numbers[each] for each in node.inputs])
+        yield f"{node.op.name}({below}) {kind} {_attrs(node) if node.attrs else ''}"
     yield from dict.fromkeys(node.scope for node in order)  # profiles name layers
     for group in groups:
-        yield " ".join(str(numbers.get(node, -1)) for node in group)
+        yield " ".join([numbers.get(node, "-1") for node in group])
 
 
 def _attrs(node: Node) -> str:
     if node.op.name in ("input", "constant"):
         return ""
-    return " ".join(f"{name}={_text(value)}" for name, value in sorted(node.attrs.items()))
+    return " ".join([f"{name}={_text(value)}" for name, value in sorted(node.attrs.items())])
 
 
 def _text(value: object) -> str:

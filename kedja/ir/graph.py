@@ -124,20 +124,25 @@ def scope(name: str, module: Any = None) -> Iterator[Layer]:
         _scope.reset(token)
 
 
-@contextmanager
-def origin(node: Node, *, back: bool = False) -> Iterator[None]:
+class origin:  # noqa: N801  a context, of which each step of a trace opens some
     """Nodes made inside belong to `node` (its derivative, its expansion): its line, its layer.
 
     `back` says that they are made on the way back through it, and so is all that is made inside.
     """
-    outer = _origin.get()
-    on_the_way = outer is not None and outer.returning
-    count = outer.back if outer is not None and on_the_way else node.back + back
-    token = _origin.set(_Origin(node, count, on_the_way or back))
-    try:
-        yield
-    finally:
-        _origin.reset(token)
+
+    __slots__ = ("_made", "_token")
+
+    def __init__(self, node: Node, *, back: bool = False) -> None:
+        outer = _origin.get()
+        on_the_way = outer is not None and outer.returning
+        count = outer.back if outer is not None and on_the_way else node.back + back
+        self._made = _Origin(node, count, on_the_way or back)
+
+    def __enter__(self) -> None:
+        self._token = _origin.set(self._made)
+
+    def __exit__(self, *_: object) -> None:
+        _origin.reset(self._token)
 
 
 def provenance() -> tuple[Source | None, str]:
@@ -265,13 +270,17 @@ def located(error: KedjaError, source: Source | None, layer: str) -> KedjaError:
     return type(error)(error.what + text, where=place, fix=error.fix)
 
 
-@contextmanager
-def locating() -> Iterator[None]:
+class locating:  # noqa: N801  a context, which each function of the front opens
     """Errors that are raised inside name the user's line and the layer."""
-    try:
-        yield
-    except KedjaError as error:
-        raise located(error, *provenance()) from None
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        if isinstance(error, KedjaError):
+            raise located(error, *provenance()) from None
 
 
 def rebuild(node: Node, inputs: Sequence[Node]) -> Node:
