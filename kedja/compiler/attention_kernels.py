@@ -13,6 +13,8 @@ from functools import cached_property
 
 from kedja.compiler.attention_plan import AttentionShape, View
 from kedja.compiler.indices import Affine, Space, Variable, of
+from kedja.compiler.matmul_pairs import is_widened
+from kedja.ground.dtypes import float32
 from kedja.ir.graph import Node
 from kedja.ir.op import Kernel, Reindex
 
@@ -219,5 +221,15 @@ def _shape(node: Node) -> AttentionShape:
     v = node.inputs[2] if len(node.inputs) > 2 else k
     return AttentionShape(
         q.shape[:-2], q.shape[-2], k.shape[-2], q.shape[-1], v.shape[-1], q.dtype,
-        node.attrs["scale"], node.attrs["causal"],
+        node.attrs["scale"], node.attrs["causal"], _rounded(node),
     )  # fmt: skip
+
+
+def _rounded(node: Node) -> tuple[str, ...]:
+    """Whether keys and queries, and values and cotangents, are bfloat16 that was widened."""
+    named = dict(zip(OPERANDS, node.inputs, strict=False))
+    wide = {name for name, each in named.items() if is_widened(each)}
+    pairs = {"keys": {"queries", "keys"}, "values": {"values", "cotangent"}}
+    positive = node.attrs["scale"] > 0  # the largest score is then that of the largest product
+    single = node.dtype == float32
+    return tuple(name for name, both in pairs.items() if single and positive and both <= wide)

@@ -10,8 +10,10 @@ one after the other, so that its scratch stays in the cache. Within a head:
 
 Strips live in scratch, so memory holds rows × keys of the matrix, never queries × keys. Keys (and,
 on the way back, values) are packed once for each head, transposed, into panels of `vectors`
-vectors. Not here: any LLVM (`llvm_attention.py`), and the number of threads, which no choice
-depends on. Next: `llvm_attention.py`.
+vectors. Where queries and keys are bfloat16, widened, their scores are multiplied in pairs
+(`matmul_pairs.py`), which rounds nothing more; so are cotangents and values on the way back.
+Weights and dS are float32, and so are their products. Not here: any LLVM (`llvm_attention.py`), and
+the number of threads, which no choice depends on. Next: `llvm_attention.py`.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ class AttentionShape:
     dtype: DType
     scale: float
     causal: bool
+    rounded: tuple[str, ...] = ()  # of "keys", "values": what is in bfloat16, and what it meets
 
     @property
     def heads(self) -> int:
@@ -125,21 +128,27 @@ class AttentionPlan:
         """Rows of the tallest tile, in whole vectors: room for one number of each row."""
         return self.whole(self.tiles.longest)
 
-    @property
-    def packed_keys(self) -> int:
-        """Elements of a head's keys in panels."""
-        return self.shape.width * self.panels * self.panel
+    def packed(self, name: str) -> int:
+        """Elements of a head's keys or values in panels."""
+        return self.depth(name) * self.panels * self.panel
+
+    def depth(self, name: str) -> int:
+        """The steps of the products with the keys, or with the values, transposed: their width, or
+        the pairs in it where bfloat16 is multiplied."""
+        width = self.shape.width if name == "keys" else self.shape.out
+        return -(-width // 2) if name in self.shape.rounded else width
 
     @property
-    def packed_values(self) -> int:
-        """Elements of a head's values in panels."""
-        return self.shape.out * self.panels * self.panel
+    def pairs(self) -> int:
+        """Elements from one row of pairs to the next; 0 where nothing is multiplied in pairs."""
+        return max((self.whole(self.depth(name)) for name in self.shape.rounded), default=0)
 
     def forward_scratch(self) -> dict[str, int]:
         """The elements of each part of a task's scratch on the way there."""
         return {
-            "keys": self.packed_keys,
+            "keys": self.packed("keys"),
             "strip": self.strip * self.tiles.longest,
+            "pairs": self.pairs * self.tiles.longest,
             "queries": self.padded_width * self.tiles.longest,
             "peaks": self.tallest,
             "totals": self.tallest,
@@ -150,10 +159,11 @@ class AttentionPlan:
         """The elements of each part of a task's scratch on the way back."""
         rows = self.block * self.tiles.longest
         return {
-            "keys": self.packed_keys,
-            "values": self.packed_values,
+            "keys": self.packed("keys"),
+            "values": self.packed("values"),
             "weights": self.strip * rows,
             "changes": self.strip * rows,
+            "pairs": self.pairs * self.tiles.longest,
             "queries": self.padded_width * rows,
             "cotangents": self.padded_out * rows,
             "inner": self.whole(rows),

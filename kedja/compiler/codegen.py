@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from textwrap import indent
 
@@ -392,9 +392,12 @@ class Emitter:
         return Use(symbol, values, tasks, commits, kernel.label, work, 0, number)
 
     def _attention(self, kernel: AttentionKernel, number: int, commits: bool) -> Use:
-        chosen = attention_plan(kernel.shape, self.target)
+        shape = kernel.shape
+        if not self.target.has_bfloat16_dot:
+            shape = replace(shape, rounded=())
+        chosen = attention_plan(shape, self.target)
         views = {name: each.view for name, each in kernel.operands.items()}
-        key = f"attention {kernel.backward} {kernel.shape} {views}"
+        key = f"attention {kernel.backward} {shape} {views}"
         if key not in self._made:
             name = self._name()
             emit = emit_gradient if kernel.backward else emit_attention

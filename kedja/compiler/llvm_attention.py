@@ -28,10 +28,18 @@ from kedja.compiler.llvm_attention_rows import (
 from kedja.compiler.llvm_blocks import I64, PTR, Index, for_range, function, i64, load_at
 from kedja.compiler.llvm_matmul_kernels import Tile
 from kedja.compiler.llvm_matmul_pack import PanelPacker
+from kedja.compiler.llvm_matmul_pairs import (
+    PairPanelPacker,
+    PairReader,
+    PairRowPacker,
+    PairVectors,
+)
 from kedja.compiler.llvm_matmul_vectors import Vectors
+from kedja.compiler.matmul_pairs import LANES
 from kedja.compiler.matmul_tiles import Split
+from kedja.ground.dtypes import float32
 
-Part = Tile | PanelPacker | RowPart
+Part = Tile | PanelPacker | PairPanelPacker | PairRowPacker | RowPart
 NOTHING = ir.Constant(PTR, None)
 Addresses = Mapping[str, ir.Value]
 
@@ -110,47 +118,65 @@ class Heads:
 
     def pack(self, b: ir.IRBuilder, name: str, at: Addresses) -> None:
         """The rows of an operand, transposed, in panels: (width, panel) each."""
-        plan, view = self.plan, self.views[name]
+        plan, view, depth = self.plan, self.views[name], self.plan.depth(name)
         width = plan.shape.width if name == "keys" else plan.shape.out
         source, to = at[name], at[f"{name}_scratch"]
         step = view.row if plan.shape.keys > 1 else max(2, width)
-        full = PanelPacker(self.v, plan.vectors, (1, step), 0, width)
-        last = PanelPacker(self.v, plan.last_vectors, (1, step), plan.key_tail, width)
-        with for_range(b, 0, plan.panels - 1, name="panel") as p:
+        last = plan.panels - 1
+
+        def one(p: ir.Value, vectors: int, tail: int) -> None:
             place = (
                 self.row(b, source, p, plan.panel * step),
-                self.row(b, to, p, plan.panel * width),
+                self.row(b, to, p, plan.panel * depth),
             )
-            self.call(b, full, [*place, width])
-        p = i64(plan.panels - 1)
-        place = (self.row(b, source, p, plan.panel * step), self.row(b, to, p, plan.panel * width))
-        self.call(b, last, [*place, width])
+            if name in plan.shape.rounded:
+                pairs = PairPanelPacker(self.reader, vectors, (1, step), tail, width)
+                self.call(b, pairs, place)
+            else:
+                single = PanelPacker(self.v, vectors, (1, step), tail, width)
+                self.call(b, single, [*place, width])
+
+        with for_range(b, 0, last, name="panel") as p:
+            one(p, plan.vectors, 0)
+        one(i64(last), plan.last_vectors, plan.key_tail)
+
+    @property
+    def reader(self) -> PairReader:
+        """Reads bfloat16 that was widened as pairs."""
+        return PairReader(self.module, float32, LANES)
+
+    def paired(
+        self, b: ir.IRBuilder, rows: int, source: ir.Value, row: int, to: ir.Value, name: str
+    ) -> ir.Value:
+        """A tile of rows in memory as pairs, for the scores with `name`."""
+        width = self.plan.shape.width if name == "keys" else self.plan.shape.out
+        self.call(b, PairRowPacker(self.reader, row, width, self.plan.pairs), [source, to, rows])
+        return to
 
     def scores(
-        self, b: ir.IRBuilder, rows: int, left: tuple[ir.Value, int, int], right: ir.Value,
-        to: ir.Value, stop: ir.Value,
+        self, b: ir.IRBuilder, rows: int, left: tuple[ir.Value, int], right: ir.Value,
+        to: ir.Value, stop: ir.Value, name: str,
     ) -> None:  # fmt: skip
-        """A tile of rows (address, width, step) times all panels up to key `stop`."""
-        plan, (source, width, step) = self.plan, left
+        """A tile of rows (address, step) times all panels of `name` up to key `stop`."""
+        plan, (source, step), depth = self.plan, left, self.plan.depth(name)
         last = plan.panels - 1
         panels = b.udiv(b.add(stop, i64(plan.panel - 1)), i64(plan.panel))
-        steps = [i64(width), i64(0)]
-        with for_range(b, 0, least(b, panels, i64(last)), name="panel") as p:
-            place = (self.row(b, right, p, plan.panel * width), self.row(b, to, p, plan.panel))
-            tile = self._score_tile(rows, plan.vectors, width, step)
-            self.call(b, tile, [source, *place, *steps])
-        with b.if_then(b.icmp_signed(">", panels, i64(last))):
-            p = i64(last)
-            place = (self.row(b, right, p, plan.panel * width), self.row(b, to, p, plan.panel))
-            tile = self._score_tile(rows, plan.last_vectors, width, step)
-            self.call(b, tile, [source, *place, *steps])
+        vectors_of = self.v
+        if name in plan.shape.rounded:
+            vectors_of = PairVectors(self.module, plan.shape.dtype, plan.lanes)
 
-    def _score_tile(self, rows: int, vectors: int, width: int, step: int) -> Tile:
-        lanes, strip = self.plan.lanes, self.plan.strip
-        return Tile(
-            self.v, rows, vectors, (step, 1), vectors * lanes, strip, 0, False, False,
-            width, width % 2 == 1, False,
-        )  # fmt: skip
+        def one(p: ir.Value, vectors: int) -> None:
+            place = (self.row(b, right, p, plan.panel * depth), self.row(b, to, p, plan.panel))
+            tile = Tile(
+                vectors_of, rows, vectors, (step, 1), vectors * plan.lanes, plan.strip, 0, False,
+                False, depth, depth % vectors_of.unroll == 1, False,
+            )  # fmt: skip
+            self.call(b, tile, [source, *place, i64(depth), i64(0)])
+
+        with for_range(b, 0, least(b, panels, i64(last)), name="panel") as p:
+            one(p, plan.vectors)
+        with b.if_then(b.icmp_signed(">", panels, i64(last))):
+            one(i64(last), plan.last_vectors)
 
     def product(
         self, b: ir.IRBuilder, rows: int, width: int,
@@ -218,12 +244,18 @@ def _forward_tile(made: Heads, b: ir.IRBuilder, at: Addresses, rows: int, first:
     shape, v = plan.shape, made.v
     strip, queries = at["strip_scratch"], at["queries_scratch"]
     stop = made.reach(b, b.add(first, i64(rows)))
-    copy = RowCopy(v, "scaled", shape.width, views["queries"].row, plan.padded_width, shape.scale)
-    made.call(b, copy, [made.row(b, at["queries"], first, views["queries"].row), queries, rows])
-    left = (queries, shape.width, plan.padded_width)
-    made.scores(b, rows, left, at["keys_scratch"], strip, stop)
+    row = views["queries"].row
+    source = made.row(b, at["queries"], first, row)
+    scale = shape.scale if "keys" in shape.rounded else 1.0  # what the scores are still to be given
+    if "keys" in shape.rounded:
+        left = (made.paired(b, rows, source, row, at["pairs_scratch"], "keys"), plan.pairs)
+    else:
+        copy = RowCopy(v, "scaled", shape.width, row, plan.padded_width, shape.scale)
+        made.call(b, copy, [source, queries, rows])
+        left = (queries, plan.padded_width)
+    made.scores(b, rows, left, at["keys_scratch"], strip, stop, "keys")
     sums = made.row(b, at["sums"], first, 1) if "sums" in views else NOTHING
-    softmax = Softmax(v, plan.strip, shape.keys, shape.causal, "sums" in views)
+    softmax = Softmax(v, plan.strip, shape.keys, shape.causal, scale, "sums" in views)
     places = [at[f"{each}_scratch"] for each in ("peaks", "totals", "sums")]
     made.call(b, softmax, [strip, rows, first, made.padded(b, stop), *places, sums])
     if "output" not in views:
@@ -233,8 +265,8 @@ def _forward_tile(made: Heads, b: ir.IRBuilder, at: Addresses, rows: int, first:
         b, rows, shape.out, (strip, (plan.strip, 1)), (at["values"], views["values"].row),
         (to, views["output"].row), stop,
     )  # fmt: skip
-    scale = RowScale(v, "divided", shape.out, views["output"].row, None)
-    made.call(b, scale, [to, rows, at["totals_scratch"]])
+    divide = RowScale(v, "divided", shape.out, views["output"].row, None)
+    made.call(b, divide, [to, rows, at["totals_scratch"]])
 
 
 # --------------------------------------------------------------------------------- backward
@@ -322,13 +354,10 @@ class _Block:
         weights, changes = (
             made.row(b, at[f"{each}_scratch"], here, plan.strip) for each in ("weights", "changes")
         )
-        queries = made.row(b, at["queries_scratch"], here, plan.padded_width)
-        left = (queries, shape.width, plan.padded_width)
-        made.scores(b, rows, left, at["keys_scratch"], weights, stop)
-        cotangents = made.row(b, at["cotangents_scratch"], here, plan.padded_out)
-        left = (cotangents, shape.out, plan.padded_out)
-        made.scores(b, rows, left, at["values_scratch"], changes, stop)
-        change = Change(made.v, plan.strip, shape.keys, shape.causal)
+        self._scores("keys", ("queries", plan.padded_width), rows, first, weights, stop)
+        self._scores("values", ("cotangent", plan.padded_out), rows, first, changes, stop)
+        scale = shape.scale if "keys" in shape.rounded else 1.0
+        change = Change(made.v, plan.strip, shape.keys, shape.causal, scale)
         numbers = (made.row(b, at["sums"], first, 1), made.row(b, at["inner_scratch"], here, 1))
         made.call(b, change, [weights, changes, rows, first, self._read_up_to(stop), *numbers])
         if "d_queries" in views:
@@ -343,6 +372,22 @@ class _Block:
                 RowScale(made.v, "scaled_dq", shape.width, step, shape.scale),
                 [to, rows, NOTHING],
             )
+
+    def _scores(
+        self, name: str, rest: tuple[str, int], rows: int, first: ir.Value,
+        to: ir.Value, stop: ir.Value,
+    ) -> None:  # fmt: skip
+        """A tile of queries or cotangents times the keys or values: copies of them, or pairs."""
+        made, b, at, (left, step) = self.made, self.b, self.at, rest
+        if name in self.plan.shape.rounded:
+            row = made.views[left].row
+            source = made.row(b, at[left], first, row)
+            source = made.paired(b, rows, source, row, at["pairs_scratch"], name)
+            step = self.plan.pairs
+        else:
+            copies = at["queries_scratch" if left == "queries" else "cotangents_scratch"]
+            source = made.row(b, copies, b.sub(first, self.first), step)
+        made.scores(b, rows, (source, step), at[f"{name}_scratch"], to, stop, name)
 
     def _read_up_to(self, stop: ir.Value) -> ir.Value:
         """Tiles of keys that begin inside the strip reach beyond it by less than their height."""

@@ -165,6 +165,11 @@ class Strip(RowPart):
     step: int  # from row to row of the strip
     keys: int
     causal: bool
+    scale: float  # what the scores are still to be multiplied with
+
+    def scaled(self, b: ir.IRBuilder, x: ir.Value) -> ir.Value:
+        """x times the factor that the scores lack."""
+        return x if self.scale == 1.0 else b.fmul(x, ir.Constant(self.v.kind, self.scale))
 
     def allowed(self, b: ir.IRBuilder, row: ir.Value) -> ir.Value:
         """How many keys a query may attend to."""
@@ -185,6 +190,8 @@ class Strip(RowPart):
 @dataclass(frozen=True)
 class Softmax(Strip):
     """exp(s − m) in place of the scores s of a tile; 1/Σ and m + log Σ of each row.
+
+    Here s is a score times the (positive) factor that it lacks.
 
     Arguments: strip, the number of `rows`, `first`, the number of the first, `stop`, up to where
     the strip is read afterwards, peaks, totals, sums (scratch), and out for m + log Σ or null.
@@ -259,7 +266,7 @@ class Softmax(Strip):
         return self.whole(b, b.add(count, i64(self.v.lanes - 1)))
 
     def _power(self, b: ir.IRBuilder, score: ir.Value, peak: ir.Value) -> ir.Value:
-        return llvm_math_exp.exp_of_negative(Lanes(b, b.fsub(score, peak))).value
+        return llvm_math_exp.exp_of_negative(Lanes(b, self.scaled(b, b.fsub(score, peak)))).value
 
     def _folded(
         self, b: ir.IRBuilder, rows: ir.Value, sums: ir.Value, to: ir.Value, join: Join
@@ -281,7 +288,8 @@ class Softmax(Strip):
             if self.gives_sums:
                 log = llvm_math_log.log(Lanes(b, total)).value
                 mask = v.mask(b, b.sub(rows, r))
-                v.store(b, out, r, b.fadd(log, v.load(b, peaks, r)), mask)
+                peak = self.scaled(b, v.load(b, peaks, r))
+                v.store(b, out, r, b.fadd(log, peak), mask)
 
 
 @dataclass(frozen=True)
@@ -333,5 +341,6 @@ class Change(Strip):
         at: ir.Value,
     ) -> tuple[ir.Value, ir.Value]:
         score, change = (self.v.load(b, line, at) for line in lines)
+        score = self.scaled(b, score)
         power = llvm_math_exp.exp_of_negative(Lanes(b, b.fsub(score, numbers[0]))).value
         return power, b.fmul(power, b.fsub(change, numbers[1]))

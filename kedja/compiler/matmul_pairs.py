@@ -38,11 +38,11 @@ def pays(m: int, n: int, k: int) -> bool:
 def in_pairs(product: Node) -> bool:
     """Whether a matrix product is one of float32 that were widened from bfloat16, and pays."""
     (m, n), k = product.shape[-2:], product.inputs[0].shape[-1]
-    of_halves = all(_is_widened(operand) for operand in product.inputs)
+    of_halves = all(is_widened(operand) for operand in product.inputs)
     return product.dtype == float32 and of_halves and pays(m, n, k)
 
 
-def _is_widened(operand: Node) -> bool:
+def is_widened(operand: Node) -> bool:
     """Whether all elements of a float32 value are bfloat16's."""
     while is_moved(operand):
         (operand,) = operand.inputs

@@ -156,6 +156,41 @@ def test_values_and_gradients_are_those_of_pytorch(
         np.testing.assert_allclose(np.asarray(a), b.grad.numpy(), rtol=1e-11, atol=1e-12)
 
 
+def widened(name: str, *shape: int) -> tuple[Node, Node]:
+    """An input of bfloat16, and its float32."""
+    half = variable(name, Type(shape, bfloat16))
+    return half, cast(half, float32)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(
+    ("rows", "keys", "width", "out"),
+    [(9, 9, 4, 4), (40, 33, 7, 20), (65, 70, 64, 33), (1, 2, 1, 1)],
+)
+def test_scores_of_halves_are_multiplied_in_pairs_and_not_rounded(rows, keys, width, out, causal):
+    sizes = ((rows, width), (keys, width), (keys, out), (rows, out))
+    named = [widened(name, 3, *size) for name, size in zip("qkvg", sizes, strict=True)]
+    inputs, (q, k, v, g) = [half for half, _ in named], [wide for _, wide in named]
+    y = apply("attention", q, k, v, scale=width**-0.5, causal=causal)
+    outputs = [y, *(each for each in vjp([y], [g], [q, k, v]) if each is not None)]
+    made = [each for each in kernels(outputs, inputs) if isinstance(each, AttentionKernel)]
+    assert [each.shape.rounded for each in made] == [("keys",), ("keys", "values")]
+    rng = np.random.default_rng(5)
+    arrays = [rng.standard_normal(each.shape).astype(bfloat16) for each in inputs]
+    expected = run(outputs, dict(zip(inputs, arrays, strict=True)))
+    for a, b in zip(compile(outputs, inputs)(*arrays), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=3e-6)
+
+
+def test_scores_are_in_float32_where_a_side_is_or_the_factor_is_negative():
+    (half, wide), plain = widened("q", 2, 9, 4), variable("k", Type((2, 9, 4), float32))
+    for k, scale in ((plain, 1.0), (wide, -1.0)):
+        y = apply("attention", wide, k, k, scale=scale, causal=False)
+        (made,) = kernels([y], [half, plain])[-1:]
+        assert isinstance(made, AttentionKernel)
+        assert made.shape.rounded == ()
+
+
 def test_a_query_that_is_not_a_number_spoils_its_own_row_only():
     rng = np.random.default_rng(9)
     q, k, v = rng.standard_normal((3, 1, 20, 8))
