@@ -63,4 +63,5 @@ def moved(node: Node, parts: Mapping[Node, Part], *, repeats: bool) -> Part:
     share = 1.0 if repeats or spread <= 1 else 1 / spread
     loads = min(inside.loads, node.type.size * max(1, len(parts)))
     hard = inside.hard + (not _is_simple(node, parts))
-    return Part(1 + inside.size, inside.flops * share, loads, hard)
+    choices = len(node.inputs) - 1 if node.op.name == "concatenate" else 0  # at each element
+    return Part(1 + inside.size, inside.flops * share + choices, loads, hard)

@@ -24,6 +24,7 @@ from kedja.ir.op import Fold, Kernel, Leaf, OwnProgram, Pointwise, Reindex
 SPACE = Space()
 CHEAP = 4.0  # flops for each element that are computed again rather than kept
 ONE_READ = 1.25  # a value computed again may read one array of its size and some small ones
+LARGE = 1 << 13  # elements of a value that does not stay in the first-level cache
 SERIAL = 1 << 15  # elements that a fold inside a fold may take, since one thread does them all
 
 
@@ -213,9 +214,15 @@ class Fusion:
         if isinstance(node.op.lowering, Fold) or node.op.name == "matmul":
             return not self._folds_in_place(node)
         if isinstance(node.op.lowering, Reindex):
-            return False  # moving is free; what is moved is kept where it is dear
+            return self._is_turned_often(node)  # else moving is free
         dear = total(self._parts[node]).flops > CHEAP or node in self._ends_product
         return dear and (len(self.demand[node]) > 1 or self._is_spread(node))
+
+    def _is_turned_often(self, node: Node) -> bool:
+        """Whether each element of a large value is read several times across the lanes."""
+        if node.op.name != "transpose" or node.type.size < LARGE or node.shape[-1] == 1:
+            return False
+        return node.attrs["axes"][-1] != len(node.shape) - 1 and self._is_spread(node)
 
     def _folds_in_place(self, node: Node) -> bool:
         """Whether a fold may be computed inside the one kernel that uses it, once for each row."""

@@ -56,6 +56,22 @@ def test_a_value_that_windows_repeat_stays():
     assert cheap in Fusion(outputs).kept
 
 
+def test_what_is_put_together_of_many_is_put_together_once():
+    """The remainders of a strided convolution's gradient: each element is chosen, not computed."""
+    parts = [matrix(name, 64, 1, 16) for name in "abcdef"]
+    whole = apply("relu", apply("concatenate", *parts, axis=1))
+    assert whole in Fusion([apply("exp", whole), apply("sum", whole, axes=(0,))]).kept
+
+
+def test_what_is_repeated_across_the_lanes_is_turned_first():
+    """The way back of max pooling behind a flattening, whose gradient has the channels first."""
+    x, y = matrix("x", 8, 32, 49), matrix("y", 8, 49, 2, 32)
+    turned = apply("transpose", x, axes=(0, 2, 1))
+    wide = apply("broadcast", apply("reshape", turned, shape=(8, 49, 1, 32)), shape=y.shape)
+    assert turned in Fusion([wide * y]).kept
+    assert turned not in Fusion([apply("exp", turned)]).kept
+
+
 def test_a_long_chain_with_many_shared_parts_is_one_expression():
     x = matrix("x", 8, 6)
     y = x
