@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kedja.front import tree
+from kedja.front.held import copied
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import is_float
 from kedja.ground.errors import UsageError
@@ -27,8 +28,8 @@ def loaded(module: Any, state: Mapping[str, Any]) -> Any:
     names = _names(module)
     _require_fit(type(module).__name__, names, mine, given)
     chosen = [next(name for name in group if name in given) for group in names]
-    pairs = zip(chosen, mine, strict=True)
-    return tree.unflatten(structure, [Tensor(given[name], each.dtype) for name, each in pairs])
+    arrays = [given[name] for name in chosen]
+    return tree.unflatten(structure, copied(arrays, [each.dtype for each in mine]))
 
 
 def _names(module: Any) -> list[list[str]]:

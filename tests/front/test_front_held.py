@@ -7,8 +7,8 @@ import pytest
 
 import kedja as kj
 from kedja import nn
-from kedja.front import tree
-from kedja.front.held import ALIGN, held
+from kedja.front import donation, tree
+from kedja.front.held import ALIGN, copied, held
 
 
 def arrays(carry):
@@ -51,3 +51,29 @@ def test_only_whole_zeros_are_left_out(value):
     (found,) = arrays([kj.full(3, value)])
     assert np.array_equal(np.signbit(found.astype(float)), np.signbit([float(value)] * 3))
     assert found.tolist() == [value] * 3
+
+
+def test_copies_of_arrays_are_tensors_that_nobody_else_changes():
+    given = [np.arange(6.0).reshape(2, 3).T, np.array(3), np.zeros((0, 2), np.float32)]
+    dtypes = [kj.float32, kj.int64, kj.float32]
+    found = copied(given, dtypes)
+    given[0][:] = 9
+    assert [each.tolist() for each in found] == [[[0, 3], [1, 4], [2, 5]], 3, []]
+    assert [each.dtype for each in found] == dtypes
+    assert not found[0].numpy().flags.writeable
+
+
+def test_each_copy_is_given_up_alone_and_without_another_copy():
+    first, second = copied([np.ones(3, np.float32), np.ones(3, np.float32)], [kj.float32] * 2)
+    address, seen = first.numpy().ctypes.data, second.numpy()
+    taken = donation.taken(first), donation.taken(second)
+    assert taken[0].ctypes.data == address
+    assert taken[1].ctypes.data != seen.ctypes.data
+    for each in taken:
+        each[:] = 7
+    assert seen.tolist() == [1, 1, 1]
+
+
+def test_halves_are_rounded_once():
+    (found,) = copied([np.array([1 + 2**-8 + 2**-40])], [kj.bfloat16])
+    assert float(found.numpy()[0]) == 1.0078125
