@@ -70,7 +70,7 @@ def copied(arrays: Sequence[np.ndarray], dtypes: Sequence[DType]) -> list[Tensor
     sizes = [math.prod(each.kind.shape) * each.kind.dtype.itemsize for each in places]
     block: Any = np.empty(
         sum(map(_rounded, sizes)) + ALIGN, np.uint8
-    )  # to the stubs no buffer, as `part`
+    )
     start = -block.ctypes.data % ALIGN
     found = []
     for array, place, size in zip(arrays, places, sizes, strict=True):
