@@ -70,11 +70,12 @@ def columns_of(nest: Nest, lanes: int) -> int:
 
     One vector would wait for each addition, and read one cache line of each row.
     """
+    last = nest.variables[-1]
     folds = [e for e in walk([s.value for s in nest.stores]) if isinstance(e, Fold)]
-    inside = [e for e in walk([fold.body for fold in folds]) if isinstance(e, Apply)]
-    across = [fold for fold in folds if nest.variables[-1] in fold.variables]
-    light = len(folds) <= MOST_FOLDS and sum(e.op.flops for e in inside) <= LIGHT
-    return ACROSS * lanes if across and light else lanes
+    applies = [e for e in walk([fold.body for fold in folds]) if isinstance(e, Apply)]
+    work = sum(e.op.flops for e in applies if last in e.variables)
+    across = any(last in fold.variables for fold in folds)
+    return ACROSS * lanes if across and len(folds) <= MOST_FOLDS and work <= LIGHT else lanes
 
 
 def unit_of(nest: Nest, target: Target) -> int:

@@ -42,7 +42,8 @@ def multiplied(node: Node) -> Node:
     if few.type.size * ENOUGH > divisor.type.size or most(few) > largest(node.dtype) / 16:
         return node
     inverse = apply("divide", full(1, few.shape, node.dtype), few)
-    return apply("multiply", x, _spread_like(divisor, inverse))
+    spread = _spread_like(divisor, inverse)
+    return spread if is_full(x, 1) else apply("multiply", x, spread)
 
 
 def largest(dtype: DType) -> float:

@@ -17,6 +17,8 @@ CHUNK = 16_384  # elements that one chunk folds: some microseconds of work
 WHOLE = 256  # elements of which a chunk is a multiple: several whole vectors
 SHORT = 16  # fewer neighbours than this are not worth a fold of their own
 COLUMNS = 64  # results side by side that one task takes
+BLOCK = 1 << 16  # elements of whole rows that stay in a core's cache
+FEWEST_ROWS = 16  # of a block: a few more results than rows are added up in the end
 PIECES = 16  # tasks that a long reduction should have
 
 
@@ -41,9 +43,9 @@ def shared(node: Node) -> Node:
     if 0 < len(last) < len(axes) and math.prod(x.shape[axis] for axis in last) >= SHORT:
         partial = shared(apply(node.op.name, x, axes=last))
         return shared(apply(node.op.name, partial, axes=axes[: len(axes) - len(last)]))
-    if not is_long(node):
-        return node
-    return folded_tall(node) if not last and is_leading(node) else folded_lines(node)
+    if not last and is_leading(node) and (is_long(node) or is_tall(node)):
+        return folded_tall(node)
+    return folded_lines(node) if is_long(node) else node
 
 
 def is_long(node: Node) -> bool:
@@ -51,6 +53,15 @@ def is_long(node: Node) -> bool:
     size, results = node.inputs[0].type.size, node.type.size
     tasks = results if last_axes(node) else -(-results // COLUMNS)
     return size >= 4 * CHUNK and size // results >= 2 * SHORT and 2 * tasks <= wanted(size)
+
+
+def is_tall(node: Node) -> bool:
+    """Whether columns are so long that one after the other would meet every page of memory anew.
+
+    In blocks of some rows, which stay in a core's cache, they are met once.
+    """
+    size, results = node.inputs[0].type.size, node.type.size
+    return results >= COLUMNS and size >= 4 * BLOCK and size // results >= 2 * FEWEST_ROWS
 
 
 def wanted(size: int) -> int:
@@ -74,9 +85,10 @@ def folded_tall(node: Node) -> Node:
     """fold(x) over the first axes, as fold(fold(blocks of whole rows))."""
     (x,), results = node.inputs, node.type.size
     rows = apply("reshape", x, shape=(x.type.size // results, results))
-    count = PIECES
-    while rows.shape[0] % count and count > PIECES // 2:
+    count = most = max(PIECES, min(x.type.size // BLOCK, rows.shape[0] // FEWEST_ROWS))
+    while rows.shape[0] % count and count > most // 2:
         count -= 1  # blocks without padding, if there are any
+    count = most if rows.shape[0] % count else count
     blocks = in_blocks(node, rows, 0, -(-rows.shape[0] // count))
     partial = apply(node.op.name, blocks, axes=(1,))
     return apply("reshape", apply(node.op.name, partial, axes=(0,)), shape=node.shape)

@@ -108,3 +108,24 @@ def test_columns(name, shape):
         found = getattr(kj, name)(kj.tensor(given), axis=0).numpy()
     wanted = getattr(given.astype(np.float64), name)(axis=0)
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "shape", [(4096, 100), (5000, 64), (700, 1000), (293, 2048), (64, 4096), (31, 65_536)]
+)
+@pytest.mark.parametrize("name", ["sum", "max"])
+def test_tall_columns_go_by_blocks_of_rows(name, shape):
+    """Blocks of at least 16 rows, equal or with the last one filled; every row is met once."""
+    given = np.random.default_rng(4).standard_normal(shape).astype(np.float32)
+    with kj.scope(tier="compile"):
+        found = getattr(kj, name)(kj.tensor(given), axis=0).numpy()
+    wanted = getattr(given.astype(np.float64), name)(axis=0)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-4)
+
+
+def test_blocks_of_tall_columns_fit_a_cache():
+    x = variable("x", Type((8192, 768), FLOAT))
+    (made,) = split([apply("sum", x, axes=(0,))])
+    blocks = made.inputs[0].inputs[0].inputs[0]
+    assert made.op.name == "reshape"
+    assert blocks.shape == (64, 128, 768)
