@@ -57,6 +57,7 @@ CALL = Layout(
     }
 )
 CALL_WORDS = 8
+POOL_WORD, THREADS_WORD = (CALL.fields[name][0] // 8 for name in ("pool", "threads"))
 
 # Shorter programs run on the caller's thread: to wake a worker that sleeps takes 5 to 50 us.
 WORTH_WAKING = 20e-6
@@ -117,7 +118,8 @@ class Lane:
     """
 
     __slots__ = (
-        "_binding", "_block", "_keep", "floats", "integers", "memory", "places", "run", "slots"
+        "_binding", "_block", "_keep", "_pool", "floats", "integers", "memory", "places", "run",
+        "slots",
     )  # fmt: skip
 
     def __init__(self, binding: Binding) -> None:
@@ -140,6 +142,7 @@ class Lane:
         for name, value in values.items():
             block[CALL.fields[name][0] // 8] = value
         self._binding = binding
+        self._pool = binding.pool
         self._block = block.data
         self._keep = (slots, scalars, moves, block)
         self.run = _binder()(int(block.ctypes.data))
@@ -155,20 +158,18 @@ class Lane:
 
     def run_on_pool(self, threads: int) -> int:
         """As `run`, the native call, with the help of the workers, where they are free."""
-        pool = self._binding.pool()
+        pool, block = self._pool(), self._block
         address = pool.enter(threads)
         if not address:
             return self.run()
         try:
-            self._set_pool(address, min(threads, pool.workers + 1))
+            block[POOL_WORD] = address
+            block[THREADS_WORD] = min(threads, pool.workers + 1)
             return self.run()
         finally:
-            self._set_pool(0, 1)
+            block[POOL_WORD] = 0
+            block[THREADS_WORD] = 1
             pool.leave()
-
-    def _set_pool(self, address: int, threads: int) -> None:
-        self._block[CALL.fields["pool"][0] // 8] = address
-        self._block[CALL.fields["threads"][0] // 8] = threads
 
 
 @dataclass(frozen=True)

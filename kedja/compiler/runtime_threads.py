@@ -314,11 +314,12 @@ class Pool:
         """
         if not self._busy.acquire(blocking=False):
             return 0
-        try:
-            self._grow(threads - 1)
-        except BaseException:
-            self._busy.release()
-            raise
+        if self.workers < threads - 1:
+            try:
+                self._grow(threads - 1)
+            except BaseException:
+                self._busy.release()
+                raise
         return self._address
 
     def leave(self) -> None:

@@ -12,7 +12,7 @@ arguments are recognised (`matching.py`) and results made (`results.py`). Next: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kedja.front import ambient, tree
@@ -21,73 +21,75 @@ from kedja.front.inheriting import Inheritance
 from kedja.front.matching import Matcher, Matchers, NoRoute
 from kedja.front.precision import product_dtype
 from kedja.front.results import Results
-from kedja.ground.flags import flags
+from kedja.ground.flags import Flags, flags
 from kedja.ir.op import Type
 
 MISS = object()  # what a route gives for calls that are not its own
 
 
-class Route:
-    """The short way to one program, for calls that resemble the one it was made for."""
+Route = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]  # the function's result, or MISS
 
-    def __init__(
-        self,
-        direct: Any,
-        matchers: Sequence[Matcher],
-        names: tuple[str, ...],
-        inputs: int,
-        results: Results,
-        gifts: Inheritance | None,
-    ) -> None:
-        self._direct = direct
-        self._matchers = tuple(matchers)
-        self._names = names  # of the keyword arguments, in the order of the call
-        self._count = len(matchers) - len(names)
-        self._results = results
-        self._gifts = gifts  # where arguments are donated
-        self._outputs = 8 * inputs  # where their slots begin
-        self._flags = flags()
-        self._mode = ambient.current_mode()
-        self._products = product_dtype()
-        self._threads = direct.threads(self._flags.threads)
 
-    def __call__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """The function's result, or MISS."""
-        if (
-            (flags() is not self._flags and flags() != self._flags)
-            or ambient.current_mode() != self._mode
-            or product_dtype() is not self._products
-            or len(args) != self._count
-            or self._direct.recorder() is not None
-        ):
+def _route(
+    direct: Any,
+    matchers: Sequence[Matcher],
+    names: tuple[str, ...],
+    results: Results,
+    gifts: Inheritance | None,
+) -> Route:
+    """The short way to one program, for calls that resemble the one it was made for.
+
+    `names` are those of the keyword arguments, in the order of the call; `gifts` is there where
+    arguments are donated. A closure, since its variables are found faster than fields.
+    """
+    settings, mode, products = flags(), ambient.current_mode(), product_dtype()
+    is_usual = _usual(direct.recorder, settings, mode, products)
+    count, blank = len(matchers) - len(names), [None] * (gifts.count if gifts else 0)
+    threads = direct.threads(settings.threads)
+    idle, new_lane = direct.idle, direct.new_lane
+
+    def route(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        if len(args) != count or not is_usual():
             return MISS
-        if kwargs or self._names:
-            if tuple(kwargs) != self._names:
+        if kwargs or names:
+            if tuple(kwargs) != names:
                 return MISS
             args = (*args, *kwargs.values())
-        direct = self._direct
         try:
-            lane = direct.idle.pop()
+            lane = idle.pop()
         except IndexError:
-            lane = direct.new_lane()
-        gifts = self._gifts
-        # What is donated, then what keeps memory that others may give up meanwhile.
-        held = [None] * gifts.count if gifts else []
-        for match, value in zip(self._matchers, args):  # noqa: B905  the check takes half a µs
+            lane = new_lane()
+        held = blank.copy()  # what is donated; then what keeps memory others may give up meanwhile
+        for match, value in zip(matchers, args):  # noqa: B905  the check takes half a µs
             if not match(value, lane, held):
-                direct.idle.append(lane)
+                idle.append(lane)
                 return MISS
         if gifts and not gifts.are_free(held, lane):
-            direct.idle.append(lane)
+            idle.append(lane)
             return MISS
-        results = self._results
-        blocks, addresses = results.memory()
-        results.pack(lane.memory, self._outputs, *addresses)
+        blocks, addresses = results.memory(lane)
         left = gifts.take(held, lane) if gifts else ()
-        if lane.run() if self._threads == 1 else lane.run_on_pool(self._threads):
+        if lane.run() if threads == 1 else lane.run_on_pool(threads):
             lane.reset()
-        direct.idle.append(lane)
+        idle.append(lane)
         return results.tree((blocks, addresses, left))
+
+    return route
+
+
+def _usual(recorder: Any, settings: Flags, mode: Any, products: Any) -> Callable[[], bool]:
+    """Whether a call is made in the surroundings that its route was made in."""
+
+    def is_usual() -> bool:
+        now = flags()
+        return (
+            (now is settings or now == settings)
+            and ambient.current_mode() == mode
+            and product_dtype() is products
+            and recorder() is None
+        )
+
+    return is_usual
 
 
 def route(
@@ -117,4 +119,5 @@ def route(
     made += [found[name] for name in kwargs]
     count = len(types[0])
     left = Inheritance(gifts, count) if gifts else None
-    return Route(direct, made, tuple(kwargs), count, Results(result, types[1], gifts), left)
+    results = Results(result, types[1], count, gifts)
+    return _route(direct, made, tuple(kwargs), results, left)

@@ -34,10 +34,13 @@ Maker = Callable[[Made], Any]
 
 
 class Results:
-    """What is known of the results before any call: see the module's text."""
+    """What is known of the results before any call: see the module's text.
+
+    The slots of a program's `inputs` come before those of its outputs.
+    """
 
     def __init__(
-        self, structure: tree.Structure, types: Sequence[Type], gifts: Sequence[Gift] = ()
+        self, structure: tree.Structure, types: Sequence[Type], inputs: int, gifts: Sequence[Gift]
     ) -> None:
         alone, carried = set(_alone(structure)), carry(gifts)
         fresh = [number for number in range(len(types)) if number not in carried]
@@ -47,18 +50,23 @@ class Results:
         every = [place for _, places in groups for place in places]
         heirs = {gift.output: place for place, gift in enumerate(gifts)}
         self.tree: Maker = _Makers(every, heirs).of(structure)
-        self.pack = Struct(f"{len(fresh)}Q").pack_into
+        self._pack = Struct(f"{len(fresh)}Q").pack_into
+        self._start = 8 * inputs
 
-    def memory(self) -> tuple[list[Block], list[int]]:
-        """Fresh memory, into which the program is yet to write; `tree` makes the results of it."""
+    def memory(self, lane: Any) -> tuple[list[Block], list[int]]:
+        """Memory into which the lane is to write; `tree` makes the results of it."""
         blocks: list[Block] = []
         addresses: list[int] = []
         for allocate, offsets in self._groups:
             block = allocate()
-            start = block[1]
-            for offset in offsets:
+            if len(offsets) == 1:
                 blocks.append(block)
-                addresses.append(start + offset)
+                addresses.append(block[1])
+            else:
+                start = block[1]
+                blocks += [block] * len(offsets)
+                addresses += [start + offset for offset in offsets]
+        self._pack(lane.memory, self._start, *addresses)
         return blocks, addresses
 
 

@@ -11,10 +11,11 @@ Next: `transforms.py`, which maps functions over trees.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import itemgetter
+from operator import is_, itemgetter
 from threading import RLock
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -268,9 +269,12 @@ class Kept:
 
     def is_right(self) -> bool:
         """Whether the module is still what it was."""
-        return self._modules == changes.modules and (
-            not self._watched or all(_is_same(each, was) for each, was in self._watched)
-        )
+        if self._modules != changes.modules:
+            return False
+        for each, was in self._watched:  # noqa: SIM110  a generator takes longer than the rest
+            if not _is_same(each, was):
+                return False
+        return True
 
 
 _making = RLock()
@@ -281,8 +285,8 @@ def _inside(container: Any) -> tuple[Any, ...]:
 
 
 def _is_same(container: Any, was: tuple[Any, ...]) -> bool:
-    now = _inside(container)
-    return len(now) == len(was) and all(a is b for a, b in zip(now, was, strict=True))
+    now = container if type(container) is list else _inside(container)
+    return len(now) == len(was) and all(builtins.map(is_, now, was))
 
 
 def is_plain(kind: type) -> bool:

@@ -17,9 +17,8 @@ Not here: options of a single call (those are arguments). Next: `dtypes.py`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -82,8 +81,7 @@ _process: Flags | None = None
 
 def flags() -> Flags:
     """The flags in force here: the innermost `scope`, else the process's."""
-    scoped = _current.get()
-    return process_flags() if scoped is None else scoped
+    return _current.get() or _process or process_flags()
 
 
 def process_flags() -> Flags:
@@ -94,19 +92,46 @@ def process_flags() -> Flags:
     return _process
 
 
-@contextmanager
-def scope(**changes: Any) -> Iterator[Flags]:
-    """Set flags for a `with` block.
+class scope(ContextDecorator):  # noqa: N801  used as a function
+    """Set flags for a `with` block, or for the calls of a function that it decorates.
 
     >>> with scope(threads=1) as inside:
     ...     inside.threads
     1
     """
-    unknown = set(changes) - {field.name for field in fields(Flags)}
-    if unknown:
-        raise UsageError(f"unknown flag {sorted(unknown)[0]!r}", fix="see kedja/ground/flags.py")
-    token = _current.set(replace(flags(), **changes))
-    try:
-        yield flags()
-    finally:
-        _current.reset(token)
+
+    def __init__(self, **changes: Any) -> None:
+        unknown = changes.keys() - _NAMES
+        if unknown:
+            found = sorted(unknown)[0]
+            raise UsageError(f"unknown flag {found!r}", fix="see kedja/ground/flags.py")
+        self._changes = changes
+        self._tokens: list[Token[Flags | None]] = []
+        _changed(flags(), changes)  # or an error, before the block begins
+
+    def _recreate_cm(self) -> scope:
+        """For each call of a decorated function, in whatever thread."""
+        return scope(**self._changes)
+
+    def __enter__(self) -> Flags:
+        now = _changed(flags(), self._changes)
+        self._tokens.append(_current.set(now))
+        return now
+
+    def __exit__(self, *raised: object) -> None:
+        _current.reset(self._tokens.pop())
+
+
+_NAMES = frozenset(field.name for field in fields(Flags))
+_last: tuple[Flags, dict[str, Any], Flags] | None = None
+
+
+def _changed(before: Flags, changes: dict[str, Any]) -> Flags:
+    """The same flags with some changed; scopes in a loop find those of the last turn."""
+    global _last
+    last = _last
+    if last is not None and last[0] is before and last[1] == changes:
+        return last[2]
+    now = replace(before, **changes)
+    _last = before, changes, now
+    return now
