@@ -6,6 +6,7 @@ Not here: classes and numbers (`classifier.py`, `regressor.py`), epochs (`networ
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from kedja import nn, optim
 from kedja.estimators import network
-from kedja.estimators.network import Array, Loss, Plan, Progress, Shape
+from kedja.estimators.network import Array, Loss, Plan, Progress, Shape, Steppers
 
 SPARSE = ("csr", "csc", "coo")
 FLOATS = (np.float64, np.float32)
@@ -65,14 +66,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         warm = self.warm_start and hasattr(self, "_weights")
         x, y, weight = self._checked(X, y, sample_weight, reset=not warm)
         self._start(x, warm)
-        return self._run(x, y, weight, self.max_iter, Progress())
+        return self._run(x, y, weight, self.max_iter, Progress(), Steppers())
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         self._check_parameters()
         going_on = hasattr(self, "_weights")
         x, y, weight = self._checked(X, y, sample_weight, reset=not going_on)
         self._start(x, going_on)
-        return self._run(x, y, weight, 1, self._progress)
+        return self._run(x, y, weight, 1, self._progress, self._steppers)
 
     def _checked(
         self, X: Any, y: Any, sample_weight: Any, reset: bool
@@ -101,14 +102,22 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         seed = int(self._random.randint(2**31 - 1))
         self._network = self._shape.network(seed, x.dtype)
         self._weights = network.weights_of(self._network)
-        self._progress = Progress()
+        self._progress, self._steppers = Progress(), Steppers()
         self.n_layers_, self.n_outputs_, self.t_ = len(shape), outputs, 0
         self._publish()
 
     def _output_count(self) -> int:
         raise TypeError(f"{type(self).__name__} is no estimator")
 
-    def _run(self, x: Array, y: Array, weight: Array, epochs: int, progress: Progress) -> Self:
+    def _run(
+        self,
+        x: Array,
+        y: Array,
+        weight: Array,
+        epochs: int,
+        progress: Progress,
+        steppers: Steppers,
+    ) -> Self:
         plan, before = self._plan(epochs, len(x)), len(progress.loss_curve)
         score, x, y, weight = self._held_out(x, y, weight, plan)
         rows = np.column_stack([x, self._targets(y), weight]).astype(x.dtype, copy=False)
@@ -117,7 +126,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         if self.solver == "lbfgs":
             model = network.train_whole(model, loss, rows, plan, progress)
         else:
-            model = network.train(model, loss, rows, plan, self._random, score, progress)
+            given = model, loss, rows, plan, self._random
+            model = network.train(*given, score, progress, steppers)
         self._weights, self._progress = network.weights_of(model), progress
         self._network = model
         self.t_ += (len(progress.loss_curve) - before) * len(rows)
@@ -218,12 +228,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """Pickled as plain arrays and numbers, without the network that follows from them."""
         state: dict[str, Any] = {**super().__getstate__()}
         state.pop("_network", None)
+        state.pop("_steppers", None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if hasattr(self, "_weights"):
             self._network = self._shape.loaded(self._weights)
+            self._steppers = Steppers()
 
     def _outputs(self, X: Any) -> Array:
         check_is_fitted(self, "_weights")
@@ -279,11 +291,13 @@ _RANGES = (
 )
 
 
+@dataclass(frozen=True)
 class _Inverse:
     """The rate η/(t + 1)^power after t examples."""
 
-    def __init__(self, rate: float, batch: int, power: float) -> None:
-        self.rate, self.batch, self.power = rate, batch, power
+    rate: float
+    batch: int
+    power: float
 
     def __call__(self, step: Any) -> Any:
         return self.rate / (step * self.batch + 1.0) ** self.power

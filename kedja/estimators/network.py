@@ -16,6 +16,7 @@ import numpy as np
 import kedja as kj
 from kedja import nn, optim
 from kedja.ground.errors import DataError, UsageError
+from kedja.ground.flags import flags
 from kedja.train.examples import Examples
 from kedja.train.objective import Objective
 from kedja.train.stepper import Stepper
@@ -162,12 +163,14 @@ def train(
     rng: np.random.RandomState,
     score: Callable[[nn.Sequential], float] | None,
     progress: Progress,
+    steppers: Steppers,
 ) -> nn.Sequential:
     """Epochs until the loss (or with `score`, the validation score) stops improving.
 
-    Raises DataError where the loss becomes NaN or infinite.
+    `steppers` may know one from an earlier run. Raises DataError where the loss becomes NaN or
+    infinite.
     """
-    stepper = _stepper(model, loss, rows, plan, plan.optimizer, rng)
+    stepper = steppers.get(model, loss, rows, plan, plan.optimizer, rng)
     _go_on(stepper, progress.moments)
     rate = 1.0
     for _ in range(plan.max_iter):
@@ -186,11 +189,14 @@ def train(
                 break
             progress.stale = 0
             moments = _moments(stepper)
-            stepper = _stepper(now, loss, rows, plan, plan.slower(rate), rng)
+            stepper = Steppers().get(now, loss, rows, plan, plan.slower(rate), rng)
             _go_on(stepper, moments)
     progress.moments = _moments(stepper)
     last: nn.Sequential = stepper.carry["model"]
-    return last if progress.best_weights is None else last.load_state_dict(progress.best_weights)
+    if progress.best_weights is not None:
+        return last.load_state_dict(progress.best_weights)
+    apart: nn.Sequential = kj.tree.map(lambda leaf: kj.tensor(leaf.numpy()), last)
+    return apart  # from the stepper's memory, which changes when it is used again
 
 
 def _tell(plan: Plan, progress: Progress) -> None:
@@ -200,25 +206,38 @@ def _tell(plan: Plan, progress: Progress) -> None:
         print(f"Iteration {len(progress.loss_curve)}, loss = {progress.loss_curve[-1]:.8f}{more}")
 
 
-def _stepper(
-    model: nn.Sequential,
-    loss: Loss,
-    rows: Array,
-    plan: Plan,
-    optimizer: Any,
-    rng: np.random.RandomState,
-) -> Stepper:
-    batch = min(plan.batch_size, len(rows))
-    seed = int(rng.randint(2**31 - 1))
-    return Stepper(
-        Objective(loss),
-        optimizer,
-        model,
-        Examples(rows, None),
-        batch=batch,
-        loss_dtype=rows.dtype,
-        seed=seed,
-    )
+class Steppers:
+    """The last stepper of an estimator, for further runs on examples of the same kind.
+
+    Tracing a step takes longer than an epoch of few examples, as `partial_fit` is given them.
+    """
+
+    def __init__(self) -> None:
+        self._kind: Any = None
+        self._last: Stepper | None = None
+
+    def get(
+        self,
+        model: nn.Sequential,
+        loss: Loss,
+        rows: Array,
+        plan: Plan,
+        optimizer: Any,
+        rng: np.random.RandomState,
+    ) -> Stepper:
+        """A stepper that is about to take its first step."""
+        batch, seed = min(plan.batch_size, len(rows)), int(rng.randint(2**31 - 1))
+        structure = kj.tree.flatten(model)[1]
+        kind = structure, loss, optimizer, batch, rows.shape, rows.dtype, flags()
+        given = Examples(rows, None)
+        if self._last is not None and kind == self._kind:
+            self._last.begin_anew(model, given, seed)
+            return self._last
+        self._kind = kind
+        self._last = Stepper(
+            Objective(loss), optimizer, model, given, batch=batch, loss_dtype=rows.dtype, seed=seed
+        )
+        return self._last
 
 
 def _moments(stepper: Stepper) -> list[Array]:

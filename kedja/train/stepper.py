@@ -14,9 +14,9 @@ everything that a checkpoint must hold:
 | loss      | the last step's loss, watched: NaN or infinity in it ends the run       |
 | losses    | the losses of the last steps; the host collects them after every call   |
 
-`fixed` are the examples and the order in which this epoch draws them. Where the batch does not
-divide the number of examples, a second loop of the remaining size takes the epoch's last step
-on the same carry.
+`fixed` are the examples, the order in which this epoch draws them, and the key of the run. Where
+the batch does not divide the number of examples, a second loop of the remaining size takes the
+epoch's last step on the same carry.
 """
 
 from __future__ import annotations
@@ -45,6 +45,12 @@ RING = 4096
 REMEMBERED_BYTES = 1 << 26
 
 
+def _fixed(given: Examples, seed: int) -> dict[str, Any]:
+    """What steps are given and do not change, before the first epoch."""
+    order = from_value(np.arange(given.count, dtype=np.uint32))
+    return {"data": given.tensors, "key": random.key(seed), "order": order}
+
+
 class Stepper:
     """The training loops of one set of examples over one shared carry."""
 
@@ -65,22 +71,12 @@ class Stepper:
         self.whole_steps, self.rest = divmod(given.count, batch)
         self.steps = self.whole_steps + bool(self.rest)  # of an epoch
         self._count = given.count
-        self.fixed: dict[str, Any] = {
-            "data": given.tensors,
-            "order": from_value(np.arange(given.count, dtype=np.uint32)),
-        }
+        self.fixed = _fixed(given, seed)
         self._objective = objective
         self._optimizer = optimizer
-        self._key = random.key(seed)
         self._losses = np.zeros(RING, loss_dtype)
         self._collected = 0
-        carry = {
-            "loss": np.zeros((), loss_dtype),
-            "losses": np.zeros(RING, loss_dtype),
-            "model": model,
-            "optimizer": optimizer.init(model),
-            "step": np.zeros((), np.int64),
-        }
+        carry = self._start(model)
         self.loops = [self._loop(size, carry) for size in (batch, self.rest) if size]
         for loop in self.loops[1:]:
             loop.share(self.loops[0])
@@ -92,22 +88,42 @@ class Stepper:
         self._snapshot: list[Array] = []  # the buffers before the last call
         self.call_start = 0  # as far back as `rewind` can go
 
+    def _start(self, model: Any) -> dict[str, Any]:
+        """The carry before the first step."""
+        return {
+            "loss": np.zeros((), self._losses.dtype),
+            "losses": np.zeros(RING, self._losses.dtype),
+            "model": model,
+            "optimizer": self._optimizer.init(model),
+            "step": np.zeros((), np.int64),
+        }
+
+    def begin_anew(self, model: Any, given: Examples, seed: int) -> None:
+        """Start again as a new stepper would; model and examples are of the same kinds as before.
+
+        Nothing is traced, which takes longer than an epoch of few examples.
+        """
+        self.fixed = _fixed(given, seed)
+        for loop in self.loops:
+            loop.set_fixed(self.fixed)
+        self.restore(self._start(model), self._losses[:0])
+
     def _loop(self, size: int, carry: Any) -> Loop:
         def step(carry: Any, fixed: Any) -> Any:
             place = kj.remainder(carry["step"], self.steps) * self.batch
             rows = kj.take(fixed["order"], (place + kj.arange(size)).astype(uint32))
             batch = {name: kj.take(array, rows, axis=0) for name, array in fixed["data"].items()}
-            return self._advanced(carry, batch)
+            return self._advanced(carry, batch, fixed["key"])
 
         return Loop(step, carry, self.fixed, watch="loss")
 
-    def _advanced(self, carry: Any, batch: dict[str, Tensor]) -> Any:
+    def _advanced(self, carry: Any, batch: dict[str, Tensor], key: Tensor) -> Any:
         """One step on a gathered batch; random layers draw from a key of this step's own."""
 
         def objective(model: Any) -> Tensor:
             return self._objective.of_batch(model, batch)[0]
 
-        with training(random.fold_in(self._key, carry["step"])) as layers:
+        with training(random.fold_in(key, carry["step"])) as layers:
             loss, grads = value_and_grad(objective)(carry["model"])
         model = layers.carried(carry["model"])  # with the buffers that layers recorded
         model, state = self._optimizer.update(model, grads, carry["optimizer"])

@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 import kedja as kj
 from kedja.estimators import MLPClassifier, MLPRegressor
+from kedja.train.stepper import Stepper
 
 QUICK = {"max_iter": 30, "random_state": 0, "learning_rate_init": 0.01}
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -230,3 +231,27 @@ def test_what_does_not_converge_is_told():
         warnings.simplefilter("error")
         with pytest.raises(ConvergenceWarning, match="2 iterations"):
             MLPClassifier(max_iter=2).fit(x, y)
+
+
+@pytest.mark.parametrize("options", [{}, {"dropout": 0.3}, {"solver": "sgd", "shuffle": False}])
+def test_further_calls_of_partial_fit_trace_nothing_and_give_the_same_bits(options, monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((3, 40, 5)), rng.integers(0, 2, (3, 40))
+    traced = []
+    before = Stepper._loop
+    monkeypatch.setattr(Stepper, "_loop", lambda *given: traced.append(1) or before(*given))
+    one = MLPClassifier((8,), random_state=1, **options)
+    other = MLPClassifier((8,), random_state=1, **options)
+    seen = None
+    for turn, (x, labels) in enumerate(zip(X, y, strict=True)):
+        one.partial_fit(x, labels, classes=[0, 1])
+        if seen is None:
+            held, seen = one.network_, one.coefs_[0].copy()
+            assert len(traced) == 1
+        assert len(traced) == 1 + turn  # those of the other one
+        other = pickle.loads(pickle.dumps(other)).partial_fit(x, labels, classes=[0, 1])
+    np.testing.assert_array_equal(held[0].weight.numpy().T, seen)
+    for mine, right in zip(one.coefs_, other.coefs_, strict=True):
+        np.testing.assert_array_equal(mine, right)
+    one.partial_fit(X[0][:7], y[0][:7])
+    assert one.loss_curve_[:3] == other.loss_curve_
