@@ -67,12 +67,12 @@ def _route(
         if gifts and not gifts.are_free(held, lane):
             idle.append(lane)
             return MISS
-        blocks, addresses = results.memory(lane)
+        blocks, packed = results.memory(lane)
         left = gifts.take(held, lane) if gifts else ()
         if lane.run() if threads == 1 else lane.run_on_pool(threads):
             lane.reset()
         idle.append(lane)
-        return results.tree((blocks, addresses, left))
+        return results.tree((blocks, packed, left))
 
     return route
 

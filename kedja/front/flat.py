@@ -21,28 +21,33 @@ Kinds = tuple[Type, ...]
 class Inputs:
     """Where the leaves lie and of which types; right as long as `changes.all` stands still."""
 
-    __slots__ = ("_packed", "addresses", "blocks", "changes", "kinds", "places")
+    __slots__ = ("_packed", "blocks", "changes", "kinds", "places")
 
     def __init__(
         self,
         places: Sequence[Place],
         blocks: Sequence[Block],
-        addresses: Sequence[int],
         changes: int,
         kinds: Kinds | None = None,
+        packed: bytes | None = None,
     ) -> None:
         self.kinds = known_kinds(place.kind for place in places) if kinds is None else kinds
         self.places = places
         self.blocks = blocks  # so that the memory stays while the leaves may be given up
-        self.addresses = addresses
         self.changes = changes  # as many as there were before the leaves were looked at
-        self._packed: bytes | None = None
+        self._packed = packed
+
+    @property
+    def addresses(self) -> list[int]:
+        """The address of each leaf."""
+        pairs = zip(self.blocks, self.places, strict=True)
+        return [block[1] + place.offset for block, place in pairs]
 
     @property
     def packed(self) -> bytes:
         """The addresses as a program reads them."""
         if self._packed is None:
-            self._packed = pack(f"{len(self.addresses)}Q", *self.addresses)
+            self._packed = pack(f"{len(self.blocks)}Q", *self.addresses)
         return self._packed
 
 
@@ -77,7 +82,7 @@ def _is_right(found: Inputs, leaves: Sequence[Any]) -> bool:
 
 
 def _found(leaves: Sequence[Any]) -> Inputs | None:
-    places, blocks, addresses = [], [], []
+    places, blocks = [], []
     before = changes.all
     for leaf in leaves:
         place = placed(leaf) if type(leaf) is Tensor and not leaf.tracks else None
@@ -86,8 +91,7 @@ def _found(leaves: Sequence[Any]) -> Inputs | None:
             return None
         places.append(place)
         blocks.append(block)
-        addresses.append(block[1] + place.offset)
-    return Inputs(places, blocks, addresses, before)
+    return Inputs(places, blocks, before)
 
 
 def forget(value: Any) -> None:

@@ -90,16 +90,15 @@ def _apart(tensor: Tensor) -> tuple[Block, Place]:
 def _of_made(kept: Kept, gift: Gift, lane: Any) -> Inputs:
     """As for a module that nobody has looked into, for each array that was made."""
     inputs: Inputs = kept.inputs
-    blocks, places, addresses = [*inputs.blocks], [*inputs.places], [*inputs.addresses]
+    blocks, places = [*inputs.blocks], [*inputs.places]
     for number, leaf in enumerate(kept.leaves):
         if leaf._value is None:
             leaf.give_up(counted=False)
         else:
             blocks[number], places[number] = _apart(leaf)
-            addresses[number] = blocks[number][1]
     changes.of_tensors()
     kept.inputs = None
-    fresh = Inputs(places, blocks, addresses, changes.all)
+    fresh = Inputs(places, blocks, changes.all)
     start = 8 * gift.unit.start
     lane.memory[start : start + len(fresh.packed)] = fresh.packed
     return fresh

@@ -10,7 +10,7 @@ Next: `jit.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from struct import Struct
+from struct import Struct, pack
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,9 @@ ALIGN = 64
 BLOCK_BYTES = 64 << 10
 
 
-# The memory of one call's results: the blocks, one for each, and the addresses; and what is known
-# of the memory that donated arguments leave (`inheriting.py`).
-Made = tuple[list[Block], list[int], Sequence[Any]]
+# The memory of one call's results: the blocks, one for each, and the addresses as the program reads
+# them; and what is known of the memory that donated arguments leave (`inheriting.py`).
+Made = tuple[list[Block], bytes, Sequence[Any]]
 Maker = Callable[[Made], Any]
 
 
@@ -46,28 +46,30 @@ class Results:
         fresh = [number for number in range(len(types)) if number not in carried]
         own = {place for place, number in enumerate(fresh) if number in alone}
         groups = _groups([types[number] for number in fresh], own)
-        self._groups = [(allocator(size), [p.offset for p in places]) for size, places in groups]
+        self._groups = [(allocator(size), _packer(places), len(places)) for size, places in groups]
         every = [place for _, places in groups for place in places]
         heirs = {gift.output: place for place, gift in enumerate(gifts)}
         self.tree: Maker = _Makers(every, heirs).of(structure)
-        self._pack = Struct(f"{len(fresh)}Q").pack_into
-        self._start = 8 * inputs
+        self._mine = slice(8 * inputs, 8 * (inputs + len(fresh)))
 
-    def memory(self, lane: Any) -> tuple[list[Block], list[int]]:
+    def memory(self, lane: Any) -> tuple[list[Block], bytes]:
         """Memory into which the lane is to write; `tree` makes the results of it."""
         blocks: list[Block] = []
-        addresses: list[int] = []
-        for allocate, offsets in self._groups:
+        packed = b""
+        for allocate, addresses, count in self._groups:
             block = allocate()
-            if len(offsets) == 1:
-                blocks.append(block)
-                addresses.append(block[1])
-            else:
-                start = block[1]
-                blocks += [block] * len(offsets)
-                addresses += [start + offset for offset in offsets]
-        self._pack(lane.memory, self._start, *addresses)
-        return blocks, addresses
+            blocks += [block] * count
+            packed += addresses(block[1])
+        lane.memory[self._mine] = packed
+        return blocks, packed
+
+
+def _packer(places: Sequence[Place]) -> Callable[[int], bytes]:
+    """From the address of a block to those of the places in it, as a program reads them."""
+    if len(places) == 1:
+        return Struct("Q").pack
+    offsets = np.array([place.offset for place in places], np.uint64)
+    return lambda start: (offsets + start).tobytes()
 
 
 def around_arrays(structure: tree.Structure, types: Sequence[Type]) -> Callable[[Any], Any]:
@@ -76,7 +78,7 @@ def around_arrays(structure: tree.Structure, types: Sequence[Type]) -> Callable[
 
     def made(arrays: Sequence[np.ndarray]) -> Any:
         blocks = [around(each) for each in arrays]
-        return make((blocks, [address for _, address in blocks], ()))
+        return make((blocks, pack(f"{len(blocks)}Q", *(each[1] for each in blocks)), ()))
 
     return made
 
@@ -154,9 +156,10 @@ class _Makers:
         self._next = mine.stop
         places = self._places[mine]
         kinds = known_kinds(place.kind for place in places)
+        packed = slice(8 * mine.start, 8 * mine.stop)
         return _of_module(
             structure,
-            lambda made: Inputs(places, made[0][mine], made[1][mine], changes.all, kinds),
+            lambda made: Inputs(places, made[0][mine], changes.all, kinds, made[1][packed]),
         )
 
 
