@@ -68,9 +68,7 @@ def copied(arrays: Sequence[np.ndarray], dtypes: Sequence[DType]) -> list[Tensor
     """
     places = [whole(*pair) for pair in zip(map(np.shape, arrays), dtypes, strict=True)]
     sizes = [math.prod(each.kind.shape) * each.kind.dtype.itemsize for each in places]
-    block: Any = np.empty(
-        sum(map(_rounded, sizes)) + ALIGN, np.uint8
-    )
+    block: Any = np.empty(sum(map(_rounded, sizes)) + ALIGN, np.uint8)
     start = -block.ctypes.data % ALIGN
     found = []
     for array, place, size in zip(arrays, places, sizes, strict=True):
