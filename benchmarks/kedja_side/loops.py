@@ -42,15 +42,18 @@ class InLoop(OfKedja):
 
     def run(self, mode: str, steps: int) -> Timed:
         """See `Runner`."""
-        carry, fixed, step = self.carry, self.fixed, self.step
+        fixed, step = self.fixed, self.step
         loop = self.loop() if mode == "loop" else None
+        carry, self.carry = self.carry, None  # each result is freed when the next one is there
         start = time.perf_counter()
         if loop is not None:
             loop.run(steps)
         else:
             for _ in range(steps):
                 carry = step(carry, fixed)
-        return Timed(time.perf_counter() - start, steps)
+        seconds = time.perf_counter() - start
+        self.carry = carry
+        return Timed(seconds, steps)
 
     def carries(self, mode: str, steps: int) -> list[Any]:
         """The carry after each of the first steps."""
