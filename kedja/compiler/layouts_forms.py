@@ -4,6 +4,7 @@
     phases    the same for each remainder of p by the spread of the input, put side by side
     weights   y[n p o] = Σ_{c k} x̂[c p+k n]·w[c k o]        kernels larger than results: gradients
                                                              of weights, whose sum is cut in pieces
+A few groups are as many products that read their channels of what is stored.
 Not here: which values stand in which order (`layouts.py`), and the product's kernel
 (`llvm_strided.py`). Dimension letters as in `kedja/ops/convolution.py`.
 """
@@ -28,16 +29,24 @@ Ints = tuple[int, ...]
 Arranged = Callable[[Node, Ints], Node]
 
 MOST_PHASES = 16  # with more of them each has too little to do
+MOST_GROUPS = 8  # products of their own, and parts that are put beside each other
+WIDE = 8  # channels out of a group: fewer leave most of a vector unused
 PIECE = 1 << 18  # bytes of both factors that one piece of a long sum should read
 MOST_PIECES = 16
 
 
 def convolves(node: Node) -> bool:
-    """Whether a convolution has a form here: floats, one group, not too many phases."""
+    """Whether a convolution has a form here: floats, few groups, not too many phases."""
     floats = is_half(node.dtype) or node.dtype in (float32, float64)
     attrs = node.attrs
     phases = math.prod(attrs["input_dilation"]) if max(attrs["strides"]) == 1 else 1
-    return floats and attrs["groups"] == 1 and phases <= MOST_PHASES and node.type.size > 0
+    return floats and _has_few_groups(node) and phases <= MOST_PHASES and node.type.size > 0
+
+
+def _has_few_groups(node: Node) -> bool:
+    """Whether each group is worth a product of its own."""
+    groups: int = node.attrs["groups"]
+    return groups == 1 or (groups <= MOST_GROUPS and node.shape[1] // groups >= WIDE)
 
 
 def convolved(node: Node, arranged: Arranged) -> tuple[Node, Ints]:
@@ -74,7 +83,8 @@ def _pixels(node: Node, axes: Sequence[Axes], arranged: Arranged) -> tuple[Node,
     else:
         x, axes = _spread(x, axes)
         reads = [[Reading(a.stride, -a.low, 0, 1, a.k, a.dilation, a.p)] for a in axes]
-    found = [_read(x, w, each, _margins(axes, reads)) for each in product(*reads)]
+    groups, margins = node.attrs["groups"], _margins(axes, reads)
+    found = [_beside(groups, _reader(x, w, each, margins)) for each in product(*reads)]
     return _interleaved(found, [len(each) for each in reads], node, order), order
 
 
@@ -124,9 +134,29 @@ def _margins(axes: Sequence[Axes], reads: Sequence[Sequence[Reading]]) -> list[t
     return found
 
 
-def _read(x: Node, w: Node, reads: Sequence[Reading], margins: Sequence[tuple[int, int]]) -> Node:
-    """One product: x (N S C), w (K C O) -> (N P O)."""
-    n, c, o = x.shape[0], x.shape[-1], w.shape[-1]
+def _beside(groups: int, of_group: Callable[[int, int], Node]) -> Node:
+    """The results `of_group(number, groups)` beside each other along the last axis."""
+    found = [of_group(group, groups) for group in range(groups)]
+    return _joined(found, len(found[0].shape) - 1)
+
+
+def _reader(
+    x: Node, w: Node, reads: Sequence[Reading], margins: Sequence[tuple[int, int]]
+) -> Callable[[int, int], Node]:
+    """The product for one group: x (N S G·C), w (K C G·O) -> (N P O)."""
+    return lambda group, groups: _read(x, w, reads, margins, (group, groups))
+
+
+def _read(
+    x: Node,
+    w: Node,
+    reads: Sequence[Reading],
+    margins: Sequence[tuple[int, int]],
+    part: tuple[int, int],
+) -> Node:
+    """One product, of one group among several: x (N S G·C), w (K C G·O) -> (N P O)."""
+    group, groups = part
+    n, c, o = x.shape[0], x.shape[-1] // groups, w.shape[-1] // groups
     places = tuple(r.places for r in reads)
     if any(r.hits == 0 for r in reads):
         return full(0, (n, *places, o), x.dtype)
@@ -135,8 +165,8 @@ def _read(x: Node, w: Node, reads: Sequence[Reading], margins: Sequence[tuple[in
     lows = [low for low, _ in margins]
     inner = list(zip(reads, at[1:-1], by[:-2], lows, strict=True))
     starts = (
-        sum((r.start + low) * step for r, step, _, low in inner),
-        sum(r.first * step for r, _, step, _ in inner),
+        sum((r.start + low) * step for r, step, _, low in inner) + group * c,
+        sum(r.first * step for r, _, step, _ in inner) + group * o,
     )
     rows = (Row(n, at[0]), *(Row(r.places, r.stride * step) for r, step, _, _ in inner))
     depth = tuple(Depth(r.hits, r.dilation * a, r.each * b) for r, a, b, _ in inner)
@@ -193,30 +223,70 @@ def _joined(parts: Sequence[Node], axis: int) -> Node:
 
 def _weights(node: Node, axes: Sequence[Axes], arranged: Arranged) -> tuple[Node, Ints]:
     """(N P O) brought into the order (N O P) at once: optimisers want gradients as weights are."""
-    count = len(axes)
-    front = (1, *range(2, 2 + count), 0)
-    x, w = arranged(node.inputs[0], front), arranged(node.inputs[1], front)  # (C S N), (C K O)
+    count, groups = len(axes), node.attrs["groups"]
+    spatial = tuple(range(2, 2 + count))
+    x, w = _images(node, arranged), arranged(node.inputs[1], (1, *spatial, 0))  # (C K G·O)
     if any(a.spread > 1 for a in axes):
         x, axes = _spread(x, axes)
     ends = [a.stride * (a.p - 1) + a.dilation * (a.k - 1) - a.low for a in axes]
     margins = [(max(0, a.low), max(0, end + 1 - a.s)) for a, end in zip(axes, ends, strict=True)]
     x = _padded(x, [(0, 0), *margins, (0, 0)])
+    found = _beside(groups, lambda group, groups: _weights_of(x, w, axes, (group, groups)))
+    seen = apply("transpose", found, axes=(0, count + 1, *range(1, count + 1)))
+    return seen, tuple(range(count + 2))
+
+
+def _images(node: Node, arranged: Arranged) -> Node:
+    """The first factor, (N G·C S) with its sum along the channels, as (C S G·N).
+
+    The gradient of a weight has brought it there out of (C G·N S), which is read where it was.
+    """
+    x, groups = node.inputs[0], node.attrs["groups"]
+    rest = tuple(range(2, len(x.shape)))
+    if groups == 1:
+        return arranged(x, (1, *rest, 0))
+    source = _before_groups(x, groups)
+    if source is not None:
+        return arranged(source, (0, *rest, 1))
+    n, several, *spatial = x.shape
+    plain = arranged(x, tuple(range(len(x.shape))))
+    apart = apply("reshape", plain, shape=(n, groups, several // groups, *spatial))
+    apart = apply("transpose", apart, axes=(2, *(axis + 1 for axis in rest), 1, 0))
+    return apply("reshape", apart, shape=(several // groups, *spatial, groups * n))
+
+
+def _before_groups(x: Node, groups: int) -> Node | None:
+    """What `channels_in_front` (`ops/convolution.py`) has made a value of."""
+    if x.op.name != "reshape" or x.inputs[0].op.name != "transpose":
+        return None
+    (turned,) = x.inputs
+    (apart,) = turned.inputs
+    if turned.attrs["axes"] != (2, 1, 0, *range(3, len(turned.shape))):
+        return None
+    if apart.op.name != "reshape" or apart.shape[1:3] != (groups, x.shape[0]):
+        return None
+    (source,) = apart.inputs
+    wanted = (apart.shape[0], groups * x.shape[0], *x.shape[2:])
+    return source if source.shape == wanted else None
+
+
+def _weights_of(x: Node, w: Node, axes: Sequence[Axes], part: tuple[int, int]) -> Node:
+    """The product of one group among several: x (C S G·N), w (C K G·O) -> (N P O)."""
+    group, groups = part
+    n, o = x.shape[-1] // groups, w.shape[-1] // groups
     at, by = steps_of(x.shape), steps_of(w.shape)
     inner = list(zip(axes, at[1:-1], by[1:-1], strict=True))
     start = sum(max(0, -a.low) * step for a, step, _ in inner)
-    rows = (Row(x.shape[-1], 1), *(Row(a.p, a.stride * step) for a, step, _ in inner))
+    rows = (Row(n, 1), *(Row(a.p, a.stride * step) for a, step, _ in inner))
     depth = (
         Depth(x.shape[0], at[0], by[0]),
         *(Depth(a.k, a.dilation * step, other) for a, step, other in inner),
     )
     depth = tuple(each for each in depth if each.extent > 1) or depth[:1]
-    results = math.prod(row.extent for row in rows) * w.shape[-1]
+    results = math.prod(row.extent for row in rows) * o
     pieces = _pieces(x, w, results, depth[0].extent)
-    found = _product(x, w, (rows, depth), w.shape[-1], (start, 0), pieces)
-    if pieces > 1:
-        found = apply("sum", found, axes=(0,))
-    seen = apply("transpose", found, axes=(0, count + 1, *range(1, count + 1)))
-    return seen, tuple(range(count + 2))
+    found = _product(x, w, (rows, depth), o, (start + group * n, group * o), pieces)
+    return found if pieces == 1 else apply("sum", found, axes=(0,))
 
 
 def _pieces(a: Node, b: Node, results: int, extent: int) -> int:

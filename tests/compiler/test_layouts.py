@@ -35,7 +35,9 @@ def numbers(low: int, high: int, count: int) -> st.SearchStrategy[tuple[int, ...
 
 
 @st.composite
-def convolutions(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]:
+def convolutions(
+    draw: st.DrawFn, groups: int = 1
+) -> tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]:
     """Shapes of an input and a weight, and the attributes."""
     count = draw(st.integers(1, 3))
     outs, channels, images = draw(numbers(1, 18, 2)) + draw(numbers(1, 4, 1))
@@ -46,9 +48,10 @@ def convolutions(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], dic
         dilation=draw(numbers(1, 2, count)),
         input_dilation=draw(st.one_of(st.just(ones), numbers(1, 3, count))),
         padding=tuple(draw(numbers(-1, 3, 2)) for _ in ones),
+        groups=groups,
     )
     extents, kernel = draw(numbers(1, 9 if count < 3 else 4, count)), draw(numbers(1, 5, count))
-    return (images, channels, *extents), (outs, channels, *kernel), attrs
+    return (images, groups * channels, *extents), (groups * outs, channels, *kernel), attrs
 
 
 def agree(outputs: list[Node], inputs: list[Node], digits: float = 2e-5) -> None:
@@ -65,7 +68,7 @@ def agree(outputs: list[Node], inputs: list[Node], digits: float = 2e-5) -> None
 
 @needs_compiler
 @FEW
-@given(convolutions())
+@given(st.one_of(convolutions(), convolutions(groups=2), convolutions(groups=3)))
 def test_convolutions_and_their_gradients_agree_with_the_interpreter(case):
     shape, kernel, attrs = case
     x, w = variable("x", Type(shape, float32)), variable("w", Type(kernel, float32))
@@ -75,6 +78,21 @@ def test_convolutions_and_their_gradients_agree_with_the_interpreter(case):
         assume(False)
     g = variable("g", y.type)
     agree([y, *vjp([y], [g], [x, w])], [x, w, g])
+
+
+def test_few_groups_are_products_of_their_own_that_read_what_is_stored():
+    """Between layers nothing is brought into another order, on the way back neither."""
+    x, w = variable("x", Type((4, 32, 9, 9), float32)), variable("w", Type((32, 8, 3, 3), float32))
+    v = variable("v", Type((32, 32, 1, 1), float32))
+    first = apply("relu", apply("convolution", x, v, **plain(2)))
+    y = apply("convolution", first, w, **plain(2, padding=((1, 1), (1, 1)), groups=4))
+    last = apply("convolution", apply("relu", y), v, **plain(2))
+    outputs = vjp([last], [last], [v, w])
+    kernels = lower(outputs, [x, w, v], [], {}, None).schedule.kernels
+    products = [kernel for kernel in kernels if isinstance(kernel, StridedKernel)]
+    assert len(products) == 3 * 4 + 2 * 2 + 1  # groups thrice; the others thrice and twice
+    copies = [node for kernel in kernels for node in kernel.writes if node.op.name == "transpose"]
+    assert all(node.type.size < x.type.size for node in copies if node.inputs[0] is not x)
 
 
 @needs_compiler
