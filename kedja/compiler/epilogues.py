@@ -8,7 +8,7 @@ Next: `kernels.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kedja.compiler.fuse import Fusion, is_pointwise, is_strided_product
 from kedja.compiler.indices import Variable, of
@@ -38,16 +38,17 @@ def only_user(fusion: Fusion, product: Node, operands: Sequence[Node]) -> Nest |
 def stored_along(fusion: Fusion, product: Node, roots: Sequence[Node]) -> Nest | None:
     """The expressions of several values that are computed from the sums, or None.
 
-    The sums are stored, too, where anybody else needs them.
+    What only the others need, the sums or one of the values, is not stored.
     """
-    stays = product in fusion.outputs or not fusion.demand[product] <= set(roots)
-    roots = [product] * stays + [root for root in roots if root is not product]
+    every = {product, *roots}
+    inside = {n for n in every if n not in fusion.outputs and fusion.demand[n] <= every}
+    roots = [root for root in dict.fromkeys((product, *roots)) if root not in inside]
     leave = [root in fusion.outputs for root in roots]
     if len(roots) > MOST_STORES or (any(leave) and not all(leave)):
         return None  # what is carried is written last, over what it replaces; all else early
     if product.shape[-1] == 1 or not all(_is_alike(root, product) for root in roots):
         return None
-    nest = _over_product(fusion, product, roots)
+    nest = _over_product(fusion, product, roots, inside)
     column = nest.variables[-1]
     lined = all(load.offset.coefficient(column) in (0, 1) for load in nest.loads)
     return nest if lined and len(nest.reads) <= MOST_READS and _fits(nest, product) else None
@@ -75,12 +76,17 @@ def _fits(nest: Nest, product: Node) -> bool:
     return fits and plain and known and not own & set(nest.reads)
 
 
-def _over_product(fusion: Fusion, product: Node, roots: Sequence[Node]) -> Nest:
-    """The roots over the product's own variables: batch, row, column."""
+def _over_product(
+    fusion: Fusion, product: Node, roots: Sequence[Node], inside: Collection[Node] = ()
+) -> Nest:
+    """The roots over the product's own variables: batch, row, column.
+
+    Values `inside` are not in memory, whatever the fusion says.
+    """
     extents = _extents(product)
 
     def in_memory(node: Node) -> bool:
-        return node is not product and fusion.in_memory(node)
+        return node is not product and node not in inside and fusion.in_memory(node)
 
     def make() -> Nest:
         variables = _variables(extents)

@@ -96,6 +96,8 @@ class Fusion:
             self._reconsider(node)
         for node in reversed(self.order):
             self._find_demand(node)
+        for node in reversed(self.order):
+            self._keep_instead(node)
         for node in self.order:
             self._round_in_packing(node)
 
@@ -207,6 +209,42 @@ class Fusion:
         self.kept.discard(node)
         self.kept.add(half)
         self._measure(node)
+
+    def _keep_instead(self, node: Node) -> None:
+        """Keep a value for a product's epilogue in the place of several that it is made of.
+
+        Those are needed nowhere else but where they are made, and there it can be made too: the
+        slope of an activation is stored and read instead of the activation's own parts.
+        """
+        if self._is_boundary(node) or not isinstance(node.op.lowering, Pointwise):
+            return
+        if len(self.demand[node]) != 1:
+            return
+        (user,), parts = self.demand[node], self._read_whole(node)
+        if len(parts) < 2 or not any(map(is_product, self._read_whole(user) - parts)):
+            return
+        makers = frozenset().union(*(self.demand[each] for each in parts)) - parts - {user}
+        alone = not parts & self.outputs and all(user in self.demand[each] for each in parts)
+        if not alone or len(makers) != 1 or node.dtype != user.dtype:
+            return
+        self.kept.add(node)
+        for each in parts:
+            self.demand[each] = self.demand[each] - {user} | {node}
+
+    def _read_whole(self, node: Node) -> frozenset[Node]:
+        """The values of its own size that a value reads from memory."""
+        found: set[Node] = set()
+        seen = set(node.inputs)
+        todo = list(seen)
+        while todo:
+            each = todo.pop()
+            if self._is_boundary(each):
+                found.add(each)
+                continue
+            new = set(each.inputs) - seen
+            seen |= new
+            todo += new
+        return frozenset(each for each in found if each.type.size >= node.type.size)
 
     def _is_too_dear(self, node: Node) -> bool:
         if isinstance(node.op.lowering, Leaf):

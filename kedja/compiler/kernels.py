@@ -269,8 +269,7 @@ def _with_groups(fusion: Fusion, grouping: Grouping, fused: Fused) -> Fused:
             del made[root]
             first = nest.stores[0].node
             made[first] = replace(kernel, root=first, nest=nest)
-            if all(kernel.product is not store.node for store in nest.stores):
-                fusion.kept.discard(kernel.product)
+            fusion.kept -= {kernel.product, *unit.members} - {each.node for each in nest.stores}
             break
     return made
 

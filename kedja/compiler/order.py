@@ -14,6 +14,8 @@ from heapq import heappop, heappush
 from kedja.compiler.kernels import KernelUnit, ScatterKernel
 from kedja.ir.graph import Node
 
+SMALL = 4096  # bytes of a value that count as nothing: sums, step sizes, a bias
+
 Writers = dict[Node, list[KernelUnit]]
 Waits = Mapping[int, Sequence[KernelUnit]]  # by the identity of a kernel: what must run before it
 
@@ -148,11 +150,12 @@ class _Thrift:
         self._weigh(number)
 
     def _weigh(self, number: int) -> None:
-        """Note a kernel that can run and frees more than it takes."""
+        """Note a kernel that can run and takes nothing, or frees more than it takes."""
         kernel = self.kernels[number]
         freed = sum(n.type.nbytes for n in kernel.reads if self.readers.get(n) == {number})
-        taken = sum(n.type.nbytes for n in kernel.writes if n not in self.at_home)
-        if freed > taken:
+        sizes = (n.type.nbytes for n in kernel.writes if n not in self.at_home)
+        taken = sum(size for size in sizes if size > SMALL)
+        if freed > taken or not taken:
             heappush(self.freeing, number)
 
     def _finish(self, number: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from kedja.ground.dtypes import FLOATS, INTEGERS, NUMBERS, int64, uint32
 from kedja.ground.errors import ShapeError
 from kedja.ir.graph import Node, apply, full
-from kedja.ir.op import Batching, ByExpansion, Case, Leading, Op, Type, register
+from kedja.ir.op import Batching, ByExpansion, Case, Leading, Op, Partials, Rule, Type, register
 from kedja.ops.batching import moved
 from kedja.ops.elementwise import numpy_erf, numpy_sigmoid
 from kedja.ops.indexing import checked
@@ -187,6 +187,12 @@ def numpy_silu(x: np.ndarray) -> np.ndarray:
     return np.asarray(x * numpy_sigmoid(x))
 
 
+def silu_slope(y: Node, x: Node) -> Node:
+    """s + x·s·(1 − s) with s = sigmoid(x)."""
+    share = apply("sigmoid", x)
+    return share * (1 + x * (1 - share))
+
+
 silu_type = elementwise("silu", FLOATS)
 
 
@@ -197,10 +203,28 @@ def gelu_type(x: Type, *, approximate: str) -> Type:
 
 def expand_gelu(x: Node, *, approximate: str) -> Node:
     """x·Φ(x), by erf or by its tanh approximation."""
+    return 0.5 * x * (1 + _twice_phi(x, approximate))
+
+
+def _twice_phi(x: Node, approximate: str) -> Node:
+    """2·Φ(x) − 1."""
     if approximate == "none":
-        return 0.5 * x * (1 + apply("erf", x * math.sqrt(0.5)))
-    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
-    return 0.5 * x * (1 + apply("tanh", inner))
+        return apply("erf", x * math.sqrt(0.5))
+    return apply("tanh", math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
+
+
+def gelu_slope(y: Node, x: Node) -> Node:
+    """Φ(x) + x·φ(x), or the same of the tanh approximation.
+
+    One factor for the cotangent: a step that keeps it for the way back needs neither x nor Φ(x).
+    """
+    odd = _twice_phi(x, y.attrs["approximate"])
+    if y.attrs["approximate"] == "none":
+        density = (2 / math.sqrt(2 * math.pi)) * apply("exp", -0.5 * x * x)
+    else:
+        inner = math.sqrt(2 / math.pi) * (1 + 3 * (0.044715 * x * x))
+        density = inner * (1 - odd * odd)
+    return 0.5 * (1 + odd) + 0.5 * x * density
 
 
 def numpy_gelu(x: np.ndarray, *, approximate: str) -> np.ndarray:
@@ -262,13 +286,14 @@ def composite(
     sample: Sampler,
     dtypes: Sequence[np.dtype] = FLOATS,
     batch: Batching = PLAIN,
+    slope: Rule | None = None,
 ) -> Op:
-    """One entry of the table below."""
+    """One entry of the table below; `slope(y, x)` is dy/dx where it is shorter than by parts."""
     return Op(
         name,
         type=type,
         numpy=numpy,
-        derivative=ByExpansion(),
+        derivative=Partials((slope,)) if slope else ByExpansion(),
         lowering=ByExpansion(),
         batch=batch,
         xla=ByExpansion(),
@@ -335,9 +360,9 @@ register(
         composite("cross_entropy", expand_cross_entropy, numpy_cross_entropy, cross_entropy_type,
                   "cross_entropy({0}, {1})",        sample_cross_entropy),
         composite("silu",          expand_silu,          numpy_silu,          silu_type,
-                  "silu({0})",                      uniform(-3, 3)),
+                  "silu({0})",                      uniform(-3, 3), slope=silu_slope),
         composite("gelu",          expand_gelu,          numpy_gelu,          gelu_type,
-                  "gelu({0})",                      sample_gelu),
+                  "gelu({0})",                      sample_gelu, slope=gelu_slope),
         composite("random_bits",   expand_random_bits,   numpy_random_bits,   random_bits_type,
                   "random_bits({0}, {shape})",      sample_key, (uint32,), batch=ByExpansion()),
     ),
