@@ -113,11 +113,18 @@ class Finisher:
         place = (args, batch, b.add(row, r), column)
         whole = b.and_(columns, i64(-lanes))
         if self.plan.shape.n >= lanes:
-            with for_range(b, 0, whole, lanes, name="column") as at:
-                self._site(b, line, at, place, None)
+            each = self._vectors_at_once()
+            with for_range(b, 0, whole, each * lanes, name="column") as at:
+                for vector in range(each):
+                    self._site(b, line, b.add(at, i64(vector * lanes)), place, None)
         if tail:
             with b.if_then(b.icmp_signed("<", whole, columns)):
                 self._site(b, line, whole, place, self.vectors.mask(b, tail))
+
+    def _vectors_at_once(self) -> int:
+        """The vectors of a row that are written without a loop: 2 where every panel has pairs."""
+        pairs = self.plan.vectors % 2 == 0 and self.plan.shape.n % (2 * self.vectors.lanes) == 0
+        return 2 if pairs else 1
 
     def _site(
         self,
