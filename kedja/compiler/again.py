@@ -35,7 +35,11 @@ def held(node: Node) -> dict[Node, Part]:
 
 def total(parts: Mapping[Node, Part]) -> Part:
     """All parts of an expression together."""
-    return Part(*map(sum, zip(*parts.values(), strict=True))) if parts else Part(0, 0.0, 0, 0)
+    size, flops, loads, hard = 0, 0.0, 0, 0
+    for part in parts.values():
+        size, flops = size + part.size, flops + part.flops
+        loads, hard = loads + part.loads, hard + part.hard
+    return Part(size, flops, loads, hard)
 
 
 def _is_simple(node: Node, parts: Mapping[Node, Part]) -> bool:

@@ -6,7 +6,7 @@ Equal kernels become one function. Not here: the cache and the program (`pipelin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from textwrap import indent
@@ -39,7 +39,7 @@ from kedja.compiler.llvm_kernel import (
     unit_of,
 )
 from kedja.compiler.llvm_matmul import emit_matmul
-from kedja.compiler.llvm_module import KernelModule, new_module
+from kedja.compiler.llvm_module import new_module
 from kedja.compiler.llvm_strided import emit_strided
 from kedja.compiler.loops import Nest
 from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape
@@ -228,13 +228,7 @@ def views_of(order: Schedule) -> Views:
 # --------------------------------------------------------------------------------- emission
 
 
-CHUNK = 2500  # instructions after which a module is handed over: some 40 ms of LLVM's work
-
-
-def length(module: KernelModule) -> int:
-    """How many instructions a module has."""
-    blocks = (block for function in module.functions for block in function.blocks)
-    return sum(len(block.lines) for block in blocks)
+CHUNK = 1500  # names given in a module before it is handed over: some 35 ms of LLVM's work
 
 
 @lru_cache(maxsize=512)
@@ -251,7 +245,7 @@ class Emitter:
 
     target: Target
     background: Background | None = None
-    _made: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
+    _made: dict[Hashable, list[tuple[str, int, int]]] = field(default_factory=dict)
     _uses: list[AnyUse] = field(default_factory=list)
     _count: int = 0  # of kernels
 
@@ -269,7 +263,7 @@ class Emitter:
         return self._uses
 
     def _hand_over(self) -> None:
-        if self.background is None or length(self.module) < CHUNK:
+        if self.background is None or self.module.length < CHUNK:
             return
         self.background.add(self.module)
         self.module = new_module(self.target)
@@ -415,7 +409,7 @@ class Emitter:
         extra = [*kernel.nest.reads, *(node for node in kernel.writes if node is not kernel.root)]
         numbering = {node: place for place, node in enumerate(extra)}
         body = self._signature(kernel.nest, {**numbering, kernel.root: -1})
-        key = f"product {kernel.shape} {in_place} {body}"
+        key = "product", kernel.shape, in_place, body
         if key not in self._made:
             name = self._name()
             epilogue = epilogue_of(kernel.nest, numbering) if kernel.has_epilogue else None

@@ -62,7 +62,7 @@ def _structure(outputs: Sequence[Node], groups: Sequence[Sequence[Node]]) -> Ite
 
 
 def _attrs(node: Node) -> str:
-    if node.op.name in ("input", "constant"):
+    if not node.attrs or node.op.name in ("input", "constant"):
         return ""
     return " ".join([f"{name}={_text(value)}" for name, value in sorted(node.attrs.items())])
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from kedja.compiler.again import LARGEST, Part, held, moved, total
 from kedja.compiler.attention_kernels import bases_of, is_attention
-from kedja.compiler.indices import Affine, Space, Variable, of
+from kedja.compiler.indices import Affine, Space, Variable, of, strides
 from kedja.compiler.matmul_pairs import bases_in_pairs, in_pairs, is_rounding
 from kedja.compiler.templates import Templates
 from kedja.ground.dtypes import bfloat16, is_float, is_half
@@ -369,8 +369,16 @@ class Strided(NamedTuple):
     steps: tuple[int, ...]
 
 
+def _in_rows(node: Node) -> Strided:
+    """A value as it stands in memory."""
+    steps = zip(node.shape, strides(node.shape), strict=True)
+    return Strided(node, tuple([step if extent != 1 else 0 for extent, step in steps]))
+
+
 def strided(node: Node, base: Node) -> Strided | None:
     """A moved value as a strided view of its base; None where no strides describe it."""
+    if node is base:
+        return _in_rows(node)
     variables = tuple(Variable(f"i{n}", extent) for n, extent in enumerate(node.shape))
     index: tuple[Affine, ...] = tuple(of(each) for each in variables)
     while node is not base:

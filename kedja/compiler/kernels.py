@@ -89,7 +89,7 @@ class ProductKernel:
         """Whether anything is done to the sums before they are stored."""
         return self.writes != [self.product]
 
-    @property
+    @cached_property
     def shape(self) -> MatmulShape:
         """The product as its kernels see it."""
         *batch, m, n = self.product.shape

@@ -27,6 +27,11 @@ class Module:
         """All functions, declarations too."""
         return [each for each in self.globals.values() if isinstance(each, Function)]
 
+    @property
+    def length(self) -> int:
+        """About how many instructions it has."""
+        return sum(each.count for each in self.functions)
+
     def get_global(self, name: str) -> Any:
         """The function or the variable of that name."""
         return self.globals[name]

@@ -202,10 +202,10 @@ class Nest:
         """Every load, in the order in which a walk meets it."""
         return tuple(e for e in walk(store.value for store in self.stores) if isinstance(e, Load))
 
-    @property
-    def reads(self) -> list[Node]:
+    @cached_property
+    def reads(self) -> tuple[Node, ...]:
         """The values in memory that are read, each once."""
-        return list(dict.fromkeys(load.node for load in self.loads))
+        return tuple(dict.fromkeys([load.node for load in self.loads]))
 
     @property
     def points(self) -> int:

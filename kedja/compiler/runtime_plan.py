@@ -9,7 +9,7 @@ passes) or executed (`runtime.py`). Next: `runtime.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from kedja.compiler.runtime_object import PREFIX
@@ -132,10 +132,10 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON values; launches and buffers as lists, in the order of their fields."""
-        return asdict(self) | {
-            "launches": [[_KIND[type(each)], *astuple(each)] for each in self.launches],
-            "buffers": [list(astuple(buffer)) for buffer in self.buffers],
-            "slices": [list(astuple(part)) for part in self.slices],
+        return _fields(self) | {
+            "launches": [[_KIND[type(each)], *_fields(each).values()] for each in self.launches],
+            "buffers": [list(_fields(buffer).values()) for buffer in self.buffers],
+            "slices": [list(_fields(part).values()) for part in self.slices],
         }
 
     @staticmethod
@@ -233,6 +233,11 @@ class Plan:
         at = count if self.watch_at is None else self.watch_at
         if not (at == count or 1 <= at <= self.commit_at):
             raise VerificationError(f"watch_at is {at}, after the first launch that commits")
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    """As `dataclasses.asdict`, which copies all that it meets."""
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 _KIND = {Launch: "launch", Repeat: "repeat", Jump: "jump"}
