@@ -33,6 +33,7 @@ from kedja.compiler.runtime_threads import (
 )
 from kedja.ground.errors import ShapeError, UsageError, VerificationError
 from kedja.ground.flags import scope
+from tests.front.calls import at_once
 
 F4 = Buffer("input", 0, 16)
 
@@ -200,11 +201,7 @@ def test_several_threads_may_call_one_program() -> None:
             if not np.array_equal(y, 3 * x):
                 wrong.append(number)
 
-    workers = [threading.Thread(target=work, args=(n,)) for n in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    at_once(work)
     assert not wrong
 
 

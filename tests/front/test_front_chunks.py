@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
 import weakref
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 import kedja as kj
 from kedja.front import chunks
 from kedja.front.chunks import MOST_BYTES, SLACK_BYTES, Chunks, allocator
+from tests.front.calls import at_once
 
 SIZE = 1 << 20
 
@@ -111,11 +111,7 @@ def test_threads_take_and_give_back(own):
             if not (array[::4096] == number).all():
                 wrong.append(number)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    at_once(work)
     assert not wrong
     assert own.in_use == 0
     assert own.kept <= 4 * SIZE

@@ -6,7 +6,6 @@ import copy
 import gc
 import pickle
 import sys
-import threading
 import weakref
 
 import numpy as np
@@ -14,40 +13,9 @@ import pytest
 
 import kedja as kj
 from kedja import nn, optim
-from kedja.compiler import runtime_recording
 from kedja.front.precision import products_in
 from kedja.ground.errors import DtypeError
-
-
-class Net(nn.Module):
-    """Layers in a list and a dict, to which something may be added later."""
-
-    layers: list
-    heads: dict
-
-    def __call__(self, x):
-        for layer in self.layers:
-            x = kj.tanh(layer(x))
-        return sum(head(x) for head in self.heads.values())
-
-
-def net(key=0):
-    return Net([nn.Linear(3, 4), nn.Linear(4, 4)], {"a": nn.Linear(4, 2), "b": nn.Linear(4, 2)})
-
-
-@pytest.fixture
-def long_ways(monkeypatch):
-    """The calls that no route knew. (A recorder that another test has left on would see all.)"""
-    monkeypatch.setattr(runtime_recording, "_current", None)
-    found = []
-    before = kj.jit.__globals__["Compiled"]._call
-
-    def counted(self, args, kwargs):
-        found.append(args)
-        return before(self, args, kwargs)
-
-    monkeypatch.setattr(kj.jit.__globals__["Compiled"], "_call", counted)
-    return found
+from tests.front.calls import at_once, net
 
 
 def trained(model, optimizer, steps, compiled=True):
@@ -364,9 +332,5 @@ def test_threads_with_arguments_of_their_own():
             if not (mine.bias.numpy() == number * (step + 1)).all():
                 wrong.append((number, step))
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    at_once(work)
     assert not wrong
