@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import kedja as kj
 from kedja.compiler import llvm_ir as ir
 from kedja.compiler.codegen import lower
 from kedja.compiler.kernels import ProductKernel
@@ -288,3 +289,20 @@ def test_tiny_products_stay_in_float32() -> None:
     assert pays(1, 8, 8)
     assert pays(8, 1, 8)
     assert not any(pays(*size) for size in [(7, 7, 99), (99, 99, 7)])
+
+
+@pytest.mark.parametrize("dtype", [kj.bfloat16, kj.float16])
+@pytest.mark.parametrize("columns", [1, 2, 15, 17, 33, 65, 81])
+@pytest.mark.parametrize("rows", [1, 4, 16])
+def test_halves_are_stored_up_to_the_last_column_and_no_further(rows, columns, dtype):
+    random = np.random.default_rng(rows + columns)
+    x = kj.tensor(random.standard_normal((rows, 32)).astype(np.float32))
+    w = kj.tensor(random.standard_normal((columns, 32)).astype(np.float32))
+    for product in (
+        lambda x, w: (x @ w.T).astype(dtype),
+        lambda x, w: x.astype(dtype) @ w.T.astype(dtype),
+    ):
+        with kj.scope(tier="interpret"):
+            expected = product(x, w).astype(kj.float32).numpy()
+        found = kj.jit(product)(x, w).astype(kj.float32).numpy()
+        np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3)
