@@ -43,9 +43,10 @@ def _is_first_alone(mask: ir.Value) -> bool:
     LLVM makes a scalar store of it, and where the lanes were truncated just before, as bfloat16's
     are, one of the type before: it wrote two elements.
     """
-    return isinstance(mask, ir.Constant) and list(mask.constant) == [1] + [0] * (
-        len(mask.constant) - 1
-    )
+    if not isinstance(mask, ir.Constant):
+        return False
+    first, *others = mask.constant
+    return first == 1 and not any(others)
 
 
 @dataclass(frozen=True)
