@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kedja.data.dataset import Dataset, Split
     from kedja.data.source import load
+    from kedja.data.tokenizer import Bytes, Characters, Tokenizer
 
-__all__ = ["Dataset", "Split", "load"]
+__all__ = ["Bytes", "Characters", "Dataset", "Split", "Tokenizer", "load"]
 
-_HOME = {"Dataset": "dataset", "Split": "dataset", "load": "source"}
+_HOME = {
+    "Bytes": "tokenizer",
+    "Characters": "tokenizer",
+    "Dataset": "dataset",
+    "Split": "dataset",
+    "Tokenizer": "tokenizer",
+    "load": "source",
+}
 
 
 def __getattr__(name: str) -> Any:
