@@ -13,8 +13,9 @@ from kedja.compiler import llvm_ir as ir
 from kedja.compiler.indices import Variable
 from kedja.compiler.llvm_blocks import I32, Index, as_i64, for_carry, i64, multiple_below
 from kedja.compiler.llvm_ends import end_of
+from kedja.compiler.llvm_lanes import lanes_below
 from kedja.compiler.llvm_scalar import Scalars, number
-from kedja.compiler.llvm_values import Values, Vector, lanes_below
+from kedja.compiler.llvm_values import Values, Vector
 from kedja.compiler.loops import Expr, Fold, Load, walk
 from kedja.ir.op import Fold as FoldFacet
 

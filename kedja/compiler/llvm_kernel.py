@@ -15,12 +15,13 @@ from kedja.compiler.indices import Variable
 from kedja.compiler.kernels import ScatterKernel
 from kedja.compiler.llvm_blocks import I64, PTR, element, for_range, function, i64, load_at
 from kedja.compiler.llvm_fold import unit_steps
+from kedja.compiler.llvm_lanes import first_lanes
 from kedja.compiler.llvm_matmul_epilogue import FIRST_EXTRA, EpilogueSite
 from kedja.compiler.llvm_matmul_prefetch import Stream
 from kedja.compiler.llvm_rows import Rows
 from kedja.compiler.llvm_scalar import Scalars, memory_type
 from kedja.compiler.llvm_segments import segments_of
-from kedja.compiler.llvm_values import Values, Vector, lanes_below
+from kedja.compiler.llvm_values import Values, Vector
 from kedja.compiler.loops import Apply, Fold, Nest, Store, walk
 from kedja.compiler.runtime_target import Target
 from kedja.ground.dtypes import float32, float64, int64
@@ -147,7 +148,7 @@ class NestEmitter(Rows):
             low = self._whole(variable, lanes, low, high)
         if extent % lanes:
             with self.b.if_then(self.b.icmp_signed("<", low, high)):
-                mask = lanes_below(self.b, self.b.sub(high, low), lanes)
+                mask = first_lanes(extent % lanes, lanes)  # tasks are cut at whole vectors
                 self._store_lanes(Vector(variable, lanes, mask), low)
 
     def _whole(self, variable: Variable, lanes: int, low: ir.Value, high: ir.Value) -> ir.Value:

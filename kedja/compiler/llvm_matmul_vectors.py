@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import ClassVar
 
 from kedja.compiler import llvm_ir as ir
-from kedja.compiler.llvm_blocks import I1, I32, I64, PTR, Index, as_i64, declare, i32
+from kedja.compiler.llvm_blocks import I32, I64, Index, as_i64, declare, i32
+from kedja.compiler.llvm_lanes import first_lanes, load_lanes, store_lanes, suffix
 from kedja.compiler.llvm_scalar import memory_type
-from kedja.ground.dtypes import DType, is_half
+from kedja.ground.dtypes import DType
 
 # Constants are kept, because each new one is written element by element.
 
@@ -35,18 +36,6 @@ def _zeros(scalar: ir.Type, lanes: int) -> ir.Constant:
 def _anything(scalar: ir.Type, lanes: int) -> ir.Constant:
     """A vector whose lanes do not matter."""
     return ir.Constant(ir.VectorType(scalar, lanes), ir.Undefined)
-
-
-def _is_first_alone(mask: ir.Value) -> bool:
-    """Whether a mask is known to have the first lane only.
-
-    LLVM makes a scalar store of it, and where the lanes were truncated just before, as bfloat16's
-    are, one of the type before: it wrote two elements.
-    """
-    if not isinstance(mask, ir.Constant):
-        return False
-    first, *others = mask.constant
-    return first == 1 and not any(others)
 
 
 @dataclass(frozen=True)
@@ -75,8 +64,7 @@ class Vectors:
     @property
     def suffix(self) -> str:
         """The vector type's name inside intrinsics' names."""
-        letter = "i" if is_half(self.dtype) else "f"
-        return f"v{self.lanes}{letter}{self.dtype.itemsize * 8}"
+        return suffix(self.kind)
 
     @property
     def zero(self) -> ir.Value:
@@ -92,12 +80,7 @@ class Vectors:
     ) -> ir.Value:
         """`lanes` elements from `index` on; lanes outside the mask are not touched and give 0."""
         address = self.at(b, base, index)
-        size = self.dtype.itemsize
-        if mask is None:
-            return b.load(address, typ=self.kind, align=size)
-        types = [PTR, I32, mask.type, self.kind]
-        load = declare(self.module, f"llvm.masked.load.{self.suffix}.p0", types, self.kind)
-        return b.call(load, [address, i32(size), mask, self.zero])
+        return load_lanes(b, self.kind, address, self.dtype.itemsize, mask)
 
     def store(
         self,
@@ -109,16 +92,7 @@ class Vectors:
     ) -> None:
         """Write `lanes` elements from `index` on; lanes outside the mask stay as they are."""
         address = self.at(b, base, index)
-        size = self.dtype.itemsize
-        if mask is None:
-            b.store(value, address, align=size)
-            return
-        if _is_first_alone(mask):
-            b.store(b.extract_element(value, i32(0)), address, align=size)
-            return
-        types = [self.kind, PTR, I32, mask.type]
-        store = declare(self.module, f"llvm.masked.store.{self.suffix}.p0", types)
-        b.call(store, [value, address, i32(size), mask])
+        store_lanes(b, value, address, self.dtype.itemsize, mask)
 
     def load_scalar(self, b: ir.IRBuilder, base: ir.Value, index: Index) -> ir.Value:
         """One element."""
@@ -133,8 +107,7 @@ class Vectors:
     def mask(self, b: ir.IRBuilder, used: Index) -> ir.Value:
         """The mask of the first `used` lanes; more than `lanes` means all of them."""
         if isinstance(used, int):
-            bits = [int(lane < used) for lane in range(self.lanes)]
-            return ir.Constant(ir.VectorType(I1, self.lanes), bits)
+            return first_lanes(used, self.lanes)
         iota = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
         return b.icmp_signed("<", iota, self.splat(b, used))
 

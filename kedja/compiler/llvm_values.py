@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from kedja.compiler import llvm_ir as ir
 from kedja.compiler.indices import Affine, Atom, Lookup, Quotient, Variable
-from kedja.compiler.llvm_blocks import I1, I32, I64, PTR, as_i64, declare, element, i64
+from kedja.compiler.llvm_blocks import I1, I32, I64, PTR, declare, element, i64
+from kedja.compiler.llvm_lanes import load_lanes, store_lanes, suffix
 from kedja.compiler.llvm_scalar import Scalars, memory_type, number, register_type
 from kedja.compiler.llvm_segments import Segment, decided
 from kedja.compiler.loops import (
@@ -330,12 +331,7 @@ class Values:
         scalar = memory_type(expr.dtype)
         kind = ir.VectorType(scalar, self.vector.lanes)
         address = element(self.b, self.pointer(expr.node), offset, scalar)
-        size = expr.dtype.itemsize
-        if mask is None:
-            return self._into_register(self.b.load(address, typ=kind, align=size), expr.dtype)
-        name = f"llvm.masked.load.{suffix(kind)}.p0"
-        made = declare(self.b.module, name, [PTR, I32, mask.type, kind], kind)
-        loaded = self.b.call(made, [address, ir.Constant(I32, size), mask, ir.Constant(kind, 0)])
+        loaded = load_lanes(self.b, kind, address, expr.dtype.itemsize, mask)
         return self._into_register(loaded, expr.dtype)
 
     def _load_every_second(self, expr: Load, offset: ir.Value, mask: ir.Value | None) -> ir.Value:
@@ -398,28 +394,4 @@ class Values:
             self.b.store(value, address, align=size)
             return
         value = self.spread(value, self.vector.lanes)
-        if self.vector.mask is None:
-            self.b.store(value, address, align=size)
-            return
-        mask = self.vector.mask
-        name = f"llvm.masked.store.{suffix(value.type)}.p0"
-        made = declare(self.b.module, name, [value.type, PTR, I32, mask.type])
-        self.b.call(made, [value, address, ir.Constant(I32, size), mask])
-
-
-def suffix(kind: ir.Type) -> str:
-    """A vector type's name inside intrinsics' names."""
-    scalar = kind.element
-    if isinstance(scalar, ir.IntType):
-        return f"v{kind.count}i{scalar.width}"
-    return f"v{kind.count}{'f32' if isinstance(scalar, ir.FloatType) else 'f64'}"
-
-
-def lanes_below(b: ir.IRBuilder, left: ir.Value, lanes: int) -> ir.Value:
-    """The mask of the lanes whose number is below `left`."""
-    numbers = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
-    kind = ir.VectorType(I64, lanes)
-    first = b.insert_element(ir.Constant(kind, ir.Undefined), as_i64(left), ir.Constant(I32, 0))
-    zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
-    spread = b.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
-    return b.icmp_signed("<", numbers, spread)
+        store_lanes(self.b, value, address, size, self.vector.mask)
