@@ -31,8 +31,6 @@ from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 
 MODELS = ("mlp", "linear")
-# What a model has besides input and output; it is a usage error to set another option.
-HAS = {"mlp": ("hidden", "activation"), "linear": ()}
 RATES = {
     "sgd": 0.1,
     "gradient_descent": 0.5,
@@ -111,15 +109,10 @@ class Recipe:
 def recipe(data: Dataset, given: Mapping[str, Any]) -> Recipe:
     """The options that the user gave (those that are not None), and suitable ones for the rest.
 
-    Raises UsageError for an unknown model, and for an option that the model does not have.
+    Raises UsageError for an unknown optimizer.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
     model = chosen.get("model", "mlp")
-    if model not in MODELS:
-        raise UsageError(f"there is no model {model!r}", fix=did_you_mean(model, MODELS))
-    for name in ("hidden", "activation"):
-        if name in chosen and name not in HAS[model]:
-            raise UsageError(f"the model {model} has no --{name}", fix="leave it out, or use mlp")
     start = _usual(data, model)
     if "optimizer" in chosen:
         name = chosen["optimizer"] = _optimizer_name(chosen["optimizer"])

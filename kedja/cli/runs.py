@@ -1,28 +1,31 @@
 """The folder of a run: the checkpoint, and `run.json` with everything else about it.
 
-Not here: the checkpoint itself (`kedja/train/checkpoint.py`). Next: `train.py`, `predict.py`.
+Not here: the checkpoint itself (`kedja/train/checkpoint.py`). Next: `rows.py`, `predict.py`.
 
 `run.json` is written when the run starts and again when it ends:
 
 | key         | what it is                                                  |
 |-------------|-------------------------------------------------------------|
-| data        | DATA and the target as they were given, the data set's name |
-| recipe      | the network and the options                                 |
-| preparation | how raw data become the network's inputs; the classes       |
+| data        | `source`: DATA as it was given; for rows the target, too    |
+| recipe      | `model`, and the other options                              |
+| preparation | for rows: how raw data become inputs; the classes           |
 | results     | what `--json` prints; null until the run has ended          |
+
+A `Record` is that of a model of rows; families with other records `read` and `write` their own.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from kedja.cli.recipes import Recipe, network
+from kedja.cli.recipes import MODELS, Recipe, network
 from kedja.data import prepare
 from kedja.data.prepare import Preparation
 from kedja.ground.errors import CheckpointError, StorageError, UsageError
@@ -34,6 +37,8 @@ from kedja.version import __version__
 FILE = "run.json"
 FORMAT = 1
 RUNS = "runs"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,21 +66,66 @@ def exists(folder: Path) -> bool:
 def save(folder: Path, record: Record) -> None:
     """Write the record, whole or not at all; StorageError where the disk refuses."""
     content = {
-        "format": FORMAT,
-        "kedja": __version__,
         "data": {"source": record.data, "target": record.target, "name": record.name},
         "recipe": record.recipe.to_json(),
         "preparation": record.preparation.to_json(),
         "results": record.results,
     }
-    text = json.dumps(content, indent=1, ensure_ascii=False)
+    write(folder, content)
+
+
+def write(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write `run.json`, whole or not at all; StorageError where the disk refuses."""
+    whole = {"format": FORMAT, "kedja": __version__, **content}
+    text = json.dumps(whole, indent=1, ensure_ascii=False)
     atomic.write_bytes(path(folder), text.encode())
 
 
 def load(folder: Path) -> Record:
-    """The record of a run.
+    """The record of a run on rows.
 
-    Raises UsageError where there is no run, CheckpointError where the record is damaged.
+    Raises UsageError where there is no run or one of another kind, CheckpointError where the
+    record is damaged.
+    """
+    model = model_of(folder)
+    if model not in MODELS:
+        what = f"{folder} is a run of the model {model}, which has no rows for inputs"
+        raise UsageError(what, fix="name a run on pictures or on a table")
+    return read(folder, _record)
+
+
+def _record(value: Any) -> Record:
+    source = value["data"]
+    return Record(
+        source["source"],
+        source["target"],
+        source["name"],
+        Recipe.from_json(value["recipe"]),
+        prepare.from_json(value["preparation"]),
+        value["results"],
+    )
+
+
+def model_of(folder: Path) -> str:
+    """The name of the model that a run trains; raises as `read` does."""
+    return read(folder, lambda value: str(value["recipe"]["model"]))
+
+
+def sources_of(folder: Path) -> tuple[str, ...]:
+    """DATA of a run, as it was given; raises as `read` does."""
+
+    def found(value: Any) -> tuple[str, ...]:
+        source = value["data"]["source"]
+        return (source,) if isinstance(source, str) else tuple(source)
+
+    return read(folder, found)
+
+
+def read(folder: Path, take: Callable[[Any], T]) -> T:
+    """What `take` makes of the content of `run.json`.
+
+    Raises UsageError where there is no run, CheckpointError where the record is damaged: where
+    `take` raises KeyError, TypeError or ValueError.
     """
     where = path(folder)
     try:
@@ -88,15 +138,7 @@ def load(folder: Path) -> Record:
         value = json.loads(text)
         if value["format"] != FORMAT:
             raise ValueError(f"format {value['format']}, expected {FORMAT}")
-        source = value["data"]
-        return Record(
-            source["source"],
-            source["target"],
-            source["name"],
-            Recipe.from_json(value["recipe"]),
-            prepare.from_json(value["preparation"]),
-            value["results"],
-        )
+        return take(value)
     except (KeyError, TypeError, ValueError) as error:
         what = f"the record of the run is damaged: {type(error).__name__}: {error}"
         raise CheckpointError(what, where=str(where), fix="train again") from error
@@ -163,11 +205,35 @@ def _make(folder: Path, *, exist_ok: bool) -> None:
         raise StorageError(f"cannot make the folder: {reason}", where=str(folder)) from error
 
 
-def newest(data: str) -> Path | None:
+def newest(data: Sequence[str]) -> Path | None:
     """The run on this data that was written last; None if there is none."""
     found = []
     for file in Path(RUNS).glob(f"*/{FILE}"):
         with suppress(CheckpointError, UsageError, OSError):
-            if load(file.parent).data == data:
+            if sources_of(file.parent) == tuple(data):
                 found.append((file.stat().st_mtime, str(file.parent)))
     return Path(max(found)[1]) if found else None
+
+
+def command(data: Sequence[str], folder: Path) -> str:
+    """The command line that goes on with a run."""
+    return shlex.join(["kedja", "train", *data, "--out", str(folder), "--resume"])
+
+
+def require_same_data(folder: Path, now: Sequence[str], before: Sequence[str]) -> None:
+    """Raise UsageError where a run that goes on is given other data than it was started with."""
+    same = [_same_path(*pair) for pair in zip(now, before, strict=False)]
+    if len(now) != len(before) or not all(same):
+        raise other_data(folder, "DATA", " ".join(now), " ".join(before))
+
+
+def other_data(folder: Path, option: str, now: str, before: str | None) -> UsageError:
+    """The error for a run that goes on with something else than it was started with."""
+    return UsageError(
+        f"{option} is {now}, but {folder} was started with {before}",
+        fix="resume with the same data, or train anew without --resume",
+    )
+
+
+def _same_path(one: str, other: str) -> bool:
+    return one == other or Path(one).resolve() == Path(other).resolve()

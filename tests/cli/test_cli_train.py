@@ -15,7 +15,7 @@ from paths import SHARED, needs
 import kedja as kj
 from kedja.cli import recipes, runs
 from kedja.cli.main import main
-from kedja.cli.train import sizes
+from kedja.cli.rows import sizes
 from kedja.data import digits
 from kedja.ground.errors import CheckpointError, UsageError
 from kedja.io import weights

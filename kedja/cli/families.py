@@ -1,0 +1,108 @@
+"""Which models `kedja train` knows, which options each has, and where each family is trained.
+
+Models of one family are trained alike, by the function `train(request)` of the family's module,
+which is loaded when one of them is asked for. To add a model, add a row here, and its options to
+`train.py`. Not here: the options' texts (`train.py`), where numbers make sense (`bounds.py`).
+Next: `rows.py`, the simplest family.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kedja.cli import bounds, runs
+from kedja.ground.errors import UsageError
+from kedja.ground.suggest import did_you_mean
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for.
+
+    `given` are the options that shape the result, by name, without those that were not given.
+    """
+
+    data: tuple[str, ...]
+    given: Mapping[str, Any]
+    out: Path | None = None
+    resume: bool = False
+    threads: int | None = None
+    json: bool = False
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The options that were given, that for threads among them."""
+        threads = {} if self.threads is None else {"threads": self.threads}
+        return {**self.given, **threads}
+
+    @property
+    def earlier(self) -> Path | None:
+        """The run that `--resume` means: that in `--out`, else the newest one on the same data."""
+        if not self.resume:
+            return None
+        if self.out is None:
+            return runs.newest(self.data)
+        return self.out if runs.exists(self.out) else None
+
+
+class Family(NamedTuple):
+    """The module that trains some models, and the options of each besides `COMMON`."""
+
+    module: str
+    models: Mapping[str, Sequence[str]]
+
+
+COMMON = (
+    *("model", "optimizer", "lr", "schedule", "warmup", "clip", "accumulate", "ema"),
+    *("precision", "batch", "seed"),
+)
+LAYERS = ("epochs", "target")
+FAMILIES = (Family("kedja.cli.rows", {"mlp": ("hidden", "activation", *LAYERS), "linear": LAYERS}),)
+MODELS = {model: family for family in FAMILIES for model in family.models}
+
+
+def train(request: Request) -> None:
+    """Train what a request asks for.
+
+    Raises UsageError for an unknown model, and for an option that the model does not have.
+    """
+    bounds.require(request.numbers)
+    model = model_of(request)
+    require_options(model, request.given)
+    importlib.import_module(MODELS[model].module).train(request)
+
+
+def model_of(request: Request) -> str:
+    """The model that is asked for, that of the run which goes on, or the one that suits DATA."""
+    asked = request.given.get("model")
+    if asked is not None and asked not in MODELS:
+        raise UsageError(f"there is no model {asked!r}", fix=did_you_mean(asked, MODELS))
+    earlier = request.earlier
+    recorded = None if earlier is None else runs.model_of(earlier)
+    if recorded is not None and asked not in (None, recorded):
+        raise UsageError(
+            f"--model {asked}, but the run was started with {recorded}",
+            fix="resume without this option, or train anew without --resume",
+        )
+    return recorded or asked or usual(request.data)
+
+
+def usual(data: Sequence[str]) -> str:
+    """The model for data of which nothing else is said."""
+    return "mlp"
+
+
+def require_options(model: str, given: Mapping[str, Any]) -> None:
+    """Raise UsageError for an option that the model does not have."""
+    has = {*COMMON, *MODELS[model].models[model]}
+    for name in given:
+        if name not in has:
+            others = [each for each, family in MODELS.items() if name in family.models[each]]
+            raise UsageError(
+                f"the model {model} has no --{name.replace('_', '-')}",
+                fix=f"leave it out, or use {' or '.join(others)}",
+            )

@@ -1,0 +1,188 @@
+"""`kedja train` for networks on rows and pictures (mlp, linear): trained on a data set, and tested.
+
+Not here: which options suit which data (`recipes.py`), the run's folder (`runs.py`), training
+itself (`kedja/train`). Next: `predict.py`.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kedja import nn
+from kedja import train as training
+from kedja.cli import recipes, runs
+from kedja.cli.families import Request
+from kedja.cli.output import note, say, say_json
+from kedja.data import source
+from kedja.data.dataset import Dataset
+from kedja.ground.errors import Interrupted, UsageError
+from kedja.train import checkpoint
+from kedja.train.history import History
+
+
+def train(request: Request) -> None:
+    """Train a network on the rows or pictures of DATA and test it."""
+    given = dict(request.given)
+    given["hidden"] = sizes(given["hidden"]) if "hidden" in given else None
+    if "activation" in given:
+        given["activation"] = nn.activation_name(given["activation"])
+    folder, record, found = _start(request, given)
+    history = _trained(folder, record, found, request)
+    results = _results(folder, record, found, history)
+    runs.save(folder, replace(record, results=results))
+    if request.json:
+        say_json(results)
+    else:
+        say(summary(results))
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """`128,64` as sizes of layers; UsageError where they are none.
+
+    >>> sizes("128, 64")
+    (128, 64)
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"--hidden {text!r}", fix="whole numbers from 1: --hidden 128,64")
+    return tuple(map(int, parts))
+
+
+# ------------------------------------------------------------------------------- the start
+
+
+def _start(request: Request, given: Mapping[str, Any]) -> tuple[Path, runs.Record, Dataset]:
+    """The run's folder, its record and its data; what was recognised and chosen is printed."""
+    data, target = _only(request.data), given.get("target")
+    folder = request.earlier
+    if folder is not None:
+        record = _continued(folder, data, target, given)
+        found = source.load(data, target=record.target, seed=record.recipe.seed, progress=_loaded)
+    else:
+        if request.resume:
+            note("there is no run to resume: training starts from the beginning")
+        found = source.load(data, target=target, seed=given.get("seed", 0), progress=_loaded)
+        made = recipes.recipe(found, {k: v for k, v in given.items() if k != "target"})
+        record = runs.Record(data, target, found.name, made, found.preparation)
+        folder = runs.fresh(request.out, found.name, made.model)
+    runs.save(folder, record)
+    for line in (*found.describe(), f"{record.recipe.text}", f"run: {folder}"):
+        note(line)
+    return folder, record, found
+
+
+def _only(data: Sequence[str]) -> str:
+    """DATA, of which these models take one."""
+    if len(data) > 1:
+        what = f"{len(data)} data sets: {', '.join(data)}"
+        raise UsageError(what, fix="give one, or --model gpt for several texts")
+    return data[0]
+
+
+def _continued(
+    folder: Path, data: str, target: str | None, given: Mapping[str, Any]
+) -> runs.Record:
+    """The record of a run that goes on; UsageError where the command line contradicts it."""
+    record = runs.load(folder)
+    runs.require_same_data(folder, [data], [record.data])
+    if target is not None and target != record.target:
+        raise runs.other_data(folder, "--target", target, record.target)
+    return replace(record, recipe=recipes.changed(record.recipe, given), results=None)
+
+
+def _loaded(name: str, done: int, total: int | None) -> None:
+    """A download goes on: a line where it starts and where it ends."""
+    if done == total:
+        note(f"downloaded {name}, {done:,} bytes")
+
+
+# ---------------------------------------------------------------------------- the training
+
+
+def _trained(folder: Path, record: runs.Record, found: Dataset, request: Request) -> History:
+    made, numeric = record.recipe, found.task == "regression"
+    trainer = training.Trainer(
+        recipes.network(made, record.preparation),
+        loss="mse" if numeric else "cross_entropy",
+        optimizer=recipes.optimizer(made),
+        batch_size=made.batch,
+        metrics=("rmse", "r2") if numeric else ("accuracy",),
+        prepare=recipes.prepare(record.preparation),
+        seed=made.seed,
+        checkpoint=folder,
+        threads=request.threads,
+        schedule=None if made.schedule == "constant" else made.schedule,
+        warmup=made.warmup,
+        clip_norm=made.clip,
+        accumulate=made.accumulate,
+        ema=made.ema,
+        precision=made.precision,
+    )
+    test = (found.test.inputs, found.test.targets)
+    try:
+        return trainer.fit(
+            found.train.inputs,
+            found.train.targets,
+            epochs=made.epochs,
+            validation=test,
+            resume=request.resume,
+        )
+    except Interrupted as error:
+        command = runs.command([record.data], folder)
+        raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
+
+
+# ----------------------------------------------------------------------------- the results
+
+
+def _results(folder: Path, record: runs.Record, found: Dataset, history: History) -> dict[str, Any]:
+    """What `--json` prints. Errors of a numeric target are in its own units."""
+    made, figures = record.recipe, dict(history.validation)
+    results = {
+        "task": found.task,
+        "data": found.name,
+        "target": found.target_name,
+        "train_examples": len(found.train),
+        "test_examples": len(found.test),
+        **made.to_json(),
+        "parameters": history.model.num_parameters,
+        "epochs": len(history.epochs),
+        "steps": history.steps,
+        "train_loss": history.train_loss,
+        "test_loss": figures.pop("loss"),
+    }
+    if "rmse" in figures:
+        figures["rmse"] *= record.preparation.target.std
+    results |= {f"test_{name}": value for name, value in figures.items()}
+    return results | {
+        "compile_seconds": history.compile_seconds,
+        "train_seconds": history.train_seconds,
+        "steps_per_second": history.steps_per_second,
+        "checkpoint": str(checkpoint.path(folder)),
+        "run": str(folder),
+    }
+
+
+def summary(results: Mapping[str, Any]) -> str:
+    """The results for people, one fact a line."""
+    if results["task"] == "classification":
+        quality = f"test accuracy {results['test_accuracy']:.2%}"
+    else:
+        quality = f"test error {results['test_rmse']:.6g} (root of the mean square), "
+        quality += f"R² {results['test_r2']:.4f}"
+    lines = [
+        f"{results['data']}: {results['task']} of {results['target']!r}",
+        f"{quality}, on {results['test_examples']:,} examples",
+        f"loss {results['train_loss']:.4g} in training, {results['test_loss']:.4g} in the test",
+        f"{results['parameters']:,} parameters, {results['steps']:,} steps "
+        f"in {results['epochs']:,} epochs",
+        f"{results['train_seconds']:.2f} s of training, {results['compile_seconds']:.2f} s of "
+        f"compiling, {results['steps_per_second']:,.0f} steps/s",
+        f"run: {results['run']}",
+        f"next: kedja predict {shlex.quote(results['run'])} FILE",
+    ]
+    return "\n".join(lines)
