@@ -9,15 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kedja.data.corpus import Corpus
     from kedja.data.dataset import Dataset, Split
     from kedja.data.source import load
     from kedja.data.tokenizer import Bytes, Characters, Tokenizer
 
-__all__ = ["Bytes", "Characters", "Dataset", "Split", "Tokenizer", "load"]
+__all__ = ["Bytes", "Characters", "Corpus", "Dataset", "Split", "Tokenizer", "load"]
 
 _HOME = {
     "Bytes": "tokenizer",
     "Characters": "tokenizer",
+    "Corpus": "corpus",
     "Dataset": "dataset",
     "Split": "dataset",
     "Tokenizer": "tokenizer",

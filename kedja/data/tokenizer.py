@@ -129,6 +129,10 @@ class Characters(_Plain):
         """
         return shared.encoded(text, self.specials if specials else {}, self._encode)
 
+    def encode_many(self, texts: Sequence[str]) -> tuple[Array, Array]:
+        """The tokens of several texts one after the other, and how many each has."""
+        return self.encode("".join(texts)), np.array([len(text) for text in texts], np.int64)
+
     def decode(self, tokens: Any, *, specials: bool = False) -> str:
         """The text of some tokens; special ones are left out, or written by name."""
         numbers = shared.checked(tokens, self.size)
@@ -165,15 +169,13 @@ class Characters(_Plain):
             raise self._unknown(whole, start + int(unknown[0]))
         return found
 
-    def _unknown(self, text: str, place: int) -> DataError:
+    def _unknown(self, text: str, place: int) -> shared.UnknownCharacter:
         letter = text[place]
         code = f"U+{ord(letter):04X}"
         known = repr(self.alphabet[:_SHOWN]) + ("…" if len(self.alphabet) > _SHOWN else "")
-        return DataError(
-            f"the character {letter!r} ({code}) is not among the {len(self.alphabet)} known ones",
-            where=shared.place(text, place),
-            fix=f"use these: {known}; or train on text that has it, or on bytes",
-        )
+        what = f"the character {letter!r} ({code}) is not among the {len(self.alphabet)} known ones"
+        fix = f"use these: {known}; or train on text that has it, or on bytes"
+        return shared.UnknownCharacter.at(text, place, what, fix)
 
 
 class Bytes(_Plain):
@@ -204,6 +206,11 @@ class Bytes(_Plain):
         Raises DataError for half of a surrogate pair, which UTF-8 cannot hold.
         """
         return shared.encoded(text, self.specials if specials else {}, _bytes_of)
+
+    def encode_many(self, texts: Sequence[str]) -> tuple[Array, Array]:
+        """The tokens of several texts one after the other, and how many each has."""
+        counts = np.array([len(_utf8(text)) for text in texts], np.int64)
+        return self.encode("".join(texts)), counts
 
     def decode(self, tokens: Any, *, specials: bool = False) -> str:
         """The text of some tokens; special ones are left out, or written by name."""

@@ -28,6 +28,30 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Plain = Callable[[str, int, str], Array]
 
 FILE = "tokenizer.json"
+END = "<|endoftext|>"  # the special token that ends a text, by GPT-2's name for it
+
+
+class UnknownCharacter(DataError):
+    """A character that a tokenizer does not know, at a line and column of the text (from 1)."""
+
+    def __init__(self, what: str, *, line: int, column: int, fix: str, file: str = "") -> None:
+        self.line, self.column = line, column
+        where = f"{file}, line {line}, column {column}" if file else f"line {line}, column {column}"
+        super().__init__(what, where=where, fix=fix)
+
+    @staticmethod
+    def at(text: str, place: int, what: str, fix: str) -> UnknownCharacter:
+        """The error for the character at a place of a text."""
+        start = text.rfind("\n", 0, place) + 1
+        line, column = 1 + text.count("\n", 0, place), 1 + place - start
+        return UnknownCharacter(what, line=line, column=column, fix=fix)
+
+    def moved(self, file: str, line: int) -> UnknownCharacter:
+        """The same, in a file in which the text starts on that line."""
+        new = self.line + line - 1
+        return UnknownCharacter(
+            self.what, line=new, column=self.column, fix=self.fix or "", file=file
+        )
 
 
 class Tokenizer(Protocol):
@@ -54,6 +78,9 @@ class Tokenizer(Protocol):
 
         Raises DataError for what the vocabulary cannot express.
         """
+
+    def encode_many(self, texts: Sequence[str]) -> tuple[Array, Array]:
+        """The tokens of several texts one after the other, and how many each has."""
 
     def decode(self, tokens: Any, *, specials: bool = False) -> str:
         """The text of some tokens; special ones are left out, or written by name.
@@ -116,16 +143,11 @@ def _pieces(text: str, specials: Mapping[str, int]) -> Iterator[tuple[str, int, 
         start += len(piece)
 
 
-def place(text: str, at: int) -> str:
-    """A place in a text as editors count: `line 2, column 5`."""
-    start = text.rfind("\n", 0, at) + 1
-    return f"line {text.count(chr(10), 0, at) + 1}, column {at - start + 1}"
-
-
-def half_pair(text: str, at: int) -> DataError:
+def half_pair(text: str, place: int) -> UnknownCharacter:
     """The error for half of a surrogate pair, which no encoding can hold."""
-    what = f"{text[at]!r} is half of a surrogate pair, no character"
-    return DataError(what, where=place(text, at), fix="decode the text as what it was written in")
+    what = f"{text[place]!r} is half of a surrogate pair, no character"
+    fix = "decode the text as what it was written in"
+    return UnknownCharacter.at(text, place, what, fix)
 
 
 def checked(tokens: Any, size: int) -> Array:
