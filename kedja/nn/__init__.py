@@ -87,6 +87,7 @@ from kedja.nn.linear import (
     Maxout,
     Perceptron,
 )
+from kedja.nn.looks import Look, looking
 from kedja.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -304,6 +305,7 @@ __all__ = [
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
+    "Look",
     "MSELoss",
     "MarginRankingLoss",
     "MaxPool1d",
@@ -395,6 +397,7 @@ __all__ = [
     "l1_loss",
     "latest",
     "layer_error",
+    "looking",
     "margin_ranking_loss",
     "mlp",
     "mse_loss",

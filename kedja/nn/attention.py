@@ -23,6 +23,7 @@ from kedja.nn.checks import require_positive, require_probability
 from kedja.nn.dropout import dropout as drop
 from kedja.nn.dropout import drops
 from kedja.nn.linear import Linear
+from kedja.nn.looks import is_looked_at, looked_at
 from kedja.nn.module import Module, layer_error
 
 MINUS_INFINITY = float("-inf")
@@ -62,7 +63,8 @@ def scaled_dot_product_attention(
         _require_attention(q, k, v, enable_gqa)
     factor = 1 / math.sqrt(q.shape[-1]) if scale is None else float(scale)
     groups = q.shape[-3] // k.shape[-3] if enable_gqa else 1
-    if attn_mask is None and groups == 1 and not drops(dropout_p) and _is_plain(q, k, v):
+    hidden = attn_mask is None and groups == 1 and not drops(dropout_p) and not is_looked_at()
+    if hidden and _is_plain(q, k, v):
         return call("attention", q, k, v, scale=factor, causal=bool(is_causal))
     lead, (length, width) = q.shape[:-2], q.shape[-2:]
     if groups > 1:  # the heads of a group are further queries of one head
@@ -85,6 +87,12 @@ def _is_plain(q: Tensor, k: Tensor, v: Tensor) -> bool:
 
 def attention_weights(scores: Tensor, mask: Any, is_causal: bool) -> Tensor:
     """softmax(scores + mask) along the last axis; 0 where nothing may be attended to."""
+    weights = _weights(scores, mask, is_causal)
+    looked_at(scores, weights)
+    return weights
+
+
+def _weights(scores: Tensor, mask: Any, is_causal: bool) -> Tensor:
     if mask is None and not is_causal:
         return functions.softmax(scores)
     if is_causal:
