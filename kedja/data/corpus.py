@@ -5,8 +5,9 @@ written to disk (`token_files.py`), which windows of it a model sees (`kedja/tra
 Next: `token_files.py`.
 
 N tokens, D documents. A *document* is a text that is complete by itself: a name of a list, a
-spell. Running text (a play, a book) has none: any stretch of it may be learned from. What ends a
-document is the token `<|endoftext|>` where the tokenizer has it, else a line end.
+spell. Running text (a play, a book) has none: any stretch of it may be learned from. Documents end
+with the token `<end>` or `<|endoftext|>` if the tokenizer has it, else with a line end; they start
+with their tag or `<start>`, else with the end of the one before: what a model is given to begin.
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ class Corpus:
     """Tokens and what they mean.
 
     `tokens`: uint16 or uint32 (N,), often memory-mapped. `documents`: int64 (D, 2), where each
-    document starts and ends among them, in the order of the files; None for running text.
+    document starts and ends among them, in the order of the files; None for running text. The
+    first token of a document is what its text is predicted from; it may belong to the one before.
 
     >>> from kedja.data.tokenizer import Characters
     >>> names = "ada\\nbea\\n"
     >>> corpus = Corpus.of(names, Characters.of(names), lines=True)
     >>> corpus.tokens.tolist(), corpus.documents.tolist(), corpus.bytes
-    ([1, 3, 1, 0, 2, 4, 1, 0], [[0, 4], [4, 8]], 8)
+    ([0, 1, 3, 1, 0, 2, 4, 1, 0], [[0, 5], [4, 9]], 8)
     """
 
     tokens: Array
@@ -48,10 +50,10 @@ class Corpus:
     documents: Array | None = None
 
     def __len__(self) -> int:
-        """How many tokens there are: all of them, or those of the documents."""
+        """How many tokens are predicted: all of them, or those of the documents but the first."""
         if self.documents is None:
             return len(self.tokens)
-        return int((self.documents[:, 1] - self.documents[:, 0]).sum())
+        return int((self.documents[:, 1] - self.documents[:, 0] - 1).sum())
 
     @staticmethod
     def of(text: str, tokenizer: Tokenizer, *, lines: bool = False) -> Corpus:
@@ -103,7 +105,7 @@ class Corpus:
 
     @cached_property
     def bytes(self) -> int:
-        """How many bytes of text, in UTF-8, the tokens stand for.
+        """How many bytes of text, in UTF-8, the tokens that are predicted stand for.
 
         Bits per byte are the sum of all tokens' losses in bits, divided by it.
         """
@@ -111,7 +113,7 @@ class Corpus:
         return sum(int(widths[chunk].sum(dtype=np.int64)) for chunk in self._chunks())
 
     def document(self, number: int) -> Array:
-        """The tokens of a document, its end included; UsageError where there are no documents."""
+        """The tokens of a document, start and end included; UsageError for running text."""
         if self.documents is None:
             raise UsageError("running text has no documents", fix="read it with lines=True")
         start, end = self.documents[number]
@@ -149,11 +151,11 @@ class Corpus:
         """A number for each document (D,), the same for equal ones, in order of appearance."""
         assert self.documents is not None
         seen: dict[bytes, int] = {}
-        digests = (_digest(self.tokens[start:end]) for start, end in self.documents.tolist())
+        digests = (_digest(self.tokens[start + 1 : end]) for start, end in self.documents.tolist())
         return np.array([seen.setdefault(each, len(seen)) for each in digests], np.int64)
 
     def _chunks(self) -> Iterator[Array]:
-        """All tokens that count, some at a time."""
+        """The tokens that are predicted, some at a time."""
         spans = [(0, len(self.tokens))] if self.documents is None else _joined(self.documents)
         for start, end in spans:
             for at in range(start, end, _CHUNK):
@@ -173,8 +175,8 @@ def _held_out(groups: Array, validation: float, seed: int) -> Array:
 
 
 def _joined(documents: Array) -> list[tuple[int, int]]:
-    """Documents side by side as one span."""
-    starts, ends = documents[:, 0], documents[:, 1]
+    """What is predicted of documents, those side by side as one span."""
+    starts, ends = documents[:, 0] + 1, documents[:, 1]
     first = np.append(True, starts[1:] != ends[:-1])
     last = np.append(first[1:], True)
     return list(zip(starts[first].tolist(), ends[last].tolist(), strict=True))

@@ -23,7 +23,7 @@ import numpy as np
 import platformdirs
 
 from kedja.data import text as textfile
-from kedja.data.tokens import END, Array, Tokenizer, UnknownCharacter
+from kedja.data.tokens import ENDS, START, Array, Tokenizer, UnknownCharacter
 from kedja.ground.errors import DataError, StorageError, UsageError
 from kedja.ground.flags import flags
 from kedja.io import atomic
@@ -118,19 +118,28 @@ def _last_cut(text: str) -> int:
 
 @dataclass(frozen=True)
 class _Part:
-    """Tokens, how many belong to each text, and how many bytes of text they stand for."""
+    """Tokens, int64 (D, 2) where their documents start and end, and how many bytes of text."""
 
     tokens: Array
-    counts: Array
+    documents: Array
     bytes: int
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The tokens that stand before and after a text, and what is written at its end instead."""
+
+    before: int | None
+    after: int | None
+    line_end: str
 
 
 def in_memory(source: Source, tokenizer: Tokenizer) -> tuple[Array, Tokenizer, Array | None]:
     """Tokens, tokenizer and documents of one source."""
-    parts = list(_encoded(source, tokenizer))
+    parts = list(_parts([source], tokenizer))
     tokens = np.concatenate([part.tokens for part in parts]).astype(dtype(tokenizer))
-    documents = _spans(np.concatenate([part.counts for part in parts]), 0)
-    return tokens, tokenizer, documents if source.documents else None
+    spans = np.concatenate([part.documents for part in parts])
+    return tokens, tokenizer, spans if source.documents else None
 
 
 def dtype(tokenizer: Tokenizer) -> np.dtype[Any]:
@@ -138,28 +147,52 @@ def dtype(tokenizer: Tokenizer) -> np.dtype[Any]:
     return np.dtype("<u2" if tokenizer.size <= 2**16 else "<u4")
 
 
-def _spans(counts: Array, start: int) -> Array:
-    """int64 (D, 2): where texts of so many tokens start and end."""
-    ends = start + np.cumsum(counts, dtype=np.int64)
-    return np.stack([ends - counts, ends], axis=1)
+def _parts(given: Sequence[Source], tokenizer: Tokenizer) -> Iterator[_Part]:
+    """All tokens of all sources, a batch of texts at a time.
+
+    A document's span starts at the token from which its first one is predicted: `<start>`, its
+    tag, or else the end of the document before it; so that one stands before the first.
+    """
+    frame = _frame(given[0], tokenizer)
+    place = 0
+    if given[0].documents and frame.before is None:
+        first = tokenizer.encode("\n") if frame.after is None else np.array([frame.after])
+        yield _Part(first, np.zeros((0, 2), np.int64), 0)
+        place = len(first)
+    for source in given:
+        for tokens, counts, size in _encoded(source, tokenizer):
+            ends = place + np.cumsum(counts, dtype=np.int64)
+            starts = ends - counts - (frame.before is None)
+            yield _Part(tokens, np.stack([starts, ends], axis=1), size)
+            place += len(tokens)
 
 
-def _encoded(source: Source, tokenizer: Tokenizer) -> Iterator[_Part]:
-    """All of a source, a batch of texts at a time."""
-    before = tokenizer.specials[source.tag] if source.tag else None
-    after = tokenizer.specials.get(END)
-    end = "\n" if source.documents and after is None else ""
-    for batch in _batches(source, end):
+def _frame(source: Source, tokenizer: Tokenizer) -> _Frame:
+    """What stands around the texts of a source; UsageError where nothing can end a document."""
+    known = tokenizer.specials
+    before = known.get(source.tag or START)
+    after = next((known[name] for name in ENDS if name in known), None)
+    if after is not None or not source.documents:
+        return _Frame(before, after, "")
+    if len(tokenizer.encode("\n")) != 1:
+        what = "the tokenizer has no token that could end a document"
+        raise UsageError(what, fix=f"make it with the special token {ENDS[0]!r}")
+    return _Frame(before, None, "\n")
+
+
+def _encoded(source: Source, tokenizer: Tokenizer) -> Iterator[tuple[Array, Array, int]]:
+    """Tokens, how many each text has, and the bytes of all of them, a batch at a time."""
+    frame = _frame(source, tokenizer)
+    for number, batch in enumerate(_batches(source, frame.line_end)):
         tokens, counts = _encode(source, batch, tokenizer)
         size = sum(len(text.encode()) for _, text in batch)
         if source.documents:
-            tokens, counts = _framed(tokens, counts, before, after)
-        elif before is not None:
-            tokens, counts = _framed(tokens, counts, before, None, first=1)
-            before = None
-        yield _Part(tokens, counts, size)
-    if after is not None and not source.documents:
-        yield _Part(np.array([after], np.int32), np.array([1]), 0)
+            tokens, counts = _framed(tokens, counts, frame.before, frame.after)
+        elif not number:
+            tokens, counts = _framed(tokens, counts, frame.before, None, first=1)
+        yield tokens, counts, size
+    if frame.after is not None and not source.documents:
+        yield np.array([frame.after], np.int32), np.array([1]), 0
 
 
 def _batches(source: Source, end: str) -> Iterator[list[tuple[int, str]]]:
@@ -302,12 +335,12 @@ def _write_tokens(
         mark = None
         if given[0].documents:
             mark = stack.enter_context(atomic.replacing(home / DOCUMENTS))
-        for part in (part for source in given for part in _encoded(source, tokenizer)):
+        for part in _parts(given, tokenizer):
             write(part.tokens.astype(dtype(tokenizer)).data.cast("B"))
-            if mark is not None:
-                mark(_spans(part.counts, tokens).astype("<i8").data.cast("B"))
+            if mark is not None and len(part.documents):
+                mark(part.documents.astype("<i8").data.cast("B"))
             tokens += len(part.tokens)
-            documents += len(part.counts)
+            documents += len(part.documents)
             done += part.bytes
             if progress is not None:
                 progress(min(done, total), total)

@@ -28,7 +28,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Plain = Callable[[str, int, str], Array]
 
 FILE = "tokenizer.json"
-END = "<|endoftext|>"  # the special token that ends a text, by GPT-2's name for it
+START = "<start>"  # the special token that stands before a text
+ENDS = ("<end>", "<|endoftext|>")  # those that end one; the second is GPT-2's name
 
 
 class UnknownCharacter(DataError):

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from kedja.data import token_files
 from kedja.data.corpus import Corpus
 from kedja.data.tokenizer import Bytes, Characters
-from kedja.data.tokens import END
+from kedja.data.tokens import ENDS
 from kedja.ground.errors import DataError, StorageError, UsageError
 from tests.paths import SHARED, needs
 
+END = ENDS[1]
 LINES = st.lists(st.sampled_from(["ada", "bea", "cleo", "d é"]), min_size=2, max_size=30)
 
 
@@ -31,7 +32,8 @@ def write(tmp_path):
 
 
 def texts(corpus):
-    return [corpus.tokenizer.decode(corpus.document(i)) for i in range(len(corpus.documents))]
+    """Each document without what it starts with."""
+    return [corpus.tokenizer.decode(corpus.document(i)[1:]) for i in range(len(corpus.documents))]
 
 
 def test_running_text(write):
@@ -62,16 +64,30 @@ def test_lists_together(write):
     shown = [letters.decode(corpus.document(i), specials=True) for i in range(4)]
     assert shown == ["<names>ada\n", "<names>bea\n", "<spells>Aid\n", "<spells>Bane\n"]
     assert corpus.bytes == len("ada\nbea\nAid\nBane\n")
-    assert len(corpus) == len(corpus.tokens) == corpus.bytes + 4
+    assert len(corpus) == corpus.bytes == len(corpus.tokens) - 4
 
 
 def test_documents_end_with_the_token_for_it(write):
     tokenizer = Bytes([END])
     corpus = Corpus.read([write("names.txt", "ada\nbea\n")], tokenizer, lines=True)
     assert [tokenizer.decode(corpus.document(i), specials=True) for i in (0, 1)] == [
-        f"ada{END}",
-        f"bea{END}",
+        f"{END}ada{END}",
+        f"{END}bea{END}",
     ]
+
+
+def test_documents_start_with_the_token_for_it(write):
+    tokenizer = Bytes(["<start>", "<end>"])
+    corpus = Corpus.read([write("names.txt", "ada\nbea\n")], tokenizer, lines=True)
+    assert tokenizer.decode(corpus.tokens, specials=True) == "<start>ada<end><start>bea<end>"
+    assert tokenizer.decode(corpus.document(1), specials=True) == "<start>bea<end>"
+    assert (len(corpus), corpus.bytes) == (8, 6)
+
+
+def test_without_any_of_them_a_line_end_stands_before_the_first(write):
+    corpus = Corpus.read([write("names.txt", "ada\nbea")], Bytes(), lines=True)
+    assert Bytes().decode(corpus.tokens) == "\nada\nbea\n"
+    assert [Bytes().decode(corpus.document(i)) for i in (0, 1)] == ["\nada\n", "\nbea\n"]
 
 
 @given(LINES)
@@ -167,7 +183,7 @@ def test_a_second_run_reuses_the_tokens(write, tmp_path):
     file.write_text("abc\nabe\n")
     assert Bytes().decode(read().tokens) == "abc\nabe\n"
     assert calls  # other content
-    assert read(lines=True).documents.tolist() == [[0, 4], [4, 8]]
+    assert read(lines=True).documents.tolist() == [[0, 5], [4, 9]]
     assert calls  # other options
 
 
