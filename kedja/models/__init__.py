@@ -1,9 +1,13 @@
 """Whole networks in a page each, with the tensor names of their well-known files.
 
-Start at `gpt2.py`; then `lstm.py`, `resnet.py`, `unet.py`. Not here: layers (`kedja/nn`).
+Start at `gpt2.py`; then `lstm.py`, `resnet.py`, `unet.py`. Folders of models are read and written
+by `folder.py`. Not here: layers (`kedja/nn`).
 """
 
-from kedja.models.gpt2 import GPT2, GPT2Config
+from kedja.models import gpt2_files as gpt2_files
+from kedja.models.folder import Saved, load, save
+from kedja.models.gpt2 import GPT2
+from kedja.models.gpt2_config import GPT2Config
 from kedja.models.looking import Attention, attention
 from kedja.models.lstm import LSTMLanguageModel
 from kedja.models.resnet import ResNet, resnet18, resnet34
@@ -15,8 +19,11 @@ __all__ = [
     "GPT2Config",
     "LSTMLanguageModel",
     "ResNet",
+    "Saved",
     "UNet",
     "attention",
+    "load",
     "resnet18",
     "resnet34",
+    "save",
 ]

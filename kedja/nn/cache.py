@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kedja.front import functions, tree
-from kedja.front.arithmetic import call, cast, reshape, where
+from kedja.front.arithmetic import call, cast, reshape
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import DType, float32, int64
 from kedja.ground.errors import ShapeError, UsageError
@@ -62,7 +62,7 @@ class KVCache:
         """With further keys and values (N, H, L, D) after those that are there.
 
         Raises ShapeError where the shapes do not fit, UsageError where there is no room (in a
-        compiled function, where the length is not known, what does not fit is lost).
+        compiled function, where the length is not known, the last place takes what does not fit).
         """
         key, value = as_tensor(key), as_tensor(value)
         with locating():
@@ -100,12 +100,12 @@ class KVCache:
 
 
 def _written(old: Tensor, new: Tensor, start: Tensor) -> Tensor:
-    """`old` with `new` along axis 2 from a place that may be unknown while tracing."""
+    """`old` with `new` along axis 2 from a place that may be unknown while tracing.
+
+    A loop that carries the cache writes these places alone, where the old array stands.
+    """
     count = new.shape[2]
-    place = functions.arange(old.shape[2]) - start  # of each slot in `new`
-    inside = functions.logical_and(place >= 0, place < count)
-    spread = call("take", cast(new, old.dtype), functions.clip(place, 0, count - 1), axis=2)
-    return where(reshape(inside, (1, 1, -1, 1)), spread, old)
+    return call("scatter_set", old, functions.arange(count) + start, cast(new, old.dtype), axis=2)
 
 
 def _take_apart(cache: KVCache) -> tree.Parts:
