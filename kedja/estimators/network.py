@@ -17,7 +17,7 @@ import kedja as kj
 from kedja import nn, optim
 from kedja.ground.errors import DataError, UsageError
 from kedja.ground.flags import flags
-from kedja.train.examples import Examples
+from kedja.train.examples import Rows
 from kedja.train.objective import Objective
 from kedja.train.stepper import Stepper
 
@@ -229,7 +229,7 @@ class Steppers:
         batch, seed = min(plan.batch_size, len(rows)), int(rng.randint(2**31 - 1))
         structure = kj.tree.flatten(model)[1]
         kind = structure, loss, optimizer, batch, rows.shape, rows.dtype, flags()
-        given = Examples(rows, None)
+        given = Rows(rows, None)
         if self._last is not None and kind == self._kind:
             self._last.begin_anew(model, given, seed)
             return self._last

@@ -19,7 +19,7 @@ from kedja.ground.errors import UsageError
 from kedja.nn.precision import Policy
 from kedja.train.examples import Array, Examples
 from kedja.train.metrics import Metric
-from kedja.train.objective import Objective
+from kedja.train.objective import Objective, probes
 
 # A batch of about this size keeps what the network computes in the processor's caches.
 SMALLEST, LARGEST = 64, 512
@@ -31,7 +31,7 @@ class Evaluation:
     def __init__(
         self, objective: Objective, metrics: Sequence[Metric], model: Any, given: Examples
     ) -> None:
-        if metrics and given.y is None:
+        if metrics and given.targets is None:
             raise UsageError(f"the metric {metrics[0].name!r} needs targets", fix="give y")
         self._objective = objective
         self._metrics = metrics
@@ -66,10 +66,12 @@ class Evaluation:
             if ran.interrupt is not None:
                 raise ran.interrupt
         found = self._loops[0][0].live
-        figures = {"loss": float(found["loss"].numpy()) / self._given.count}
+        loss = float(found["loss"].numpy()) / float(found["weight"].numpy())
+        figures = {"loss": loss, **self._given.figures(loss)}
+        targets = self._given.targets
         for each in self._metrics:
-            assert self._given.y is not None
-            figures[each.name] = each.finish(found["totals"][each.name].numpy(), self._given.y)
+            assert targets is not None
+            figures[each.name] = each.finish(found["totals"][each.name].numpy(), targets)
         return figures
 
     def _fixed(self, model: Any) -> dict[str, Any]:
@@ -77,13 +79,13 @@ class Evaluation:
 
     def _start(self, model: Any) -> dict[str, Any]:
         """The carry before the first batch: zeros of the totals' shapes."""
-        batch = {name: from_value(array[:1]) for name, array in self._given.arrays.items()}
-        _, totals = self._measured(model, batch)
+        _, totals = self._measured(model, probes(self._given, 1))
         zeros = {name: np.zeros(each.shape, np.float64) for name, each in totals.items()}
-        return {"loss": np.zeros(()), "step": np.zeros((), np.int64), "totals": zeros}
+        none = {name: np.zeros(()) for name in ("loss", "weight")}
+        return {**none, "step": np.zeros((), np.int64), "totals": zeros}
 
     def _measured(self, model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and metrics of one batch, as sums over its examples."""
+        """The mean loss of one batch, and its metrics as sums over its examples."""
         loss, prediction = self._objective.of_batch(model, batch)
         if prediction is None:
             return loss, {}
@@ -92,12 +94,14 @@ class Evaluation:
     def _loop(self, size: int, carry: Any, model: Any) -> Loop:
         def step(carry: Any, fixed: Any) -> Any:
             rows = (carry["step"] * self._batch + kj.arange(size)).astype(uint32)
-            batch = {name: kj.take(array, rows, axis=0) for name, array in fixed["data"].items()}
+            batch = self._given.batch(fixed["data"], rows)
             loss, totals = self._measured(fixed["model"], batch)
+            weight = self._given.weight(batch)
             return {
-                "loss": carry["loss"] + loss.astype(float64) * size,
+                "loss": carry["loss"] + loss.astype(float64) * weight,
                 "step": carry["step"] + kj.full((), 1, int64),
                 "totals": {name: carry["totals"][name] + each for name, each in totals.items()},
+                "weight": carry["weight"] + weight,
             }
 
         return Loop(step, carry, self._fixed(model))

@@ -1,26 +1,92 @@
-"""The examples that a run trains on: as arrays of the right kinds, divided, and recognised again.
+"""The examples that a run trains on: rows of arrays here, divided, and recognised again.
 
-Not here: reading files (`kedja/data`). Next: `objective.py`.
+All that a step, a validation and a checkpoint need of examples stands in `Examples`; what an
+example is, is up to the kind. Not here: windows and documents of a text (`windows.py`), reading
+files (`kedja/data`). Next: `objective.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kedja.data.batches import split_order
+import kedja.front.functions as kj
+from kedja.data.batches import epoch_order, split_order
 from kedja.front.tensor import Tensor, from_value
-from kedja.ground.dtypes import ALL, DType, convert, is_float
+from kedja.ground.dtypes import ALL, DType, convert, is_float, is_integer
 from kedja.ground.errors import DataError, DtypeError, ShapeError, UsageError
+from kedja.ir.op import Type
+from kedja.nn.losses.reduction import IGNORED
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Batch = dict[str, Tensor]
+
+
+class Examples(ABC):
+    """Examples by number: inputs x and, where there are any, targets y.
+
+    The arrays that they lie in are given to the compiled step as they are, never copied; the step
+    draws the numbers of its batch from the epoch's order and gathers the examples itself.
+    """
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """N, how many examples an epoch has."""
+
+    @property
+    @abstractmethod
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that the examples are gathered from, by name."""
+
+    @property
+    @abstractmethod
+    def kinds(self) -> dict[str, Type]:
+        """Shape and dtype of one example: of x, and of y where there are targets."""
+
+    @abstractmethod
+    def batch(self, data: Mapping[str, Tensor], numbers: Tensor) -> Batch:
+        """The examples of some numbers (B,), gathered from `data`, which are `arrays`."""
+
+    @property
+    def tensors(self) -> Batch:
+        """The arrays as tensors, not copied: what a step is given."""
+        return {name: from_value(array) for name, array in self.arrays.items()}
+
+    @property
+    def targets(self) -> Array | None:
+        """All targets (N, …), for metrics that are made of them; None where there are none."""
+        return None
+
+    def order(self, epoch: int, seed: int, shuffle: bool) -> Array:
+        """The numbers (N,) of the examples of an epoch (from 0), in the order of drawing."""
+        if not shuffle:
+            return np.arange(self.count, dtype=np.uint32)
+        return epoch_order(self.count, epoch, seed).astype(np.uint32)
+
+    def weight(self, batch: Batch) -> Any:
+        """Over how many things the mean loss of a batch is taken: its examples."""
+        return batch["x"].shape[0]
+
+    def figures(self, loss: float) -> dict[str, float]:
+        """What else follows from the mean loss on these examples."""
+        return {}
+
+    def require_labels(self, classes: int) -> None:
+        """Raise DataError where a target is not the number of one of so many classes."""
+
+    def fingerprint(self) -> dict[str, str]:
+        """For each array its dtype, shape and SHA-256: other data has another fingerprint."""
+        return {name: digest_of(array) for name, array in self.arrays.items()}
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
+class Rows(Examples):
     """Inputs (N, …) and targets (N, …); no targets where the inputs are all there is."""
 
     x: Array
@@ -33,21 +99,48 @@ class Examples:
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """The arrays by name."""
+        """x, and y where there is one."""
         return {"x": self.x} if self.y is None else {"x": self.x, "y": self.y}
 
     @property
-    def tensors(self) -> dict[str, Tensor]:
-        """The arrays as tensors, not copied: what a step is given."""
-        return {name: from_value(array) for name, array in self.arrays.items()}
+    def kinds(self) -> dict[str, Type]:
+        """Those of a row."""
+        return {name: Type(each.shape[1:], each.dtype) for name, each in self.arrays.items()}
+
+    @property
+    def targets(self) -> Array | None:
+        """y."""
+        return self.y
+
+    def batch(self, data: Mapping[str, Tensor], numbers: Tensor) -> Batch:
+        """The rows of these numbers."""
+        return {name: kj.take(array, numbers, axis=0) for name, array in data.items()}
+
+    def require_labels(self, classes: int) -> None:
+        """Class numbers must be those of the network's outputs."""
+        y = self.y
+        if y is None or not is_integer(y.dtype):
+            return
+        wrong = np.argwhere(((y < 0) | (y >= classes)) & (y != IGNORED))
+        if len(wrong):
+            place = tuple(int(i) for i in wrong[0])
+            raise DataError(
+                f"label {y[place]} at row {place[0]} of y is outside the network's {classes} "
+                f"outputs (0 to {classes - 1})",
+                fix="number the classes from 0, or give the network more outputs",
+            )
 
 
 def examples(x: Any, y: Any, dtype: DType, what: str = "training data") -> Examples:
-    """Arrays that a compiled step can take; floats become `dtype`, that of the network.
+    """Examples that a compiled step can take; the floats of arrays become `dtype`, the network's.
 
     Raises ShapeError where x and y differ in length, DataError where there are no examples,
     DtypeError for arrays of texts or objects.
     """
+    if isinstance(x, Examples):
+        if y is not None:
+            raise UsageError(f"y beside x of the {what}, which has its targets", fix="leave y out")
+        return x
     inputs = _array(x, dtype, f"x of the {what}")
     targets = None if y is None else _array(y, dtype, f"y of the {what}")
     if not len(inputs):
@@ -58,7 +151,7 @@ def examples(x: Any, y: Any, dtype: DType, what: str = "training data") -> Examp
             f"but {len(targets)} targets, y of shape {list(targets.shape)}",
             fix="give one target for each input",
         )
-    return Examples(inputs, targets)
+    return Rows(inputs, targets)
 
 
 def _array(given: Any, dtype: DType, what: str) -> Array:
@@ -78,6 +171,9 @@ def _array(given: Any, dtype: DType, what: str) -> Array:
 
 def divide(whole: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:
     """Examples to train on and a fraction of them, drawn by the seed, to validate on."""
+    if not isinstance(whole, Rows):
+        what = f"validation={fraction} of {type(whole).__name__}, which are not divided by chance"
+        raise UsageError(what, fix="give examples of their own to validate on")
     if not 0 < fraction < 1:
         raise UsageError(f"validation is {fraction}", fix="a fraction between 0 and 1, or (x, y)")
     held = round(whole.count * fraction)
@@ -90,18 +186,12 @@ def divide(whole: Examples, fraction: float, seed: int) -> tuple[Examples, Examp
     return _rows(whole, np.sort(order[held:])), _rows(whole, np.sort(order[:held]))
 
 
-def _rows(whole: Examples, rows: Array) -> Examples:
-    return Examples(whole.x[rows], None if whole.y is None else whole.y[rows])
+def _rows(whole: Rows, rows: Array) -> Rows:
+    return Rows(whole.x[rows], None if whole.y is None else whole.y[rows])
 
 
-def fingerprint(given: Examples | None) -> dict[str, str]:
-    """For each array its dtype, shape and SHA-256: other data has another fingerprint."""
-    if given is None:
-        return {}
-    return {name: _of_array(array) for name, array in given.arrays.items()}
-
-
-def _of_array(array: Array) -> str:
+def digest_of(array: Array) -> str:
+    """Dtype, shape and SHA-256 of an array."""
     little = np.asarray(array, array.dtype.newbyteorder("<"))
     digest = hashlib.sha256(little.reshape(-1).view(np.uint8).data).hexdigest()
     return f"{array.dtype.name}{list(array.shape)} {digest[:32]}"

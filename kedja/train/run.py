@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from kedja.data.batches import epoch_order
 from kedja.front import tree
 from kedja.front.digest import digest
 from kedja.front.tensor import as_tensor, from_value
 from kedja.ground.errors import Interrupted, NonFiniteError, StorageError, UsageError
 from kedja.train import checkpoint, nonfinite
 from kedja.train.evaluation import Evaluation
-from kedja.train.examples import Examples, fingerprint
+from kedja.train.examples import Examples
 from kedja.train.history import Epoch, History
 from kedja.train.objective import loss_dtype
 from kedja.train.progress import Moment, Reporter
@@ -219,9 +218,8 @@ class Run:
         self._end_epoch(epoch)
 
     def _set_order(self, epoch: int) -> None:
-        count, seed = self._given.count, self.settings.seed
-        shuffled = self.settings.shuffle
-        self.stepper.set_order(epoch_order(count, epoch, seed) if shuffled else np.arange(count))
+        settings = self.settings
+        self.stepper.set_order(self._given.order(epoch, settings.seed, settings.shuffle))
 
     def _one_call(self) -> None:
         """One native call: to the epoch's end, unless something cuts it."""
@@ -352,7 +350,7 @@ class Run:
         batch = min(self.settings.batch_size, self._given.count)
         options |= self.settings.schedule_texts(self._steps(batch))
         for what, given in (("data", self._given), ("validation", self._validation)):
-            for name, text in fingerprint(given).items():
+            for name, text in ({} if given is None else given.fingerprint()).items():
                 options[f"{what} {name}"] = text
         return options
 

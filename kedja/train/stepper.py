@@ -47,7 +47,7 @@ REMEMBERED_BYTES = 1 << 26
 
 def _fixed(given: Examples, seed: int) -> dict[str, Any]:
     """What steps are given and do not change, before the first epoch."""
-    order = from_value(np.arange(given.count, dtype=np.uint32))
+    order = from_value(given.order(0, seed, False))
     return {"data": given.tensors, "key": random.key(seed), "order": order}
 
 
@@ -77,7 +77,7 @@ class Stepper:
         self._losses = np.zeros(RING, loss_dtype)
         self._collected = 0
         carry = self._start(model)
-        self.loops = [self._loop(size, carry) for size in (batch, self.rest) if size]
+        self.loops = [self._loop(size, carry, given) for size in (batch, self.rest) if size]
         for loop in self.loops[1:]:
             loop.share(self.loops[0])
         self.carry = self.loops[0].live  # in its own buffers, which every call changes
@@ -108,11 +108,11 @@ class Stepper:
             loop.set_fixed(self.fixed)
         self.restore(self._start(model), self._losses[:0])
 
-    def _loop(self, size: int, carry: Any) -> Loop:
+    def _loop(self, size: int, carry: Any, given: Examples) -> Loop:
         def step(carry: Any, fixed: Any) -> Any:
             place = kj.remainder(carry["step"], self.steps) * self.batch
             rows = kj.take(fixed["order"], (place + kj.arange(size)).astype(uint32))
-            batch = {name: kj.take(array, rows, axis=0) for name, array in fixed["data"].items()}
+            batch = given.batch(fixed["data"], rows)
             return self._advanced(carry, batch, fixed["key"])
 
         return Loop(step, carry, self.fixed, watch="loss")
@@ -200,8 +200,9 @@ class Stepper:
     # ------------------------------------------------------------------ moving it
 
     def set_order(self, order: Array) -> None:
-        """The order in which the epoch draws its examples: (N,), each place once."""
-        self.fixed = {**self.fixed, "order": from_value(order.astype(np.uint32))}
+        """The numbers (N,) of the epoch's examples, in the order of drawing."""
+        kind = self.fixed["order"].dtype
+        self.fixed = {**self.fixed, "order": from_value(order.astype(kind, copy=False))}
         for loop in self.loops:
             loop.set_fixed(self.fixed)
 

@@ -22,7 +22,7 @@ from kedja.train.progress import Moment, reporter
 from kedja.train.run import Run
 from kedja.train.settings import Settings
 
-Validation = tuple[Any, Any] | float | None
+Validation = tuple[Any, Any] | Examples | float | None
 
 
 class Trainer:
@@ -121,8 +121,9 @@ class Trainer:
     ) -> History:
         """Train on inputs x (N, …) and targets y (N, …) until `epochs` epochs are done.
 
-        Floats are converted to the dtype of the model's parameters. `validation` is a pair
-        (x, y), or the fraction of the examples to hold out. The last batch of an epoch is
+        Floats are converted to the dtype of the model's parameters. x may be `Examples` of another
+        kind (`windows.py`), with their targets. `validation` is a pair (x, y), such examples, or
+        the fraction of the rows to hold out. The last batch of an epoch is
         smaller where the batch size does not divide N. With `resume`, the run goes on from its
         checkpoint and ends with the same bits as if it had never stopped; a larger `epochs`
         extends it.
@@ -164,7 +165,7 @@ class Trainer:
         """The present model's answers to raw inputs (N, …), after `prepare`."""
         given = examples(x, None, float_dtype(self.model), "inputs")
         settings = self._settings
-        return predict(self.model, given.x, settings.prepare, policy=settings.policy)
+        return predict(self.model, given.arrays["x"], settings.prepare, policy=settings.policy)
 
     def _data(self, x: Any, y: Any, validation: Validation) -> tuple[Examples, Examples | None]:
         dtype = float_dtype(self.model)
@@ -174,9 +175,11 @@ class Trainer:
         if isinstance(validation, tuple):
             held_x, held_y = validation
             held = examples(held_x, held_y, dtype, "validation data")
-            if (held.y is None) != (whole.y is None):
+            if held.kinds.keys() != whole.kinds.keys():
                 raise UsageError("targets in only one of training and validation data")
             return whole, held
+        if isinstance(validation, Examples):
+            return whole, validation
         return divide(whole, validation, self._settings.seed)
 
     def _require_free(self, resume: bool) -> None:
