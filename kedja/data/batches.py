@@ -42,8 +42,23 @@ def split_order(n: int, seed: int) -> Order:
 
 
 def _permutation(n: int, seed: int, stream: int) -> Order:
+    # Equal words, one chance in n²/2⁶⁵, keep their places: the sort is stable.
+    return np.argsort(_words(n, seed, stream), kind="stable").astype(np.int64)
+
+
+def _words(n: int, seed: int, stream: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """The first n words of the generator of a seed and a stream."""
     if not 0 <= seed < _WORDS:
         raise UsageError(f"seed is {seed}", fix="give a whole number from 0 to 2**64 - 1")
-    generator = np.random.Philox(key=np.array([seed, stream], np.uint64))
-    # Equal words, one chance in n²/2⁶⁵, keep their places: the sort is stable.
-    return np.argsort(generator.random_raw(n), kind="stable").astype(np.int64)
+    return np.random.Philox(key=np.array([seed, stream], np.uint64)).random_raw(n)
+
+
+def window_starts(count: int, places: int, epoch: int, seed: int) -> Order:
+    """Where `count` windows of an epoch start: int64 (count,), each from 0 to `places` − 1.
+
+    They are drawn with replacement: the generator's words, modulo `places`.
+
+    >>> window_starts(4, 1000, 0, 1).tolist()
+    [887, 255, 738, 666]
+    """
+    return (_words(count, seed, epoch) % np.uint64(places)).astype(np.int64)

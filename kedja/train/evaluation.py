@@ -21,8 +21,10 @@ from kedja.train.examples import Array, Examples
 from kedja.train.metrics import Metric
 from kedja.train.objective import Objective, probes
 
-# A batch of about this size keeps what the network computes in the processor's caches.
+# A batch of about this size keeps what the network computes in the processor's caches. A batch of
+# texts has about so many places together.
 SMALLEST, LARGEST = 64, 512
+PLACES = 2048
 
 
 class Evaluation:
@@ -36,7 +38,7 @@ class Evaluation:
         self._objective = objective
         self._metrics = metrics
         self._given = given
-        self._batch = batch_size(given.count)
+        self._batch = batch_size(given.count, given.positions)
         whole, rest = divmod(given.count, self._batch)
         carry = self._start(model)
         sizes = [(self._batch, whole)] + ([(rest, 1)] if rest else [])
@@ -107,18 +109,22 @@ class Evaluation:
         return Loop(step, carry, self._fixed(model))
 
 
-def batch_size(count: int) -> int:
+def batch_size(count: int, positions: int = 1) -> int:
     """The largest divisor of `count` in a good range; where there is none, a good size.
 
-    With a divisor no odd batch is left, for which another program would be compiled.
+    With a divisor no odd batch is left, for which another program would be compiled. `positions` is
+    how long an example is.
 
     >>> batch_size(360), batch_size(10_000), batch_size(20), batch_size(1009)
     (360, 500, 20, 512)
+    >>> batch_size(1000, positions=64), batch_size(1000, positions=1024)
+    (25, 2)
     """
-    if count <= LARGEST:
+    largest = LARGEST if positions == 1 else max(1, min(LARGEST, PLACES // positions))
+    if count <= largest:
         return count
-    sizes = range(LARGEST, SMALLEST - 1, -1)
-    return next((size for size in sizes if count % size == 0), LARGEST)
+    sizes = range(largest, largest * SMALLEST // LARGEST, -1)
+    return next((size for size in sizes if count % size == 0), largest)
 
 
 def predict(

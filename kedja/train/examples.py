@@ -59,6 +59,11 @@ class Examples(ABC):
         return {name: from_value(array) for name, array in self.arrays.items()}
 
     @property
+    def positions(self) -> int:
+        """For how many answers the network computes as for one of a row: the places of a text."""
+        return 1
+
+    @property
     def targets(self) -> Array | None:
         """All targets (N, …), for metrics that are made of them; None where there are none."""
         return None
@@ -77,6 +82,7 @@ class Examples(ABC):
         """What else follows from the mean loss on these examples."""
         return {}
 
+    @abstractmethod
     def require_labels(self, classes: int) -> None:
         """Raise DataError where a target is not the number of one of so many classes."""
 
