@@ -9,14 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kedja.data.bpe import BPE
     from kedja.data.corpus import Corpus
     from kedja.data.dataset import Dataset, Split
     from kedja.data.source import load
     from kedja.data.tokenizer import Bytes, Characters, Tokenizer
 
-__all__ = ["Bytes", "Characters", "Corpus", "Dataset", "Split", "Tokenizer", "load"]
+__all__ = ["BPE", "Bytes", "Characters", "Corpus", "Dataset", "Split", "Tokenizer", "load"]
 
 _HOME = {
+    "BPE": "bpe",
     "Bytes": "tokenizer",
     "Characters": "tokenizer",
     "Corpus": "corpus",

@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 
 from kedja.data import tokens as shared
+from kedja.data.bpe import BPE
 from kedja.data.tokens import Array, Tokenizer
 from kedja.ground.errors import DataError
 
-__all__ = ["Bytes", "Characters", "Tokenizer", "load"]
+__all__ = ["BPE", "Bytes", "Characters", "Tokenizer", "load"]
 
 FORMAT = 1
 BYTES = 256
@@ -43,8 +44,12 @@ def load(folder: str | os.PathLike[str]) -> Tokenizer:
     """
     where = os.fspath(Path(folder) / shared.FILE)
     _, content = shared.read(folder)
-    if not isinstance(content, dict) or content.get("kedja") != FORMAT:
+    if not isinstance(content, dict):
         raise shared.damaged(where, "it is of no kind that is known")
+    if "kedja" not in content:
+        return BPE.load(folder)
+    if content["kedja"] != FORMAT:
+        raise shared.damaged(where, f"its format is {content['kedja']}, not {FORMAT}")
     try:
         return _KINDS[content["type"]](content)
     except (KeyError, TypeError, ValueError) as error:

@@ -54,6 +54,7 @@ OPTIONAL = {
     "matplotlib",
     "jax",
     "onnx",
+    "tokenizers",
     "google",  # the protocol buffers of onnx
 }  # extras: only inside the function that needs them
 WHOLLY_OPTIONAL = {"sklearn": "kedja/estimators/"}  # folders that are loaded with the extra only
