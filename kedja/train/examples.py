@@ -11,7 +11,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,11 +20,17 @@ from kedja.data.batches import epoch_order, split_order
 from kedja.front.tensor import Tensor, from_value
 from kedja.ground.dtypes import ALL, DType, convert, is_float, is_integer
 from kedja.ground.errors import DataError, DtypeError, ShapeError, UsageError
-from kedja.ir.op import Type
 from kedja.nn.losses.reduction import IGNORED
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Batch = dict[str, Tensor]
+
+
+class Kind(NamedTuple):
+    """Shape and dtype of what one example has of something."""
+
+    shape: tuple[int, ...]
+    dtype: DType
 
 
 class Examples(ABC):
@@ -46,7 +52,7 @@ class Examples(ABC):
 
     @property
     @abstractmethod
-    def kinds(self) -> dict[str, Type]:
+    def kinds(self) -> dict[str, Kind]:
         """Shape and dtype of one example: of x, and of y where there are targets."""
 
     @abstractmethod
@@ -109,9 +115,9 @@ class Rows(Examples):
         return {"x": self.x} if self.y is None else {"x": self.x, "y": self.y}
 
     @property
-    def kinds(self) -> dict[str, Type]:
+    def kinds(self) -> dict[str, Kind]:
         """Those of a row."""
-        return {name: Type(each.shape[1:], each.dtype) for name, each in self.arrays.items()}
+        return {name: Kind(each.shape[1:], each.dtype) for name, each in self.arrays.items()}
 
     @property
     def targets(self) -> Array | None:

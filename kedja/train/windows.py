@@ -28,9 +28,8 @@ from kedja.front.arithmetic import where
 from kedja.front.tensor import Tensor
 from kedja.ground.dtypes import float64, int32
 from kedja.ground.errors import DataError, ShapeError, UsageError
-from kedja.ir.op import Type
 from kedja.nn.losses.reduction import IGNORED
-from kedja.train.examples import Array, Batch, Examples
+from kedja.train.examples import Array, Batch, Examples, Kind
 
 _CHUNK = 1 << 24  # tokens that are looked at together, to find the largest
 
@@ -125,9 +124,9 @@ class Windows(Text):
         return self._count
 
     @property
-    def kinds(self) -> dict[str, Type]:
+    def kinds(self) -> dict[str, Kind]:
         """x and y (T,), of the tokens' dtype."""
-        kind = Type((self.length,), self.tokens.dtype)
+        kind = Kind((self.length,), self.tokens.dtype)
         return {"x": kind, "y": kind}
 
     def order(self, epoch: int, seed: int, shuffle: bool) -> Array:
@@ -208,9 +207,9 @@ class Pieces(Text):
         return {"tokens": self.tokens, "spans": self._spans, **counted}
 
     @property
-    def kinds(self) -> dict[str, Type]:
+    def kinds(self) -> dict[str, Kind]:
         """x and y (T,) int32."""
-        kind = Type((self.length,), int32)
+        kind = Kind((self.length,), int32)
         return {"x": kind, "y": kind}
 
     def order(self, epoch: int, seed: int, shuffle: bool) -> Array:
