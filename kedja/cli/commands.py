@@ -31,6 +31,9 @@ COMMANDS = {
     "explain": Command(
         "kedja.cli.explain", "explain", "Each node of an expression: formula, value, gradient."
     ),
+    "attention": Command(
+        "kedja.cli.attention", "attention", "Who looks at whom in a network that reads a text."
+    ),
     "descend": Command(
         "kedja.cli.descend", "descend", "Gradient descent on a function, with its path."
     ),

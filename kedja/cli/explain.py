@@ -1,10 +1,12 @@
-"""`kedja explain`: an expression node by node, with value, gradient and the gate's rule.
+"""`kedja explain`: an expression node by node, with value, gradient and the gate's rule; or, with
+`--run`, a text token by token, as the network of a run read it.
 
-Not here: how the numbers are found (`kedja/front/explanation.py`).
+Not here: how the numbers are found (`kedja/front/explanation.py`, `kedja/models/reading.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,7 @@ import typer
 from kedja.cli.expression import Expression, parse
 from kedja.cli.options import values
 from kedja.cli.output import note, say, say_json, write_text
+from kedja.cli.texts import opened
 from kedja.front.derivation import derivation
 from kedja.front.explanation import Explanation, explanation
 from kedja.front.named import Subject, chosen
@@ -23,6 +26,7 @@ from kedja.ground.errors import UsageError
 from kedja.ir.graph import topological, variable
 from kedja.ir.names import leaf_names
 from kedja.ir.op import Type
+from kedja.models.reading import read
 
 
 def explain(
@@ -40,12 +44,29 @@ def explain(
         Path | None,
         typer.Option(help="Write the graph as a picture.", metavar="FILE", dir_okay=False),
     ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Read EXPRESSION as a text with the network of this run.", metavar="RUN"),
+    ] = None,
+    lens: Annotated[
+        bool, typer.Option("--lens", help="With --run: what each block would have guessed.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show each node of EXPRESSION: formula, value, gradient, and the rule of its gate.
 
     Numbers, names, + - * / ^, parentheses, functions such as exp, sin, max, and pi and e.
+
+    With --run, EXPRESSION is a text: each token with the probability that the network of the run
+    gave it, its surprise in bits, and what was expected instead.
+
+    For example: kedja explain "to be or not to be" --run runs/shakespeare-gpt --lens
     """
+    if run is not None:
+        _read(expression, run, lens, {"--at": at, "--wrt": wrt, "--svg": svg}, json)
+        return
+    if lens:
+        raise UsageError("--lens is for texts", fix="give --run as well")
     parsed = parse(expression)
     given = values(at, parsed.names, "--at")
     subject = traced(parsed, given)
@@ -60,6 +81,19 @@ def explain(
         )
     else:
         _print(found, derivatives)
+
+
+def _read(text: str, run: Path, lens: bool, others: Mapping[str, object], json: bool) -> None:
+    """A text as a network read it."""
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise UsageError(f"{given[0]} is for expressions, --run for texts", fix="leave one out")
+    text_of = opened(run, text)
+    found = read(text_of.model, text_of.tokens, text_of.tokenizer.token, lens)
+    if json:
+        say_json({"text": text, "run": str(run), **found.data()})
+    else:
+        say(found.table())
 
 
 def traced(parsed: Expression, given: dict[str, float]) -> Subject:

@@ -10,6 +10,7 @@ from kedja.models.gpt2 import GPT2
 from kedja.models.gpt2_config import GPT2Config
 from kedja.models.looking import Attention, attention
 from kedja.models.lstm import LSTMLanguageModel
+from kedja.models.reading import Reading, read
 from kedja.models.resnet import ResNet, resnet18, resnet34
 from kedja.models.unet import UNet
 
@@ -18,11 +19,13 @@ __all__ = [
     "Attention",
     "GPT2Config",
     "LSTMLanguageModel",
+    "Reading",
     "ResNet",
     "Saved",
     "UNet",
     "attention",
     "load",
+    "read",
     "resnet18",
     "resnet34",
     "save",

@@ -153,7 +153,7 @@ class GPT2(nn.Module):
         x = self._embedded(tokens, kj.arange(tokens.shape[-1]))
         for block in self.h:
             x = block(x)
-        return self._logits(x)
+        return self.logits(x)
 
     def new_state(self, batch: int, capacity: int) -> list[nn.KVCache]:
         """Empty keys and values for `decode`: one cache for each block, room for `capacity`."""
@@ -175,10 +175,11 @@ class GPT2(nn.Module):
         for block, cache in zip(self.h, state, strict=True):
             x, cache = block.decode(x, cache)
             after.append(cache)
-        return self._logits(x), after
+        return self.logits(x), after
 
     def _embedded(self, tokens: Tensor, places: Tensor) -> Tensor:
         return self.drop(self.wte(tokens) + self.wpe(places))  # (B, T, C)
 
-    def _logits(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
+        """What the state x (B, T, C) after a block says of the next token: (B, T, V)."""
         return self.ln_f(x) @ self.wte.weight.T  # (B, T, V)
