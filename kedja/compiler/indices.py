@@ -158,10 +158,16 @@ def total(terms: Sequence[tuple[Atom, int]], offset: int) -> Affine:
 
 def _quotient_beside(atom: Remainder) -> Quotient:
     """⌊e/n⌋ for e mod n; where e is ⌊d/m⌋ itself, that is ⌊d/(m·n)⌋."""
-    inner = atom.of.terms[0][0] if len(atom.of.terms) == 1 else None
-    if isinstance(inner, Quotient) and atom.of == Affine(((inner, 1),)):
+    inner = _only_quotient(atom.of)
+    if inner is not None:
         return Quotient(inner.of, inner.by * atom.by)
     return Quotient(atom.of, atom.by)
+
+
+def _only_quotient(e: Affine) -> Quotient | None:
+    """The quotient that an expression is, if it is nothing else."""
+    atom = e.terms[0][0] if len(e.terms) == 1 else None
+    return atom if isinstance(atom, Quotient) and e == Affine(((atom, 1),)) else None
 
 
 def of(variable: Variable) -> Affine:
@@ -207,6 +213,8 @@ class Space:
         """⌊e/by⌋, as simple as the ranges allow."""
         if by == 1:
             return e
+        if (inner := _only_quotient(e)) is not None:  # ⌊⌊d/m⌋/n⌋ is ⌊d/(m·n)⌋
+            return self.div(inner.of, inner.by * by)
         whole, rest = _divided(e, by)
         low, high = rest.bounds()
         if low >= 0 and high < by:

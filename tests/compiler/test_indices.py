@@ -93,3 +93,10 @@ def test_any_chain_of_movements_names_the_right_elements(shape, chain):
 @pytest.mark.parametrize("axes", range(1, 8))
 def test_a_flip_of_every_reshape(shape, other, axes):
     check(shape, [("reshape", other), ("flip", axes), ("reshape", other + 1)])
+
+
+def test_rows_that_are_split_and_stored_in_order_are_one_walk() -> None:
+    flat = of(Variable("i", 4 * 6 * 5))
+    row, column = SPACE.div(flat, 5), SPACE.mod(flat, 5)
+    index = (SPACE.div(row, 6), SPACE.mod(row, 6), column)
+    assert SPACE.linearise(index, (4, 6, 5)) == flat
