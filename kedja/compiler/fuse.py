@@ -109,8 +109,8 @@ class Fusion:
 
     def _measure(self, node: Node) -> None:
         """Note the parts of a node's expression, those of dear inputs left out if it is long."""
-        if isinstance(node.op.lowering, OwnProgram):
-            self._parts[node] = {}
+        if isinstance(node.op.lowering, OwnProgram) or node in self.paired:
+            self._parts[node] = {}  # a product in pairs chooses itself what it reads from memory
             return
         parts = self._parts_of(node)
         if total(parts).size > LARGEST:

@@ -286,7 +286,27 @@ class _Loops:
         panels = share(b, column_block, plan.panels, plan.column_blocks)
         products = share(b, group, plan.shape.batch, plan.groups)
         with _loop(b, *products, "z") as z, _loop(b, 0, plan.k_blocks, "block") as block:
-            self._sweep(self._step(z, block), tiles, panels)
+            step = self._step(z, block)
+            if plan.packs_block:
+                self._pack_block(step, panels)
+            self._sweep(step, tiles, panels)
+
+    def _pack_block(self, step: _Step, panels: Range) -> None:
+        """The task's own panels of B, packed one after the other."""
+        b, product = self.builder, self.product
+        self.first_panel = as_i64(panels[0])
+        with _loop(b, *panels, "packed") as p:
+            source = product.right.at(b, step.b, product.column_offset(b, p))
+            to = self._own_panel(p)
+            product.by_panel(
+                b, p, lambda last: b.call(product.part(product.packer(last)), [source, to])
+            )
+
+    def _own_panel(self, p: ir.Value) -> ir.Value:
+        """Where the task has packed panel p."""
+        b, plan = self.builder, self.plan
+        at = b.mul(b.sub(p, self.first_panel), i64(plan.panel_width * plan.shape.k))
+        return self.vectors.at(b, self._task_scratch(), at)
 
     def _divide(self, index: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
         """The quotient and the remainder of a task's number."""
@@ -361,6 +381,8 @@ class _Loops:
         b, plan, product = self.builder, self.plan, self.product
         if plan.packing == "phase":
             return self._packed_panel(step, p)
+        if plan.packs_block:
+            return self._own_panel(p)
         source = product.right.at(b, step.b, product.column_offset(b, p))
         if plan.packing == "none":
             return source

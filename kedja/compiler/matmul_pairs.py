@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from kedja.compiler.matmul_shape import MatmulShape
+from kedja.compiler.matmul_tiles import Target
 from kedja.ground.dtypes import DType, bfloat16, float32
 from kedja.ir.graph import Node
 from kedja.ir.op import Reindex
@@ -33,6 +35,28 @@ def pays(m: int, n: int, k: int) -> bool:
     """Whether such a product is better computed in pairs than with its operands widened in memory,
     which is what other targets do."""
     return max(m, n) >= LEAST and k >= LEAST
+
+
+# A B of so many elements is packed in the time that a launch takes.
+SMALL_B = 16_384
+# A product of less multiply-adds is one task.
+SMALL_WORK = 65_536
+
+
+def block_pays(shape: MatmulShape, target: Target, width: int) -> bool:
+    """Whether each task should pack the panels of B that it uses, which then stay on its core.
+
+    What one launch has packed, the next must fetch from other cores: half of it with two threads,
+    which cores that share no cache do slowly. So tasks own columns, where B is at least as
+    large as A, of which each task reads all; columns must give the threads equal shares.
+    """
+    if shape.k * shape.n <= SMALL_B or shape.batch * shape.multiply_adds < SMALL_WORK:
+        return True
+    blocks = (shape.batch if shape.b_batch else 1) * -(-shape.n // width)
+    even = blocks >= 4 and (blocks % 2 == 0 or blocks >= 10)
+    shared = shape.batch > 1 and not shape.b_batch
+    fits = shape.m * shape.k <= target.l2 and 2 * width * shape.k <= target.l2 // 4
+    return even and fits and shape.m <= shape.n and not shared
 
 
 def in_pairs(product: Node) -> bool:

@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from kedja.compiler.matmul_pairs import Pairs
+from kedja.compiler.matmul_pairs import SMALL_B, Pairs, block_pays
+from kedja.compiler.matmul_shape import MatmulShape as MatmulShape
 from kedja.compiler.matmul_tiles import Split, Target, block_of_k, choose_tile
-from kedja.ground.dtypes import FLOATS, DType
-from kedja.ground.errors import DtypeError, ShapeError
+from kedja.ground.dtypes import DType
 
 Kernel = Literal["tile", "dot"]
 Packing = Literal["none", "task", "phase"]
@@ -40,53 +40,6 @@ LEFT_ROWS = 48
 PANELS_AHEAD = 2
 # A plan must suit each of these numbers of threads, whichever there will be.
 THREADS = (2, 4, 8, 16, 32)
-
-
-@dataclass(frozen=True)
-class MatmulShape:
-    """`batch` products C = A B with A[m, k], B[k, n] and C contiguous, row-major (batch, m, n).
-
-    Strides are in elements. Of each operand's two strides one is 1 (or its dimension is 1); the
-    batch strides advance an operand from one product to the next, 0 shares it.
-    """
-
-    batch: int
-    m: int
-    n: int
-    k: int
-    dtype: DType
-    a_strides: tuple[int, int]
-    b_strides: tuple[int, int]
-    a_batch: int = 0
-    b_batch: int = 0
-    halves: tuple[DType, DType] | None = None  # A and B in memory, where bfloat16 is multiplied
-
-    def __post_init__(self) -> None:
-        if self.dtype not in FLOATS:
-            raise DtypeError(f"no matrix product for {self.dtype}", fix="float32 or float64")
-        if min(self.batch, self.m, self.n, self.k) < 0:
-            raise ShapeError(f"negative size in {(self.batch, self.m, self.n, self.k)}")
-        for name, size, strides in (("A", self.m, self.a_strides), ("B", self.n, self.b_strides)):
-            if size > 1 and self.k > 1 and 1 not in strides:
-                raise ShapeError(f"{name} has strides {strides}", fix="one of them must be 1")
-
-    def transposed(self) -> MatmulShape:
-        """The same product written as C^T = B^T A^T; C must have one row or one column."""
-        return replace(
-            self,
-            m=self.n,
-            n=self.m,
-            a_strides=self.b_strides[::-1],
-            b_strides=self.a_strides[::-1],
-            a_batch=self.b_batch,
-            b_batch=self.a_batch,
-            halves=self.halves and self.halves[::-1],
-        )
-
-    @property
-    def multiply_adds(self) -> int:
-        """The work of all products together."""
-        return self.batch * self.m * self.n * self.k
 
 
 @dataclass(frozen=True)
@@ -171,6 +124,11 @@ class MatmulPlan:
         return self.groups * self.row_blocks * self.column_blocks
 
     @property
+    def packs_block(self) -> bool:
+        """Whether a task packs all its panels before it computes, as products in pairs do."""
+        return self.pairs is not None and self.packing == "task"
+
+    @property
     def packed_products(self) -> int:
         """How many different B's a packing phase packs."""
         return self.shape.batch if self.shape.b_batch else 1
@@ -184,7 +142,8 @@ class MatmulPlan:
     def task_scratch(self) -> int:
         """Elements of scratch that each task of the product has for itself."""
         if self.packing == "task":
-            return min(self.k_block, self.shape.k) * self.panel_width
+            panels = -(-self.panels // self.column_blocks) if self.packs_block else 1
+            return panels * min(self.k_block, self.shape.k) * self.panel_width
         gathers = self.kernel == "dot" and self.copy_a
         return -(-self.shape.k // self.lanes) * self.lanes if gathers else 0
 
@@ -198,7 +157,7 @@ class MatmulPlan:
     @property
     def left_products(self) -> int:
         """How many different A's a packing phase packs: only products in pairs do that."""
-        if self.pairs is None or self.pairs.direct:
+        if self.pairs is None or self.pairs.direct or self.packing != "phase":
             return 0
         return self.shape.batch if self.shape.a_batch else 1
 
@@ -357,17 +316,19 @@ def _tile_plan(
 def _pair_plan(
     shape: MatmulShape, halves: tuple[DType, DType], target: Target, swapped: bool
 ) -> MatmulPlan:
-    """A product in pairs: both operands packed before, all of k at once; or the dot kernel."""
+    """A product in pairs, all of k at once: both operands packed; or the dot kernel."""
     row, step = shape.a_strides
     if step == 1 and _dot_pays(shape, target.vector_bits // 32):
         pairs = Pairs(shape.k, *halves, row_major=True, direct=True)
         made = _dot_plan(shape, target, swapped, target.vector_bits // 32)
         return replace(made, pairs=pairs)
     even = shape.k % 2 == row % 2 == shape.a_batch % 2 == 0
-    direct = halves[0].itemsize == 2 and step == 1 and even and not _rows_collide(shape)
+    direct = halves[0].itemsize == 2 and step == 1 and even
     pairs = Pairs(shape.k, *halves, row_major=step == 1, direct=direct)
     lanes = target.vector_bits // 32
-    rows, vectors = choose_tile(shape.m, -(-shape.n // lanes), target, 16)
+    most = 8 if direct and _rows_collide(shape) else 16
+    rows, vectors = choose_tile(shape.m, -(-shape.n // lanes), target, most)
+    by_task = direct and block_pays(shape, target, vectors * lanes)
     return MatmulPlan(
         shape=replace(shape, k=pairs.depth),
         target=target,
@@ -377,7 +338,7 @@ def _pair_plan(
         rows=rows,
         vectors=vectors,
         k_block=pairs.depth,
-        packing="phase",
+        packing="task" if by_task else "phase",
         copy_a=False,
         rows_inner=False,
         groups=1,
@@ -470,7 +431,7 @@ def _cuts(plan: MatmulPlan, pieces: int, axis: SplitAxis) -> Iterator[tuple[int,
     most_columns = 1 if axis == "rows" else min(max(1, plan.panels), pieces)
     # Each row block packs B again, which 128 rows pay for; each column block copies A's rows.
     if plan.packing == "task":
-        most_rows = min(most_rows, max(1, plan.shape.m // 128))
+        most_rows = min(most_rows, max(1, plan.shape.m // _rows_that_pack(plan)))
     if plan.copy_a and plan.kernel == "tile":
         most_columns = min(most_columns, max(1, plan.shape.n // (COPY_WIDTH * plan.lanes)))
     if plan.packing == "none" and plan.k_blocks > 1 and plan.k_block == STREAM_STEPS:
@@ -478,6 +439,14 @@ def _cuts(plan: MatmulPlan, pieces: int, axis: SplitAxis) -> Iterator[tuple[int,
     for rows in range(1, most_rows + 1):
         for columns in range(1, min(most_columns, max(1, pieces // rows)) + 1):
             yield rows, columns
+
+
+def _rows_that_pack(plan: MatmulPlan) -> int:
+    """The fewest rows that pay for packing their panels by themselves."""
+    if not plan.packs_block:
+        return 128
+    small = plan.pairs is not None and plan.pairs.k * plan.shape.n <= SMALL_B
+    return 64 if small else max(1, plan.shape.m)
 
 
 def _cut_cost(plan: MatmulPlan, rows: int, columns: int) -> tuple[float, int]:

@@ -157,6 +157,34 @@ def test_bits_do_not_depend_on_tiles_tasks_and_layout() -> None:
 
 
 @needs_instruction
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("b_t", [False, True])
+@pytest.mark.parametrize(("m", "n", "k"), [(64, 128, 784), (40, 397, 50), (130, 75, 64)])
+def test_who_packs_changes_no_bit(m, n, k, b_t, kind) -> None:
+    a, b = operand(m, k, bfloat16, False, 1), operand(k, n, kind, b_t, 2)
+    a = np.ascontiguousarray(a)  # an even stride: its rows are read where they stand
+    first = multiply(a, b, packing="phase").view(np.uint32)
+    for rows, columns in [(1, 1), (1, 2), (2, 3)]:
+        blocks = {"row_blocks": rows, "column_blocks": columns}
+        found = multiply(a, b, True, packing="task", **blocks)
+        np.testing.assert_array_equal(first, found.view(np.uint32))
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k", "phases"),
+    [(64, 128, 784, 1), (256, 256, 256, 1), (1024, 1024, 1024, 1), (2048, 65, 384, 2)],
+)
+def test_columns_that_a_task_owns_are_packed_by_it(m, n, k, phases) -> None:
+    shape = MatmulShape(1, m, n, k, float32, (k, 1), (n, 1), halves=(bfloat16, bfloat16))
+    made = plan(shape, PAIRS)
+    assert len(made.phases) == phases
+    assert made.packs_block == (phases == 1)
+    if made.packs_block:
+        assert made.row_blocks == 1
+        assert made.tasks >= 4
+
+
+@needs_instruction
 @pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect with Linux's constants")
 @pytest.mark.parametrize(("a_t", "b_t"), LAYOUTS)
 @pytest.mark.parametrize("kind", KINDS)
@@ -251,7 +279,11 @@ def test_epilogues_see_the_rounded_product() -> None:
 
 
 def product_kernels(node: Node, inputs: list[Node], target=PAIRS) -> list[object]:
-    return list(lower([node], inputs, [], {}, None, target).schedule.kernels)
+    return kernels_of([node], inputs, target)
+
+
+def kernels_of(nodes: list[Node], inputs: list[Node], target=PAIRS) -> list[object]:
+    return list(lower(nodes, inputs, [], {}, None, target).schedule.kernels)
 
 
 def test_a_rounded_weight_never_goes_to_memory() -> None:
@@ -306,3 +338,23 @@ def test_halves_are_stored_up_to_the_last_column_and_no_further(rows, columns, d
             expected = product(x, w).astype(kj.float32).numpy()
         found = kj.jit(product)(x, w).astype(kj.float32).numpy()
         np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3)
+
+
+def test_long_operands_are_stored_rounded_once_for_both_ways_round() -> None:
+    """However long both operands are together, no widened or turned copy of them is made."""
+    a, b, c = inputs_of(((40, 64), float32), ((40, 50), float32), ((64, 50), float32))
+    x, y = cast(long_expression(a)), cast(long_expression(b))
+    nodes = [apply("matmul", x, cast(c)), apply("matmul", transposed(x), y)]
+    made = kernels_of(nodes, [a, b, c])
+    products = [each for each in made if isinstance(each, ProductKernel)]
+    (left,) = {each.a.base for each in products}
+    assert left.dtype == bfloat16
+    assert left.shape == x.shape
+
+
+def long_expression(x: Node) -> Node:
+    """Some 50 operations, which one kernel can still hold; twice as many it cannot."""
+    made = x
+    for _ in range(25):
+        made = apply("tanh", made) + x
+    return made
