@@ -33,7 +33,7 @@ from kedja.compiler.runtime_threads import usable_cores
 from kedja.ground.errors import KedjaError, UsageError
 
 FULL = Settings(rounds=7, seconds=0.2, threads=0)
-QUICK = Settings(rounds=3, seconds=0.05, threads=0, budget=3.0)
+QUICK = Settings(rounds=3, seconds=0.05, threads=0, budget=3.0, again=30.0)
 DOCS = peers.ROOT / "docs"
 RESULTS = peers.ROOT / "benchmarks" / "results"
 DEFAULT = Path("-")  # an option without its value
@@ -63,6 +63,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--rounds", type=int, help=f"of turns between the sides ({FULL.rounds})")
     add("--seconds", type=float, help=f"of each sample at most ({FULL.seconds:g})")
     add("--budget", type=float, help=f"seconds of a case's samples together ({FULL.budget:g})")
+    add("--again", type=float, help=f"seconds for samples with far cores ({FULL.again:g})")
     add("--sides", default="all", metavar="NAMES", help="all, or some, with commas")
     add("--python", nargs="+", action="extend", metavar="PEER=PATH", help="its interpreter")
     add("--profile", action="store_true", help="only kedja's launches, with their cost")
@@ -80,6 +81,7 @@ def settings_of(chosen: argparse.Namespace) -> Settings:
         base.seconds if chosen.seconds is None else chosen.seconds,
         chosen.threads,
         base.budget if chosen.budget is None else chosen.budget,
+        again=base.again if chosen.again is None else chosen.again,
     )
     if found.rounds < 1 or found.threads < 1 or not min(found.seconds, found.budget) > 0:
         raise UsageError("rounds, threads, seconds and budget are more than 0")

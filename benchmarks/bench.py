@@ -16,12 +16,14 @@ from rich.console import Console
 
 from benchmarks import machine, measure, peers
 from benchmarks.cases import CASES, COMPARED, MM_PEAK, PEAK, STREAM, Case, named
+from benchmarks.limits.distance import cores_of, summary
 from benchmarks.measure import ALWAYS, Settings
 from benchmarks.report import figures
 from benchmarks.report.figures import Json
 from benchmarks.report.profile import show_profile
 from benchmarks.sweep import run as sweep
 from benchmarks.worker import Place
+from kedja.compiler.runtime_threads import usable_cores
 from kedja.ground.errors import UsageError
 
 LIMIT_ROUNDS = 5
@@ -61,6 +63,7 @@ class Bench:
         found = [(side, peers.interpreter(side, given)) for side in sides]
         self.places = [Place(side, python) for side, python in found if python is not None]
         self.missing = sorted({side.environment for side, python in found if python is None})
+        self.cores = cores_of(settings.threads, usable_cores(), settings.again)
         self.limits: dict[str, float | None] = dict.fromkeys(("fma_flops", "mm_flops", "bytes"))
 
     def run(self, one_thread: bool = False) -> Json:
@@ -68,7 +71,9 @@ class Bench:
         self.look_at_limits()
         results = self.measured()
         self.look_at_limits()
-        data = self.frame() | {"cases": [figures.of_case(each) for each in results]}
+        data = self.frame() | {"cases": [figures.of_case(each, self.cores) for each in results]}
+        modes = [mode for each in results for side in each.sides for mode in side.modes.values()]
+        data["distance"] = summary(modes, self.cores)
         if one_thread:
             data["one_thread"] = self.alone()
         return data
@@ -100,7 +105,9 @@ class Bench:
         """One case, with its place among all in what is noted."""
         places = [place for place in self.places if place.side.takes(case)]
         head = f"[{number}/{len(self.cases)}] {case.name}: "
-        return measure.measure(case, places, self.settings, lambda text: note(head + text))
+        return measure.measure(
+            case, places, self.settings, self.cores, lambda text: note(head + text)
+        )
 
     def alone(self) -> Json:
         """The cases with a goal again, with one thread, kedja against PyTorch eager only."""
@@ -108,7 +115,7 @@ class Bench:
         bench.places = [place for place in self.places if place.side.name in ALWAYS]
         bench.cases = [case for case in self.cases if case.goal is not None]
         results = [bench.one(number, case) for number, case in enumerate(bench.cases, 1)]
-        return {"cases": [figures.of_case(each) for each in results]}
+        return {"cases": [figures.of_case(each, bench.cores) for each in results]}
 
     def look_at_limits(self) -> None:
         """The machine's limits; of several looks the best counts."""
@@ -134,4 +141,4 @@ class Bench:
     def swept(self) -> Json:
         """Widths and batch sizes of a perceptron, kedja against PyTorch eager."""
         places = [place for place in self.places if place.side.name in ALWAYS]
-        return self.frame() | sweep.measured(places, self.settings, note)
+        return self.frame() | sweep.measured(places, self.settings, self.cores, note)

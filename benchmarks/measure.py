@@ -7,9 +7,11 @@ For each case every side builds the same thing from the same arrays. kedja is st
 each way of running: with an empty cache, then with what the first start left there. The losses of
 the first steps must agree. Then, in rounds, each side in turn runs for a fixed time (at least for
 a step) while the others sleep (libraries let their threads spin for a while: that is waited for).
-What is reported are medians with quartiles over the rounds, and whether other programs took part of
-the machine meanwhile. A peer that cannot do a case is left out, and said so with its reason; sides
-that disagree, and a kedja that fails, end the case.
+Samples during which the machine's cores were far from each other are taken again
+(`limits/distance.py` says why), of all sides alike. What is reported are medians with quartiles
+over the rounds, how far the cores were, and whether other programs took part of the machine
+meanwhile. A peer that cannot do a case is left out, and said so with its reason; sides that
+disagree, and a kedja that fails, end the case.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import COMPARED, Case
+from benchmarks.limits.distance import Cores
 from benchmarks.machine import Others, Share, cores, settle
 from benchmarks.peers import KEDJA
 from benchmarks.worker import Place, Prepared, SideError, Worker, prepared, working
@@ -44,7 +47,8 @@ class Settings:
 
     `seconds` is of one sample, `budget` of all samples of a network's case (of a smaller one a
     fifth of it); `patience` is how long a peer's first step may take. Without `starts` no second
-    process is started to see what a cache saves.
+    process is started to see what a cache saves. `again` are the seconds, in a whole run, that
+    samples with far cores may be waited for and taken again.
     """
 
     rounds: int
@@ -53,6 +57,7 @@ class Settings:
     budget: float = 12.0
     patience: float = 120.0
     starts: bool = True
+    again: float = 300.0
 
     def of(self, case: Case) -> Settings:
         """Those for a case."""
@@ -64,11 +69,14 @@ class Settings:
 class Mode:
     """Seconds per step of one side in one way of running: one number per round.
 
-    `others` is what other programs worked meanwhile; empty where that is not known.
+    `others` is what other programs worked meanwhile, `distances` how far the cores were from each
+    other, in nanoseconds; empty where that is not known. So many samples were taken `again`.
     """
 
     samples: list[float] = field(default_factory=list)
     others: list[Share] = field(default_factory=list)
+    distances: list[float] = field(default_factory=list)
+    again: int = 0
 
     @property
     def disturbance(self) -> float:
@@ -131,7 +139,9 @@ class Result:
 # --------------------------------------------------------------------------------- one case
 
 
-def measure(case: Case, places: Sequence[Place], settings: Settings, note: Note) -> Result:
+def measure(
+    case: Case, places: Sequence[Place], settings: Settings, cores: Cores, note: Note
+) -> Result:
     """All of a case; see the module's text."""
     result = Result(case)
     try:
@@ -139,7 +149,7 @@ def measure(case: Case, places: Sequence[Place], settings: Settings, note: Note)
             workers = _started(stack, ready, places, settings, note, result)
             note(f"{COMPARED} losses are compared")
             agreement(workers, result)
-            take_rounds(workers, result.sides, settings.of(case), note)
+            take_rounds(workers, result.sides, settings.of(case), cores, note)
             for worker, found in zip(workers, result.sides, strict=True):
                 _end(worker, found)
     except SideError as problem:
@@ -259,9 +269,18 @@ class Turn:
     steps: int
     every: int = 1
 
+    def far(self, cores: Cores) -> int | None:
+        """The place of the first sample that was taken with far cores."""
+        distances = self.found.modes[self.mode].distances
+        return next((i for i, each in enumerate(distances) if cores.are_far(each)), None)
+
 
 def take_rounds(
-    workers: Sequence[Worker], sides: Sequence[Measured], settings: Settings, note: Note
+    workers: Sequence[Worker],
+    sides: Sequence[Measured],
+    settings: Settings,
+    cores: Cores,
+    note: Note,
 ) -> None:
     """The sides in turns; each sample lasts about as long as any other."""
     note("speeds are estimated")
@@ -273,7 +292,8 @@ def take_rounds(
         note(f"round {number + 1} of {settings.rounds}")
         for turn in turns:
             if number % turn.every == 0:
-                sample(turn, workers)
+                sample(turn, workers, cores)
+    take_again(turns, workers, cores, settings.budget, note)
 
 
 def _turn(
@@ -284,15 +304,56 @@ def _turn(
     return Turn(worker, found, mode, steps, 1 if often else max(1, rounds // FEWEST_ROUNDS))
 
 
-def sample(turn: Turn, workers: Sequence[Worker]) -> None:
-    """One sample, when nobody else is at work."""
+def sample(turn: Turn, workers: Sequence[Worker], cores: Cores) -> None:
+    """One more sample."""
+    seconds, share, distance = _taken(turn, workers, cores)
+    found = turn.found.modes.setdefault(turn.mode, Mode())
+    found.samples.append(seconds)
+    if share is not None:
+        found.others.append(share)
+    if distance is not None:
+        found.distances.append(distance)
+
+
+def _taken(
+    turn: Turn, workers: Sequence[Worker], cores: Cores
+) -> tuple[float, Share | None, float | None]:
+    """Seconds per step when nobody else is at work; others' work; the cores' distance at most."""
     settle([each.process for each in workers])
+    before = cores.look()
     others = Others(turn.worker.process)
     seconds, done = turn.worker.run(turn.mode, turn.steps)
-    found = turn.found.modes.setdefault(turn.mode, Mode())
-    found.samples.append(seconds / done)
-    if (share := others.passed()) is not None:
-        found.others.append(share)
+    share, after = others.passed(), cores.look()
+    distance = None if before is None or after is None else max(before, after)
+    return seconds / done, share, distance
+
+
+def take_again(
+    turns: Sequence[Turn], workers: Sequence[Worker], cores: Cores, seconds: float, note: Note
+) -> None:
+    """Put samples with near cores in the place of those with far ones, for so long at most."""
+    start = time.perf_counter()
+    until = start + min(seconds, cores.patience)
+    while left := [turn for turn in turns if turn.far(cores) is not None]:
+        note(f"the cores were far in samples of {len(left)} turns: these are taken again")
+        for turn in left:
+            if not cores.wait(until):
+                cores.patience -= time.perf_counter() - start
+                return
+            _replace(turn, workers, cores)
+    cores.patience -= time.perf_counter() - start
+
+
+def _replace(turn: Turn, workers: Sequence[Worker], cores: Cores) -> None:
+    """A sample once more; one that is far again leaves the first as it is."""
+    seconds, share, distance = _taken(turn, workers, cores)
+    found, place = turn.found.modes[turn.mode], turn.far(cores)
+    found.again += 1
+    if place is None or distance is None or cores.are_far(distance):
+        return
+    found.samples[place], found.distances[place] = seconds, distance
+    if share is not None:
+        found.others[place] = share
 
 
 def steps_for(worker: Worker, mode: str, wanted: float) -> tuple[int, float]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.limits.distance import Cores
 from benchmarks.machine import DISTURBED
 from benchmarks.measure import Measured, Result
 from kedja.ground.errors import DataError
@@ -28,21 +29,23 @@ OF_GOALS = ("goal", "step_goal", "bandwidth_goal")
 OF_RESULT = ("difference", "losses", "left_out", "error")
 
 
-def of_case(result: Result) -> Json:
+def of_case(result: Result, cores: Cores) -> Json:
     """A case as JSON, its comparisons included."""
     data: Json = {name: getattr(result.case, name) for name in (*OF_CASE, *OF_GOALS)}
     data |= {name: getattr(result, name) for name in OF_RESULT}
-    data["sides"] = [] if result.error else [_of_side(side) for side in result.sides]
+    data["sides"] = [] if result.error else [_of_side(side, cores) for side in result.sides]
     data["comparisons"] = [each._asdict() for each in compared(data)]
     return data
 
 
-def _of_side(side: Measured) -> Json:
+def _of_side(side: Measured, cores: Cores) -> Json:
     modes = {}
     for name, mode in side.modes.items():
         low, high = mode.quartiles
         figures = {"median": mode.median, "q1": low, "q3": high, "samples": mode.samples}
-        modes[name] = figures | {"disturbance": mode.disturbance}
+        apart = {"distances": mode.distances, "again": mode.again}
+        apart["far"] = sum(map(cores.are_far, mode.distances))
+        modes[name] = figures | {"disturbance": mode.disturbance} | apart
     starts = {name: vars(start) for name, start in side.starts.items()}
     plain = ("name", "version", "import_seconds", "peak_bytes")
     return {name: getattr(side, name) for name in plain} | {"starts": starts, "modes": modes}

@@ -21,7 +21,7 @@ from benchmarks.report.figures import (
 )
 from benchmarks.report.goals import Goal, goals
 from benchmarks.report.layout import Row, table
-from benchmarks.report.words import megabytes, rate, seconds, share_of, times
+from benchmarks.report.words import apart, megabytes, rate, seconds, share_of, times
 
 GROUPS = {
     "train": "Training, seconds per step",
@@ -118,6 +118,8 @@ def _verdicts(case: Json) -> Iterator[str]:
             yield f"{WAYS[mode]} {LOSES} to {names}"
     if is_disturbed(case):
         yield "DISTURBED"
+    if is_far(case):
+        yield "FAR"
 
 
 # ------------------------------------------------------------------------------------ costs
@@ -191,6 +193,11 @@ def is_disturbed(case: Json) -> bool:
     return any(way["disturbance"] > DISTURBED for way in ways)
 
 
+def is_far(case: Json) -> bool:
+    """Whether some of its samples were taken while the cores were far from each other."""
+    return any(way.get("far") for side in case["sides"] for way in side["modes"].values())
+
+
 def lines(data: Json) -> Iterator[str]:
     """What must not be overlooked, line by line."""
     yield _how(data)
@@ -201,6 +208,10 @@ def lines(data: Json) -> Iterator[str]:
     disturbed = [case["name"] for case in data["cases"] if is_disturbed(case)]
     if disturbed:
         yield f"DISTURBED by other work, take again when it is quiet: {', '.join(disturbed)}"
+    yield from apart(data.get("distance"))
+    far = [case["name"] for case in data["cases"] if is_far(case)]
+    if far:
+        yield f"cores FAR from each other at times, short steps suffer: {', '.join(far)}"
     for case in data["cases"]:
         for each in case["comparisons"]:
             if each["ratio"] < 1:

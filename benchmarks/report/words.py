@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 
 def seconds(value: float) -> str:
     """A time in the unit that suits it."""
@@ -34,3 +37,14 @@ def rate(value: float | None, unit: str) -> str:
 def megabytes(count: float) -> str:
     """Bytes in MB (of 2²⁰)."""
     return f"{count / 2**20:.0f} MB"
+
+
+def apart(found: Mapping[str, Any] | None) -> Iterator[str]:
+    """How far the cores were from each other, in a line; none where that was not looked at."""
+    if found is None:
+        return
+    yield (
+        f"a cache line goes from core to core and back in {found['near']:.0f} ns; of "
+        f"{found['samples']} samples {found['again']} were taken again because the cores were far "
+        f"({found['farthest']:.0f} ns at most), and {found['far']} still are"
+    )

@@ -16,8 +16,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from benchmarks.limits.distance import Cores, summary
 from benchmarks.machine import DISTURBED
-from benchmarks.measure import Measured, Result, Settings, Turn, require_equal, sample, steps_for
+from benchmarks.measure import (
+    Measured,
+    Mode,
+    Result,
+    Settings,
+    Turn,
+    require_equal,
+    sample,
+    steps_for,
+    take_again,
+)
 from benchmarks.sweep.points import (
     BATCHES,
     QUICK_BATCHES,
@@ -39,24 +50,30 @@ SAMPLE_SECONDS = 0.05
 FEWER = 5  # rounds below which the small grid is taken, as `--quick` asks for
 
 
-def measured(places: Sequence[Place], settings: Settings, note: Note) -> Json:
-    """The figures of all points, and the cliffs among them. Raises SideError."""
+def measured(places: Sequence[Place], settings: Settings, cores: Cores, note: Note) -> Json:
+    """The figures of all points, and the cliffs among them. Raises SideError.
+
+    Samples with far cores are taken again at the end, when the cores may have been moved back.
+    """
     quick = settings.rounds < FEWER
     points = grid(QUICK_WIDTHS, QUICK_BATCHES) if quick else grid(WIDTHS, BATCHES)
     with prepared(sweep_case(points), settings.threads) as ready, ExitStack() as stack:
         workers = [stack.enter_context(working(place, ready)) for place in places]
-        found = []
+        turns = []
         for number, point in enumerate(points, 1):
             note(f"[{number}/{len(points)}] width {point.width}, batch {point.batch}")
-            found.append(one(workers, point, settings.rounds))
-    return {"points": found, "cliffs": cliffs(found)}
+            turns.append(one(workers, point, settings.rounds, cores))
+        every = [turn for of_point in turns for turn in of_point]
+        take_again(every, workers, cores, cores.patience, note)
+    pairs = zip(points, turns, strict=True)
+    found = [figures(point, modes_of(of_point), cores) for point, of_point in pairs]
+    modes = [mode for turn in every for mode in turn.found.modes.values()]
+    return {"points": found, "cliffs": cliffs(found), "distance": summary(modes, cores)}
 
 
-def one(workers: Sequence[Worker], point: Point, rounds: int) -> Json:
-    """A point's figures: equal losses first, then rounds. Raises SideError."""
-    case, name = point.case(), point.name
-    result = Result(case)
-    turns = []
+def one(workers: Sequence[Worker], point: Point, rounds: int, cores: Cores) -> list[Turn]:
+    """A point: equal losses first, then rounds. Raises SideError."""
+    name, result, turns = point.name, Result(point.case()), []
     for worker in workers:
         losses = worker.ask(do="losses", mode=name, steps=COMPARED)["losses"]
         require_equal(worker.side.name, losses, result)
@@ -64,12 +81,22 @@ def one(workers: Sequence[Worker], point: Point, rounds: int) -> Json:
         turns.append(Turn(worker, Measured(worker.side.name), name, steps))
     for _ in range(rounds):
         for turn in turns:
-            sample(turn, workers)
-    modes = {turn.found.name: turn.found.modes[name] for turn in turns}
+            sample(turn, workers, cores)
+    return turns
+
+
+def modes_of(turns: Sequence[Turn]) -> dict[str, Mode]:
+    """What the sides have shown at a point."""
+    return {turn.found.name: turn.found.modes[turn.mode] for turn in turns}
+
+
+def figures(point: Point, modes: Mapping[str, Mode], cores: Cores) -> Json:
+    """A point's figures; `far` are the samples, of all sides, that were taken with far cores."""
     seconds = {side: mode.median for side, mode in modes.items()}
     disturbed = any(mode.disturbance > DISTURBED for mode in modes.values())
-    size = {"width": point.width, "batch": point.batch, "flops": case.flops}
-    return {**size, "seconds": seconds, "disturbed": disturbed}
+    far = sum(cores.are_far(each) for mode in modes.values() for each in mode.distances)
+    size = {"width": point.width, "batch": point.batch, "flops": point.case().flops}
+    return {**size, "seconds": seconds, "disturbed": disturbed, "far": far}
 
 
 # ------------------------------------------------------------------------------------ cliffs
@@ -78,7 +105,7 @@ def one(workers: Sequence[Worker], point: Point, rounds: int) -> Json:
 def cliffs(points: Sequence[Json]) -> list[Json]:
     """The points where a step of kedja's takes much longer than its neighbours let expect."""
     times = {(each["width"], each["batch"]): each["seconds"]["kedja"] for each in points}
-    disturbed = {(each["width"], each["batch"]) for each in points if each["disturbed"]}
+    marks = {(p["width"], p["batch"]): (p["disturbed"], bool(p.get("far"))) for p in points}
     found = []
     for (width, batch), time in times.items():
         expected = [
@@ -87,8 +114,9 @@ def cliffs(points: Sequence[Json]) -> list[Json]:
         ]
         height = time / statistics.median(expected) if expected else 1.0
         if height > CLIFF:
-            unsure = (width, batch) in disturbed
-            found.append({"width": width, "batch": batch, "height": height, "disturbed": unsure})
+            disturbed, far = marks[width, batch]
+            place = {"width": width, "batch": batch, "height": height}
+            found.append({**place, "disturbed": disturbed, "far": far})
     return found
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks.report.chart import new_figure, plain_ticks, save
 from benchmarks.report.layout import table
-from benchmarks.report.words import seconds, times
+from benchmarks.report.words import apart, seconds, times
 from benchmarks.sweep.run import CLIFF, Json
 
 COLUMNS = 5
@@ -59,6 +59,7 @@ def lines(data: Json) -> list[str]:
     found += [
         f"CLIFF at width {each['width']}, batch {each['batch']}: {times(each['height'])} times "
         f"what its neighbours let expect{', but DISTURBED' if each['disturbed'] else ''}"
+        f"{', but the cores were FAR' if each.get('far') else ''}"
         for each in data["cliffs"]
     ]
     if not data["cliffs"]:
@@ -70,7 +71,7 @@ def lines(data: Json) -> list[str]:
     disturbed = sum(each["disturbed"] for each in data["points"])
     if disturbed:
         found.append(f"DISTURBED by other work: {disturbed} of {len(data['points'])} points")
-    return found
+    return [*found, *apart(data.get("distance"))]
 
 
 # ------------------------------------------------------------------------------------ chart

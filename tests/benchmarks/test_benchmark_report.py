@@ -17,6 +17,7 @@ from rich.console import Console
 from benchmarks.__main__ import FULL, main
 from benchmarks.bench import Bench
 from benchmarks.cases import CASES, Case
+from benchmarks.limits.distance import Cores
 from benchmarks.machine import Share
 from benchmarks.measure import Measured, Mode, Result, Start
 from benchmarks.report import chart, figures, tables, words
@@ -56,7 +57,7 @@ def run_of(*results: Result, threads: int = 2) -> Json:
         "settings": {"rounds": 3, "seconds": 0.1, "threads": threads},
         "limits": {"fma_flops": 4e11, "mm_flops": 3e11, "bytes": 4e10},
         "missing": ["sklearn"],
-        "cases": [figures.of_case(result) for result in results],
+        "cases": [figures.of_case(result, Cores(None, 0.0)) for result in results],
     }
 
 

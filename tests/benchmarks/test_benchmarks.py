@@ -21,6 +21,7 @@ from benchmarks import measure, peers
 from benchmarks.__main__ import main
 from benchmarks.cases import CASES, Case, named
 from benchmarks.limits import stream
+from benchmarks.limits.distance import Cores
 from benchmarks.machine import Others
 from benchmarks.measure import Measured, Result, Settings
 from benchmarks.peers import KEDJA, Side
@@ -29,6 +30,7 @@ from benchmarks.side import Spec
 from benchmarks.worker import Place, SideError
 
 SMALL = ["--quick", "--rounds", "1", "--seconds", "0.01", "--threads", "1", "--sides", "kedja"]
+FIXED = Cores(None, 0.0)  # cores whose distance is not looked at
 
 
 @pytest.fixture(autouse=True)
@@ -146,16 +148,16 @@ def test_a_first_side_without_numbers_fails_the_case() -> None:
 
 def test_a_kedja_that_fails_ends_its_case_with_its_words() -> None:
     wrong = Case("wrong", "no such kind", "", {}, dict)
-    result = measure.measure(wrong, [place()], Settings(1, 0.01, 1), lambda text: None)
+    result = measure.measure(wrong, [place()], Settings(1, 0.01, 1), FIXED, lambda text: None)
     assert "no such kind" in result.error
-    assert figures.of_case(result)["sides"] == []
+    assert figures.of_case(result, FIXED)["sides"] == []
 
 
 def test_a_peer_that_fails_is_left_out_with_its_words() -> None:
     broken = Side("broken", "benchmarks.no_such_side", "numpy")
     settings = Settings(1, 0.01, 1, starts=False)
     places = [place(), place(broken)]
-    result = measure.measure(case("descent"), places, settings, lambda text: None)
+    result = measure.measure(case("descent"), places, settings, FIXED, lambda text: None)
     assert result.error == ""
     assert "no_such_side" in result.left_out["broken"]
     assert [side.name for side in result.sides] == ["kedja"]
@@ -170,7 +172,8 @@ def test_a_slow_peer_runs_in_fewer_rounds_and_pytorch_in_all(
     monkeypatch.setattr(measure, "settle", lambda processes: None)
     fakes: Any = [Fake("kedja", [], 0.5), Fake("torch", [], 0.5), Fake("jax", [], 5.0)]
     sides = [Measured(fake.side.name) for fake in fakes]
-    measure.take_rounds(fakes, sides, Settings(9, 0.2, 1, budget=9.0), lambda text: None)
+    settings = Settings(9, 0.2, 1, budget=9.0)
+    measure.take_rounds(fakes, sides, settings, FIXED, lambda text: None)
     assert [len(side.modes["step"].samples) for side in sides] == [9, 9, 3]
     assert sides[2].modes["step"].median == pytest.approx(5.0)
 
