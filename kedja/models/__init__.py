@@ -1,7 +1,7 @@
 """Whole networks in a page each, with the tensor names of their well-known files.
 
-Start at `gpt2.py`; then `lstm.py`, `resnet.py`, `unet.py`. Folders of models are read and written
-by `folder.py`. Not here: layers (`kedja/nn`).
+Start at `gpt2.py`; then `recurrent.py`, `resnet.py`, `unet.py`. Folders of models are read and
+written by `folder.py`. Not here: layers (`kedja/nn`).
 """
 
 from kedja.models import gpt2_files as gpt2_files
@@ -9,8 +9,8 @@ from kedja.models.folder import Saved, load, save
 from kedja.models.gpt2 import GPT2
 from kedja.models.gpt2_config import GPT2Config
 from kedja.models.looking import Attention, attention
-from kedja.models.lstm import LSTMLanguageModel
 from kedja.models.reading import Reading, read
+from kedja.models.recurrent import RecurrentConfig, RecurrentLM
 from kedja.models.resnet import ResNet, resnet18, resnet34
 from kedja.models.unet import UNet
 
@@ -18,8 +18,9 @@ __all__ = [
     "GPT2",
     "Attention",
     "GPT2Config",
-    "LSTMLanguageModel",
     "Reading",
+    "RecurrentConfig",
+    "RecurrentLM",
     "ResNet",
     "Saved",
     "UNet",

@@ -2,7 +2,7 @@
 
 Source: A. Radford et al.: Language models are unsupervised multitask learners (2019).
 Dimensions: B batch, T positions, C channels, H heads, V vocabulary. Not here: its sizes
-(`gpt2_config.py`), files (`folder.py`), generation (`generate.py`). Next: `lstm.py`.
+(`gpt2_config.py`), files (`folder.py`), generation (`generate.py`). Next: `recurrent.py`.
 """
 
 from __future__ import annotations

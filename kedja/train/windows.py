@@ -156,10 +156,9 @@ class Pieces(Text):
     """Spans (start, end) of a row of tokens: x is all but the last token, y all but the first.
 
     `spans` (P, 2) are padded to T places, which do not count (answers there are `IGNORED`).
-    `lead` is a token put before every piece, so that its first token is predicted, too. `counted`
-    (P,) are the places from which on answers count: those of a question do not. An epoch has
-    `count` of the pieces (None: all), drawn without replacement: all of them are seen once before
-    any is seen twice, in an order by seed and number of the pass.
+    `counted` (P,) are the places from which on answers count: those of a question do not. An epoch
+    has `count` of the pieces (None: all), drawn without replacement: all of them are seen once
+    before any is seen twice, in an order by seed and number of the pass.
 
     >>> given = Pieces([7, 1, 2, 7, 3], [(0, 3), (3, 5)], length=3)
     >>> batch = given.batch(given.tensors, kj.arange(2))
@@ -176,12 +175,10 @@ class Pieces(Text):
         length: int,
         *,
         count: int | None = None,
-        lead: int | None = None,
         counted: Any = None,
         bytes_per_token: float | None = None,
     ) -> None:
         self._take(tokens, length)
-        self._lead = lead
         self._spans = np.ascontiguousarray(spans, np.int64)
         self._counted = None if counted is None else np.ascontiguousarray(counted, np.int64)
         self.bytes_per_token = bytes_per_token
@@ -226,13 +223,9 @@ class Pieces(Text):
         """The pieces of these numbers (B,)."""
         span = kj.take(data["spans"], numbers, axis=0)  # (B 2)
         start, end = span[:, :1], span[:, 1:]
-        first = start if self._lead is None else start - 1
-        places = first + kj.arange(self.length + 1)  # (B T+1)
+        places = start + kj.arange(self.length + 1)  # (B T+1)
         inside = places < end
-        there = kj.logical_and(places >= start, inside)
-        seen = kj.take(data["tokens"], where(there, places, start)).astype(int32)
-        if self._lead is not None:
-            seen = where(places < start, kj.full_like(seen, self._lead), seen)
+        seen = kj.take(data["tokens"], where(inside, places, start)).astype(int32)
         counts = inside[:, 1:]
         if "counted" in data:
             begins = kj.take(data["counted"], numbers).reshape(-1, 1)
@@ -246,11 +239,10 @@ class Pieces(Text):
 
     def fingerprint(self) -> dict[str, str]:
         """The arrays, and how the pieces are taken from them."""
-        how = f"{self._count} padded to {self.length}, after {self._lead}"
-        return {**super().fingerprint(), "pieces": how}
+        return {**super().fingerprint(), "pieces": f"{self._count} padded to {self.length}"}
 
     def _require_spans(self) -> None:
-        spans, room = self._spans, self.length + (self._lead is None)
+        spans, room = self._spans, self.length + 1
         if spans.ndim != 2 or spans.shape[1] != 2:
             raise ShapeError(f"spans of shape {list(spans.shape)}", fix="start and end: (P, 2)")
         if not len(spans):

@@ -21,7 +21,7 @@ from kedja.ground.errors import (
 )
 from kedja.io.onnx import export, load, save
 from kedja.models.gpt2 import GPT2, GPT2Config
-from kedja.models.lstm import LSTMLanguageModel
+from kedja.models.recurrent import RecurrentConfig, RecurrentLM
 from kedja.models.resnet import resnet18
 from kedja.models.unet import UNet
 from tests.io.onnx_exports import onnx, require_exported, run, session_of
@@ -86,7 +86,7 @@ def test_gpt_block(opset):
 
 
 def test_lstm_language_model():
-    model = LSTMLanguageModel(20, 8, 2)
+    model = RecurrentLM(RecurrentConfig(20, 8, 2))
     found = require_exported(model, zeros(3, 5, dtype=np.int64))
     assert found["Scan"] == 2
 

@@ -21,9 +21,9 @@ from kedja.models import GPT2Config
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
 safetensors_torch = pytest.importorskip("safetensors.torch")
-from torch_peers import GPT2, LSTMLanguageModel, ResNet, UNet  # noqa: E402
+from torch_peers import GPT2, RecurrentLM, ResNet, UNet  # noqa: E402
 
-CODE_LINES = {"gpt2": 115, "lstm": 80, "resnet": 80, "unet": 80}  # GPT-2 decodes, too
+CODE_LINES = {"gpt2": 115, "recurrent": 80, "resnet": 80, "unet": 80}  # GPT-2 decodes, too
 SMALL_GPT = GPT2Config(vocab_size=61, n_positions=16, n_embd=24, n_layer=3, n_head=4, dropout=0.0)
 
 
@@ -43,11 +43,18 @@ def pictures(*shape):
     return np.random.default_rng(1).standard_normal(shape)
 
 
+def recurrent(cell, vocabulary, width, batch=3, length=7):
+    config = models.RecurrentConfig(vocabulary, width, 2, cell)
+    kind = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell]
+    theirs = RecurrentLM(vocabulary, width, 2, kind)
+    return Pair(models.RecurrentLM(config), theirs, tokens(vocabulary, batch, length))
+
+
 SMALL = {
     "gpt2": lambda: Pair(models.GPT2(SMALL_GPT), GPT2(SMALL_GPT), tokens(61, 2, 9)),
-    "lstm": lambda: Pair(
-        models.LSTMLanguageModel(29, 16, 2), LSTMLanguageModel(29, 16, 2), tokens(29, 3, 7)
-    ),
+    "rnn": lambda: recurrent("rnn", 29, 16),
+    "lstm": lambda: recurrent("lstm", 29, 16),
+    "gru": lambda: recurrent("gru", 29, 16),
     "resnet": lambda: Pair(
         models.ResNet([2, 1, 1, 1], 7, 8), ResNet([2, 1, 1, 1], 7, 8), pictures(3, 3, 40, 40)
     ),
@@ -57,11 +64,7 @@ FULL = {
     "gpt2-small": lambda: Pair(
         models.GPT2(GPT2Config(dropout=0.0)), GPT2(GPT2Config()), tokens(50257, 1, 32)
     ),
-    "lstm": lambda: Pair(
-        models.LSTMLanguageModel(10_000, 256, 2),
-        LSTMLanguageModel(10_000, 256, 2),
-        tokens(10_000, 4, 35),
-    ),
+    "lstm": lambda: recurrent("lstm", 10_000, 256, 4, 35),
     "resnet18": lambda: Pair(models.resnet18(), ResNet([2, 2, 2, 2]), pictures(2, 3, 96, 96)),
     "unet": lambda: Pair(models.UNet(width=32), UNet(width=32), pictures(1, 3, 64, 64)),
 }

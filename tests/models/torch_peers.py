@@ -72,11 +72,11 @@ class GPT2(nn.Module):
         return self.ln_f(x) @ self.wte.weight.T
 
 
-class LSTMLanguageModel(nn.Module):
-    def __init__(self, vocabulary, width, layers):
+class RecurrentLM(nn.Module):
+    def __init__(self, vocabulary, width, layers, cell=nn.LSTM):
         super().__init__()
         self.encoder = nn.Embedding(vocabulary, width)
-        self.rnn = nn.LSTM(width, width, layers, batch_first=True)
+        self.rnn = cell(width, width, layers, batch_first=True)
         self.decoder = nn.Linear(width, vocabulary)
 
     def forward(self, tokens):

@@ -91,16 +91,14 @@ def test_the_whole_text_is_covered_once():
     np.testing.assert_array_equal(batch["x"][counts], TOKENS[:-1])
 
 
-def test_documents_are_padded_and_may_have_a_lead():
-    spans = [(0, 3), (3, 4), (10, 14)]
-    for lead in (None, 6):
-        given = Pieces(TOKENS, spans, T, lead=lead)
-        batch = gathered(given, range(3))
-        for row, (start, end) in enumerate(spans):
-            text = ([] if lead is None else [lead]) + TOKENS[start:end].tolist()
-            rest = T - len(text) + 1
-            assert batch["y"][row].tolist() == text[1:] + [IGNORED] * rest
-            assert batch["x"][row, : len(text) - 1].tolist() == text[:-1]
+def test_documents_are_padded():
+    spans = [(0, 3), (3, 4), (10, 15)]
+    batch = gathered(Pieces(TOKENS, spans, T), range(3))
+    for row, (start, end) in enumerate(spans):
+        text = TOKENS[start:end].tolist()
+        rest = T - len(text) + 1
+        assert batch["y"][row].tolist() == text[1:] + [IGNORED] * rest
+        assert batch["x"][row, : len(text) - 1].tolist() == text[:-1]
 
 
 def test_answers_count_from_their_places_on():
@@ -211,7 +209,6 @@ def test_another_text_is_another_run(interpreted, tmp_path):
         (lambda: Pieces(TOKENS, np.zeros((0, 2)), T), DataError, "no piece"),
         (lambda: Pieces(TOKENS, [(0, 2), (200, 204)], T), DataError, "piece 1 is from 200 to 204"),
         (lambda: Pieces(TOKENS, [(0, 6)], T), DataError, "a piece of 6 tokens, where 5 have room"),
-        (lambda: Pieces(TOKENS, [(0, 5)], T, lead=0), DataError, "where 4 have room"),
     ],
 )
 def test_what_is_refused(make, error, message):
