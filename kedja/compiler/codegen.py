@@ -38,7 +38,7 @@ from kedja.compiler.llvm_kernel import (
     streams_of,
     unit_of,
 )
-from kedja.compiler.llvm_matmul import emit_matmul
+from kedja.compiler.llvm_matmul import FIRST_EXTRA, emit_matmul
 from kedja.compiler.llvm_module import new_module
 from kedja.compiler.llvm_strided import emit_strided
 from kedja.compiler.loops import Nest
@@ -415,11 +415,12 @@ class Emitter:
             epilogue = epilogue_of(kernel.nest, numbering) if kernel.has_epilogue else None
             streams = streams_of(kernel.nest, numbering) if kernel.has_epilogue else ()
             out = kernel.root.dtype
-            symbols = emit_matmul(self.module, name, chosen, epilogue, out, streams)
+            first = FIRST_EXTRA + len(extra)
+            symbols = emit_matmul(self.module, name, chosen, epilogue, out, streams, first)
             pairs = zip(symbols, chosen.phases, strict=True)
             self._made[key] = [(s, phase.tasks, chosen.scratch_bytes) for s, phase in pairs]
         scratch = None if chosen.scratch_bytes else kernel.root
-        values = (kernel.root, kernel.a.base, kernel.b.base, scratch, *extra)
+        values = (kernel.root, kernel.a.base, kernel.b.base, scratch, *extra, *kernel.indices)
         work = 2 * kernel.shape.multiply_adds
         return [
             Use(symbol, values, tasks, commits, kernel.label, work, size, number)

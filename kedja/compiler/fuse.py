@@ -16,6 +16,7 @@ from kedja.compiler.again import LARGEST, Part, held, moved, total
 from kedja.compiler.attention_kernels import bases_of, is_attention
 from kedja.compiler.indices import Affine, Space, Variable, of, strides
 from kedja.compiler.matmul_pairs import bases_in_pairs, in_pairs, is_rounding
+from kedja.compiler.matmul_rows import Picked, only_picked, picked_rows
 from kedja.compiler.templates import Templates
 from kedja.ground.dtypes import bfloat16, is_float, is_half
 from kedja.ir.graph import Node, consumers, topological
@@ -80,6 +81,7 @@ class Fusion:
         self.paired = frozenset(n for n in self.order if pairs and is_product(n) and in_pairs(n))
         self.users = consumers(self.order)
         self.outputs = frozenset(node for node in outputs if not is_stored(node))
+        self.picked = only_picked(self.order, self.users, self.outputs)
         self.kept: set[Node] = set(self.outputs)
         self.ends: set[Node] = set()  # values with which a product's epilogue ends
         self.demand: dict[Node, frozenset[Node]] = {}
@@ -309,13 +311,22 @@ class Fusion:
         if is_strided_product(node):
             self._need(map(flat_base, node.inputs))
             return
-        for operand in node.inputs:
+        for number, operand in enumerate(node.inputs):
+            picked = self.rows_of(node, number)
+            if picked is not None:
+                self._need([picked.places])
+                continue
             bases = [operand_base(operand, self.in_memory), operand]
             if operand.op.name == "transpose":  # of a copy: the product reads it either way round
                 bases.insert(1, operand.inputs[0])
             if node in self.paired:
                 bases = [*bases_in_pairs(operand, self.in_memory), operand]
             self._need([next(b for b in bases if b is operand or strided(operand, b))])
+
+    def rows_of(self, product: Node, number: int) -> Picked | None:
+        """An operand whose rows are read where they stand in a table."""
+        picked = picked_rows(product, number)
+        return picked if picked is not None and picked.take in self.picked else None
 
     def _round_in_packing(self, node: Node) -> None:
         """Forget a rounded copy of a value in memory that only products in pairs read: they round

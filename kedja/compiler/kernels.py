@@ -32,6 +32,7 @@ from kedja.compiler.indices import Variable, of
 from kedja.compiler.loops import SPACE, Lowering, Nest, Store
 from kedja.compiler.matmul_pairs import bases_in_pairs
 from kedja.compiler.matmul_plan import MatmulShape
+from kedja.compiler.matmul_rows import Picked, Rows
 from kedja.compiler.memory import View
 from kedja.compiler.strided_plan import StridedShape, is_in_order, shape_of
 from kedja.compiler.turned import turned
@@ -72,6 +73,7 @@ class ProductKernel:
     b: Strided
     nest: Nest  # the epilogue, the root first; where there is none, it stores the sums
     paired: bool = False  # whether bfloat16 is multiplied (`matmul_pairs.py`)
+    picked: tuple[Picked | None, Picked | None] = (None, None)  # operands that are rows of tables
 
     @property
     def writes(self) -> list[Node]:
@@ -81,8 +83,13 @@ class ProductKernel:
     @cached_property
     def reads(self) -> list[Node]:
         """Both operands and what the epilogue reads."""
-        read = dict.fromkeys((self.a.base, self.b.base, *self.nest.reads))
+        read = dict.fromkeys((self.a.base, self.b.base, *self.indices, *self.nest.reads))
         return [node for node in read if node not in self.writes]
+
+    @property
+    def indices(self) -> list[Node]:
+        """What picks the rows of operands."""
+        return [each.places for each in self.picked if each is not None]
 
     @property
     def has_epilogue(self) -> bool:
@@ -108,7 +115,13 @@ class ProductKernel:
             _batch_step(batch, a),
             _batch_step(batch, b),
             (self.a.base.dtype, self.b.base.dtype) if self.paired else None,
+            *self._rows(),
         )
+
+    def _rows(self) -> tuple[Rows | None, Rows | None]:
+        """How the rows of both operands are picked."""
+        left, right = self.picked
+        return left and left.rows(left.axis == 1), right and right.rows(along_k=True)
 
     @property
     def label(self) -> str:
@@ -290,12 +303,17 @@ def _product_kernel(fusion: Fusion, product: Node) -> ProductKernel | StridedKer
     if is_strided_product(product):
         return _strided_kernel(fusion, product)
     paired = product in fusion.paired
-    a, b = (_view(fusion, operand, paired) for operand in product.inputs)
+    left, right = (fusion.rows_of(product, number) for number in (0, 1))
+    a, b = (
+        Strided(picked.table, picked.steps) if picked else _view(fusion, operand, paired)
+        for operand, picked in zip(product.inputs, (left, right), strict=True)
+    )
     epilogue = only_user(fusion, product, (a.base, b.base))
     if epilogue is not None:
         fusion.kept.discard(product)
-        return ProductKernel(product, epilogue.stores[0].node, a, b, epilogue, paired)
-    return ProductKernel(product, product, a, b, bare(fusion, product), paired)
+    nest = epilogue or bare(fusion, product)
+    root = nest.stores[0].node
+    return ProductKernel(product, root, a, b, nest, paired, (left, right))
 
 
 def _strided_kernel(fusion: Fusion, product: Node) -> StridedKernel:

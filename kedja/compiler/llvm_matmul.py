@@ -38,6 +38,7 @@ from kedja.compiler.llvm_matmul_epilogue import (
 )
 from kedja.compiler.llvm_matmul_kernels import Dot, Tile
 from kedja.compiler.llvm_matmul_left import LeftPairs, Range, first_row, share
+from kedja.compiler.llvm_matmul_operands import Address, readers
 from kedja.compiler.llvm_matmul_pack import PanelPacker, RowCopier
 from kedja.compiler.llvm_matmul_pairs import (
     PairDot,
@@ -68,8 +69,8 @@ class _Step:
     """One product of the batch and one block of k: the operands at that block's first k."""
 
     z: ir.Value
-    a: ir.Value
-    b: ir.Value
+    a: Address
+    b: Address
     block: ir.Value
     first: ir.Value
     steps: ir.Value
@@ -92,6 +93,7 @@ class _Product:
         epilogue: Epilogue | None,
         out: DType,
         streams: tuple[Stream, ...],
+        first_index: int,
     ) -> None:
         self.module, self.name, self.plan = module, name, plan
         kind = PairVectors if plan.pairs else Vectors
@@ -100,9 +102,8 @@ class _Product:
         # Sums that an epilogue will map go through a small buffer, unless they must wait in C.
         self.buffered = epilogue is not None and not self.blocked
         self.sums_stride = plan.panel_width if self.buffered else plan.shape.n
+        self.a, self.b = readers(self.vectors, plan, first_index)
         self.copier = self._row_copier()
-        kept = plan.pairs.b if plan.pairs else plan.shape.dtype
-        self.right = Vectors(module, kept, plan.lanes)  # B as it stands in memory
         stored = Vectors(module, out, plan.lanes)
         self.finisher = (
             Finisher(self.vectors, plan, epilogue, self.sums_stride, stored) if epilogue else None
@@ -125,7 +126,8 @@ class _Product:
         if not plan.copy_a or plan.kernel == "dot":
             return None
         steps = min(plan.k_block, shape.k)
-        return RowCopier(self.vectors, shape.a_strides, plan.rows.longest, steps)
+        most = plan.rows.longest
+        return RowCopier(self.vectors, shape.a_strides, most, steps, self.a.picks)
 
     def tile(self, rows: int, last: bool) -> Tile:
         """The kernel for so many rows of a full panel, or of the last one."""
@@ -147,6 +149,8 @@ class _Product:
             odd=shape.k % 2 == 1,
             resumes=self.blocked,
             ahead=plan.asked_ahead,
+            a_rows=None if self.copier else self.a.picks,
+            b_rows=None if packed else self.b.picks,
         )
 
     def _left_strides(self, rows: int) -> tuple[int, int]:
@@ -162,7 +166,8 @@ class _Product:
         if plan.pairs:
             reader = PairReader(self.module, plan.pairs.b, plan.lanes)
             return PairPanelPacker(reader, vectors, shape.b_strides, tail, plan.pairs.k)
-        return PanelPacker(self.vectors, vectors, shape.b_strides, tail, plan.shortest_pack)
+        shortest = plan.shortest_pack
+        return PanelPacker(self.vectors, vectors, shape.b_strides, tail, shortest, self.b.picks)
 
     def dot(self, last: bool) -> Dot:
         plan, shape = self.plan, self.plan.shape
@@ -221,13 +226,11 @@ class _Product:
     def _pack_panel(self, b: ir.IRBuilder, args: ir.Value, task: ir.Value) -> None:
         plan, shape = self.plan, self.plan.shape
         z, p = b.udiv(task, i64(plan.panels)), b.urem(task, i64(plan.panels))
-        source = b.add(b.mul(z, i64(shape.b_batch)), self.column_offset(b, p))
-        source = self.right.at(b, argument(b, args, plan.operands[1]), source)
+        start = b.add(b.mul(z, i64(shape.b_batch)), self.column_offset(b, p))
+        source, *index = self.b.whole(b, args, start)
         out = self.vectors.at(b, argument(b, args, 3), self.panel_offset(b, z, p))
-        steps = [] if plan.pairs else [i64(shape.k)]
-        self.by_panel(
-            b, p, lambda last: b.call(self.part(self.packer(last)), [source, out, *steps])
-        )
+        more = index if plan.pairs else [i64(shape.k), *index]
+        self.by_panel(b, p, lambda last: b.call(self.part(self.packer(last)), [source, out, *more]))
 
     def _function(self, symbol: str) -> tuple[ir.IRBuilder, ir.Function]:
         b, made = function(self.module, symbol, {"args": PTR, "task": I64})
@@ -266,7 +269,6 @@ class _Loops:
     def __init__(self, product: _Product, b: ir.IRBuilder, args: ir.Value, task: ir.Value) -> None:
         self.product, self.plan, self.vectors = product, product.plan, product.vectors
         self.builder, self.args, self.task = b, args, task
-        self.left, self.right = (argument(b, args, index) for index in self.plan.operands)
         self.sums = self._buffer(self.plan.rows.longest * self.plan.panel_width, product.buffered)
         copier = product.copier
         self.copied = self._buffer(copier.size if copier else 0, copier is not None)
@@ -296,7 +298,7 @@ class _Loops:
         b, product = self.builder, self.product
         self.first_panel = as_i64(panels[0])
         with _loop(b, *panels, "packed") as p:
-            source = product.right.at(b, step.b, product.column_offset(b, p))
+            source, *_ = product.b.moved(b, step.b, product.column_offset(b, p))
             to = self._own_panel(p)
             product.by_panel(
                 b, p, lambda last: b.call(product.part(product.packer(last)), [source, to])
@@ -317,13 +319,12 @@ class _Loops:
     def _step(self, z: ir.Value, block: ir.Value) -> _Step:
         b, shape = self.builder, self.plan.shape
         first = b.mul(block, i64(self.plan.k_block))
-        left = b.sub(i64(shape.k), first)
+        rest = b.sub(i64(shape.k), first)
         whole = i64(min(self.plan.k_block, shape.k))
-        steps = b.select(b.icmp_signed("<", left, whole), left, whole)
-        at_a = b.add(b.mul(z, i64(shape.a_batch)), b.mul(first, i64(shape.a_strides[1])))
-        at_b = b.add(b.mul(z, i64(shape.b_batch)), b.mul(first, i64(shape.b_strides[0])))
-        a, right = self.vectors.at(b, self.left, at_a), self.product.right.at(b, self.right, at_b)
-        return _Step(z, a, right, block, first, steps)
+        steps = b.select(b.icmp_signed("<", rest, whole), rest, whole)
+        readers = (self.product.a, self.product.b)
+        left, right = (each.block(b, self.args, z, first) for each in readers)
+        return _Step(z, left, right, block, first, steps)
 
     def _sweep(self, step: _Step, tiles: Range, panels: Range) -> None:
         """All tiles of the task's block of C; what is copied is copied in the outer loop."""
@@ -343,31 +344,33 @@ class _Loops:
         """The first row of tile t."""
         return first_row(self.builder, self.plan, t)
 
-    def _rows(self, step: _Step, t: ir.Value) -> ir.Value:
+    def _rows(self, step: _Step, t: ir.Value) -> Address:
         """A's rows of tile t: where they stand, or their copy."""
         b, plan = self.builder, self.plan
         if plan.pairs:
-            return self.product.left.rows(b, self.args, step.z, self._row(t))
-        source = self.vectors.at(b, step.a, b.mul(self._row(t), i64(plan.shape.a_strides[0])))
-        if plan.kernel == "dot" and plan.copy_a:
-            return self._gathered(source)
+            return (self.product.left.rows(b, self.args, step.z, self._row(t)),)
+        reader = self.product.a
+        source = reader.row(b, step.a, self._row(t), plan.shape.a_strides[0])
+        if plan.kernel == "dot":
+            return (self._gathered(source) if plan.copy_a else reader.first_row(b, source),)
         copier, to = self.product.copier, self.copied
         if copier is None or to is None:
             return source
 
         def copy(rows: int) -> None:
-            b.call(self.product.part(copier), [source, to, i64(rows), step.steps])
+            a, *index = source
+            b.call(self.product.part(copier), [a, to, i64(rows), step.steps, *index])
 
         self.product.by_rows(b, t, copy)
-        return to
+        return (to,)
 
-    def _gathered(self, source: ir.Value) -> ir.Value:
+    def _gathered(self, source: Address) -> ir.Value:
         """A row of A whose elements are apart, gathered into the task's scratch."""
         b, vectors = self.builder, self.vectors
         to = self._task_scratch()
         with for_range(b, 0, self.plan.shape.k, name="gather") as k:
-            at = b.mul(k, i64(self.plan.shape.a_strides[1]))
-            b.store(vectors.load_scalar(b, source, at), vectors.at(b, to, k))
+            place = self.product.a.at_step(b, source, k)
+            b.store(vectors.load_scalar(b, place, 0), vectors.at(b, to, k))
         return to
 
     def _task_scratch(self) -> ir.Value:
@@ -376,23 +379,23 @@ class _Loops:
         at = b.mul(self.task, i64(self.plan.task_scratch))
         return self.vectors.at(b, argument(b, self.args, 3), at)
 
-    def _panel(self, step: _Step, p: ir.Value) -> ir.Value:
+    def _panel(self, step: _Step, p: ir.Value) -> Address:
         """B's panel p, at the block's first k: where it stands, or packed."""
         b, plan, product = self.builder, self.plan, self.product
         if plan.packing == "phase":
-            return self._packed_panel(step, p)
+            return (self._packed_panel(step, p),)
         if plan.packs_block:
-            return self._own_panel(p)
-        source = product.right.at(b, step.b, product.column_offset(b, p))
+            return (self._own_panel(p),)
+        source, *index = product.b.moved(b, step.b, product.column_offset(b, p))
         if plan.packing == "none":
-            return source
+            return (source, *index)
         to = self._task_scratch()
 
         def pack(last: bool) -> None:
-            b.call(product.part(product.packer(last)), [source, to, step.steps])
+            b.call(product.part(product.packer(last)), [source, to, step.steps, *index])
 
         product.by_panel(b, p, pack)
-        return to
+        return (to,)
 
     def _packed_panel(self, step: _Step, p: ir.Value) -> ir.Value:
         """Panel p from the packing phase; the rows of the last panel may be shorter."""
@@ -405,7 +408,7 @@ class _Loops:
         at = b.add(start, b.mul(step.first, width))
         return self.vectors.at(b, argument(b, self.args, 3), at)
 
-    def _tile(self, step: _Step, t: ir.Value, p: ir.Value, left: ir.Value, right: ir.Value) -> None:
+    def _tile(self, step: _Step, t: ir.Value, p: ir.Value, left: Address, right: Address) -> None:
         """One tile of C: its sums, then its epilogue."""
         b, plan = self.builder, self.plan
 
@@ -419,7 +422,7 @@ class _Loops:
                 asked = (self.args, place[0], place[1], i64(rows), place[2])
                 b.call(self.product.part(self.product.prefetcher), asked)
             self._ask_for_next(step, t, p)
-            self._kernel(step, (left, right, out), last, rows)
+            self._kernel(step, (*left, *right, out), last, rows)
             self._finish(step, out, place, last, rows)
 
         self.product.by_panel(b, p, of_panel)
@@ -430,9 +433,9 @@ class _Loops:
         if plan.packing != "task" or plan.shape.b_strides[0] != 1:
             return
         following = b.add(p, i64(1))
-        source = product.right.at(b, step.b, product.column_offset(b, following))
+        source, *_ = product.b.moved(b, step.b, product.column_offset(b, following))
         first, stop = map(as_i64, share(b, t, plan.panel_width, plan.rows.count))
-        asker = product.part(PanelPrefetcher(product.right, plan.shape.b_strides[1]))
+        asker = product.part(PanelPrefetcher(product.b.vectors, plan.shape.b_strides[1]))
         b.call(asker, [source, first, stop, step.steps])
 
     def _out(self, z: ir.Value, row: ir.Value, column: ir.Value) -> ir.Value:
@@ -478,13 +481,16 @@ def emit_matmul(
     epilogue: Epilogue | None = None,
     out: DType | None = None,
     streams: tuple[Stream, ...] = (),
+    first_index: int = FIRST_EXTRA,
 ) -> list[str]:
     """Add the functions of a product to a module; their names, one per phase of the plan.
 
     The epilogue maps each finished sum to what is stored into C, as `out` (the sums' dtype unless
     told otherwise). It is emitted once or twice per product, for whole vectors and for the masked
     last one, and runs once per element of C. `streams` are what it reads and writes besides.
+    Where indices pick the rows of A or B, they are the arguments from `first_index` on.
     """
-    product = _Product(module, name, plan, epilogue, out or plan.shape.dtype, streams)
+    kind = out or plan.shape.dtype
+    product = _Product(module, name, plan, epilogue, kind, streams, first_index)
     emitters = {"pack": product.emit_pack, "product": product.emit_product}
     return [emitters[phase.suffix](f"{name}_{phase.suffix}") for phase in plan.phases]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I64, PTR, ask, for_carry, function, i64
+from kedja.compiler.llvm_matmul_rows import Operand, PickedRows, PickedSteps, Picks, Place
 from kedja.compiler.llvm_matmul_vectors import Vectors
 
 
@@ -34,7 +35,8 @@ class Tile:
     """A kernel for `rows` x `vectors` of C; strides in elements.
 
     The function's arguments: a, b (at the tile's first k), out, the number of `steps` of k, and
-    `resume`: 0 where the sums start from zero, 1 where they go on from what stands in out.
+    `resume`: 0 where the sums start from zero, 1 where they go on from what stands in out. An
+    operand whose rows are picked is followed by its index, at the tile's first row or step.
     """
 
     vectors_of: Vectors
@@ -50,6 +52,8 @@ class Tile:
     odd: bool  # whether a single step may be left over from the rounds
     resumes: bool  # whether `resume` may be 1
     ahead: int = 0  # from a row of B to what is asked for while it is used; 0: nothing is
+    a_rows: Picks | None = None
+    b_rows: Picks | None = None
 
     @property
     def name(self) -> str:
@@ -58,30 +62,53 @@ class Tile:
 
     def emit(self, prefix: str) -> ir.Function:
         """Add the function to the module."""
-        args = {"a": PTR, "b": PTR, "out": PTR, "steps": I64, "resume": I64}
+        operands = (("a", True), ("a_rows", self.a_rows), ("b", True), ("b_rows", self.b_rows))
+        names = [name for name, given in operands if given]
+        args = dict.fromkeys((*names, "out"), PTR) | dict.fromkeys(("steps", "resume"), I64)
         b, made = internal(self.vectors_of.module, f"{prefix}_{self.name}", args)
-        left, right, out, steps, resume = made.args
-        _TileBody(self, b, out).emit(left, right, steps, resume)
+        given = dict(zip(args, made.args, strict=True))
+        left = self._left(b, given["a"], given.get("a_rows"))
+        right = self._right(given["b"], given.get("b_rows"))
+        _TileBody(self, b, given["out"], left, right).emit(given["steps"], given["resume"])
         b.ret_void()
         return made
+
+    def _left(self, b: ir.IRBuilder, a: ir.Value, index: ir.Value | None) -> Operand:
+        """How the body finds the elements of A."""
+        row, step = self.a_strides
+        if self.a_rows is None or index is None:
+            return Operand(self.vectors_of, a, step, row)
+        if self.a_rows.rows.along_k:
+            return PickedSteps(self.vectors_of, index, 1, row, self.a_rows, a)
+        rows = tuple(self.a_rows.row(b, a, index, r) for r in range(self.rows))
+        return PickedRows(self.vectors_of, i64(0), step, 0, rows)
+
+    def _right(self, b: ir.Value, index: ir.Value | None) -> Operand:
+        """How it finds those of B, whose rows are steps."""
+        if self.b_rows is None or index is None:
+            return Operand(self.vectors_of, b, self.b_stride, 0)
+        return PickedSteps(self.vectors_of, index, 1, 0, self.b_rows, b)
 
 
 @dataclass(frozen=True)
 class _TileBody:
     """The body of one tile function, while it is being emitted.
 
-    `state` below is [a, b, *sums]: both operands' addresses and the accumulators, row by row.
+    `state` below is [a, b, *sums]: where both operands stand and the accumulators, row by row.
     """
 
     tile: Tile
     b: ir.IRBuilder
     out: ir.Value
+    left: Operand
+    right: Operand
 
-    def emit(self, a: ir.Value, b: ir.Value, steps: ir.Value, resume: ir.Value) -> None:
+    def emit(self, steps: ir.Value, resume: ir.Value) -> None:
         """The sums' start, the rounds of some steps, what is left over, and the stores."""
         tile = self.tile
         count = steps if tile.steps is None else i64(tile.steps)
-        state = self.rounds([a, b, *self.first_sums(resume)], count)
+        state = [self.left.start, self.right.start, *self.first_sums(resume)]
+        state = self.rounds(state, count)
         if tile.odd and tile.vectors_of.unroll > 1:
             state = self.left_over(state, count)
         self.store(state[2:])
@@ -103,45 +130,43 @@ class _TileBody:
         rounded = self.b.and_(steps, i64(-unroll))
         whole = rounded if known is None else i64(known // unroll * unroll)
         with for_carry(self.b, 0, whole, state, unroll, name="k") as loop:
-            loop.carry(*self.advance(loop.values, unroll))
+            loop.carry(*self.advance(loop.values, loop.index, unroll))
         return loop.results
 
     def left_over(self, state: list[ir.Value], steps: ir.Value) -> list[ir.Value]:
         """The single step after the rounds; a loop that runs once or not at all where unknown."""
         if self.tile.steps is not None:
-            return self.advance(state, 1)
+            return self.advance(state, i64(self.tile.steps - 1), 1)
+        before = self.b.and_(steps, i64(-self.tile.vectors_of.unroll))
         odd = self.b.and_(steps, i64(self.tile.vectors_of.unroll - 1))
         with for_carry(self.b, 0, odd, state, name="odd") as once:
-            once.carry(*self.advance(once.values, 1))
+            once.carry(*self.advance(once.values, before, 1))
         return once.results
 
-    def advance(self, state: Sequence[ir.Value], steps: int) -> list[ir.Value]:
-        """The state after some steps of k."""
+    def advance(self, state: Sequence[ir.Value], done: ir.Value, steps: int) -> list[ir.Value]:
+        """The state after some more steps of k."""
         a, b, *sums = state
-        vectors = self.tile.vectors_of
         for step in range(steps):
-            sums = self.one_step(a, b, step, sums)
-        a = vectors.at(self.b, a, steps * self.tile.a_strides[1])
-        return [a, vectors.at(self.b, b, steps * self.tile.b_stride), *sums]
+            left = self.left.step_of(self.b, a, done, step)
+            sums = self.one_step(left, self.right.step_of(self.b, b, done, step), sums)
+        ahead = (each.after(self.b, at, steps) for each, at in ((self.left, a), (self.right, b)))
+        return [*ahead, *sums]
 
-    def one_step(
-        self, a: ir.Value, b: ir.Value, step: int, sums: Sequence[ir.Value]
-    ) -> list[ir.Value]:
+    def one_step(self, left: Place, right: Place, sums: Sequence[ir.Value]) -> list[ir.Value]:
         """sums[r, v] + A[r, k] B[k, v] for one k."""
         tile, vectors = self.tile, self.tile.vectors_of
+        base, first = right
         row = [
-            vectors.load(
-                self.b, b, step * tile.b_stride + v * vectors.lanes, self.mask(v, tile.mask_b)
-            )
+            vectors.load(self.b, base, first + v * vectors.lanes, self.mask(v, tile.mask_b))
             for v in range(tile.vectors)
         ]
         for v in range(tile.vectors if tile.ahead else 0):
-            place = step * tile.b_stride + tile.ahead + v * vectors.lanes
-            ask(self.b, vectors.module, vectors.at(self.b, b, place), level=2)
+            place = first + tile.ahead + v * vectors.lanes
+            ask(self.b, vectors.module, vectors.at(self.b, base, place), level=2)
         made = []
         for r in range(tile.rows):
-            at = r * tile.a_strides[0] + step * tile.a_strides[1]
-            x = vectors.splat(self.b, vectors.load_scalar(self.b, a, at))
+            at = self.left.in_row(self.b, left, r)
+            x = vectors.splat(self.b, vectors.load_scalar(self.b, *at))
             before = sums[r * tile.vectors : (r + 1) * tile.vectors]
             made += [
                 vectors.multiply_add(self.b, x, y, s) for y, s in zip(row, before, strict=True)

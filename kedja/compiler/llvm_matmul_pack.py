@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I64, PTR, for_range, i64
 from kedja.compiler.llvm_matmul_kernels import internal
+from kedja.compiler.llvm_matmul_rows import Picks
 from kedja.compiler.llvm_matmul_vectors import Vectors
 
 
@@ -22,8 +23,8 @@ from kedja.compiler.llvm_matmul_vectors import Vectors
 class PanelPacker:
     """A function that packs one panel of B, `steps` of k.
 
-    The function's arguments: b (at the panel's first k and column), out, `steps`, and `columns`,
-    the columns of C from the panel's first on.
+    The function's arguments: b (at the panel's first k and column), out, `steps`; where B's rows
+    are picked, the index at the first of them.
     """
 
     vectors_of: Vectors
@@ -31,10 +32,11 @@ class PanelPacker:
     strides: tuple[int, int]
     tail: int  # the used lanes of the last vector; 0 if all are
     shortest: int  # the fewest steps that it is called with
+    picks: Picks | None = None
 
     def emit(self, prefix: str) -> ir.Function:
         """Add the function to the module."""
-        args = {"b": PTR, "out": PTR, "steps": I64}
+        args = {"b": PTR, "out": PTR, "steps": I64} | ({"index": PTR} if self.picks else {})
         name = f"{prefix}_pack_{self.vectors}{'_tail' if self.tail else ''}"
         builder, made = internal(self.vectors_of.module, name, args)
         pack = self._copy_rows if self.strides[1] == 1 else self._transpose_blocks
@@ -52,11 +54,16 @@ class PanelPacker:
         lanes = self.vectors_of.lanes
         return self.tail if self.tail and v == self.vectors - 1 else lanes
 
-    def _copy_rows(self, b: ir.IRBuilder, source: ir.Value, out: ir.Value, steps: ir.Value) -> None:
+    def _copy_rows(
+        self, b: ir.IRBuilder, source: ir.Value, out: ir.Value, steps: ir.Value, *index: ir.Value
+    ) -> None:
         """B row-major: a row of the panel is a run of a row of B."""
         vectors = self.vectors_of
         with for_range(b, 0, steps, name="k") as k:
-            row = vectors.at(b, source, b.mul(k, i64(self.strides[0])))
+            if self.picks:
+                row = self.picks.row(b, source, index[0], k)
+            else:
+                row = vectors.at(b, source, b.mul(k, i64(self.strides[0])))
             to = vectors.at(b, out, b.mul(k, i64(self.width)))
             for v in range(self.vectors):
                 used = self._used(v)
@@ -134,14 +141,16 @@ class PanelPacker:
 class RowCopier:
     """A function that copies the rows of A of one tile, `steps` of k, into a buffer.
 
-    The function's arguments: a (at the tile's first row and k), out, `rows` and `steps`. The
-    buffer keeps A's order: row-major with `stride` between rows, or k-major likewise.
+    The function's arguments: a (at the tile's first row and k), out, `rows` and `steps`; where
+    A's rows or steps are picked, the index at the first of them. The buffer keeps A's order:
+    row-major with `stride` between rows, or k-major likewise.
     """
 
     vectors_of: Vectors
     strides: tuple[int, int]
     most_rows: int
     most_steps: int
+    picks: Picks | None = None
 
     @property
     def row_major(self) -> bool:
@@ -168,12 +177,16 @@ class RowCopier:
     def emit(self, prefix: str) -> ir.Function:
         """Add the function to the module."""
         args = {"a": PTR, "out": PTR, "rows": I64, "steps": I64}
+        args |= {"index": PTR} if self.picks else {}
         b, made = internal(self.vectors_of.module, f"{prefix}_copy_rows", args)
-        a, out, rows, steps = made.args
+        a, out, rows, steps, *index = made.args
         outer, inner = (rows, steps) if self.row_major else (steps, rows)
         lead = self.strides[0] if self.row_major else self.strides[1]
         with for_range(b, 0, outer, name="line") as line:
-            source = self.vectors_of.at(b, a, b.mul(line, i64(lead)))
+            if self.picks:
+                source = self.picks.row(b, a, index[0], line)
+            else:
+                source = self.vectors_of.at(b, a, b.mul(line, i64(lead)))
             to = self.vectors_of.at(b, out, b.mul(line, i64(self.stride)))
             self._copy_line(b, source, to, inner)
         b.ret_void()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from kedja.compiler.matmul_rows import Rows
 from kedja.ground.dtypes import FLOATS, DType
 from kedja.ground.errors import DtypeError, ShapeError
 
@@ -29,6 +30,8 @@ class MatmulShape:
     a_batch: int = 0
     b_batch: int = 0
     halves: tuple[DType, DType] | None = None  # A and B in memory, where bfloat16 is multiplied
+    a_rows: Rows | None = None  # where an index picks A's rows (m) or steps (k) out of a table,
+    b_rows: Rows | None = None  # or B's steps
 
     def __post_init__(self) -> None:
         if self.dtype not in FLOATS:

@@ -167,7 +167,11 @@ def _keeps_place(kernel: KernelUnit, value: Node, home: Node) -> bool:
         return False
     if isinstance(kernel, ScatterKernel | AttentionKernel):
         return home not in kernel.reads
-    if isinstance(kernel, ProductKernel) and home in (kernel.a.base, kernel.b.base):
+    if isinstance(kernel, ProductKernel) and home in (
+        kernel.a.base,
+        kernel.b.base,
+        *kernel.indices,
+    ):
         return False
     if isinstance(kernel, StridedKernel) and home in (kernel.a, kernel.b):
         return False
