@@ -1,10 +1,11 @@
 """Whole networks in a page each, with the tensor names of their well-known files.
 
-Start at `gpt2.py`; then `recurrent.py`, `resnet.py`, `unet.py`. Folders of models are read and
-written by `folder.py`. Not here: layers (`kedja/nn`).
+Start at `gpt2.py`; then `recurrent.py`, `encoder_decoder.py`, `resnet.py`, `unet.py`. Folders of
+models are read and written by `folder.py`. Not here: layers (`kedja/nn`).
 """
 
 from kedja.models import gpt2_files as gpt2_files
+from kedja.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from kedja.models.folder import Saved, load, save
 from kedja.models.gpt2 import GPT2
 from kedja.models.gpt2_config import GPT2Config
@@ -12,22 +13,29 @@ from kedja.models.looking import Attention, attention
 from kedja.models.reading import Reading, read
 from kedja.models.recurrent import RecurrentConfig, RecurrentLM
 from kedja.models.resnet import ResNet, resnet18, resnet34
+from kedja.models.translate import Translation, cross_attention, exact_match, translate
 from kedja.models.unet import UNet
 
 __all__ = [
     "GPT2",
     "Attention",
+    "EncoderDecoder",
+    "EncoderDecoderConfig",
     "GPT2Config",
     "Reading",
     "RecurrentConfig",
     "RecurrentLM",
     "ResNet",
     "Saved",
+    "Translation",
     "UNet",
     "attention",
+    "cross_attention",
+    "exact_match",
     "load",
     "read",
     "resnet18",
     "resnet34",
     "save",
+    "translate",
 ]

@@ -1,8 +1,27 @@
-"""Training: minibatches, epochs, validation, checkpoints. Start at `trainer.py`."""
+"""Training: minibatches, epochs, validation, checkpoints. Start at `trainer.py`.
+
+The training of single kinds of models (`translation.py`) is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from kedja.train.early_stopping import EarlyStopping
 from kedja.train.history import Epoch, History
 from kedja.train.progress import Moment
 from kedja.train.trainer import Trainer, fit
 
-__all__ = ["EarlyStopping", "Epoch", "History", "Moment", "Trainer", "fit"]
+if TYPE_CHECKING:
+    from kedja.train.translation import fit_translation
+
+__all__ = ["EarlyStopping", "Epoch", "History", "Moment", "Trainer", "fit", "fit_translation"]
+
+_HOME = {"fit_translation": "translation"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'kedja.train' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"kedja.train.{_HOME[name]}"), name)
