@@ -27,6 +27,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command("kedja.cli.train", "train", "Train a network on a data set."),
     "predict": Command("kedja.cli.predict", "predict", "Ask a trained network about new data."),
+    "generate": Command("kedja.cli.generate", "generate", "Text from a language model."),
     "export": Command("kedja.cli.export", "export", "Write a trained network as an ONNX file."),
     "explain": Command(
         "kedja.cli.explain", "explain", "Each node of an expression: formula, value, gradient."

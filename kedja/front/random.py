@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kedja.front import arithmetic, drawing
-from kedja.front.functions import cos, log, sqrt
+from kedja.front.functions import argmax, cos, log, log1p, minimum, sqrt
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import (
     DType,
@@ -153,6 +153,20 @@ def normal(key: Tensor, shape: Shape = (), dtype: Any = float32) -> Tensor:
 def bernoulli(key: Tensor, probability: float, shape: Shape = ()) -> Tensor:
     """True with the given probability."""
     return uniform(key, shape) < probability
+
+
+def categorical(key: Tensor, logits: Tensor, axis: int = -1) -> Tensor:
+    """A number of each class with probability softmax(logits) along the axis, which is left out.
+
+    It is the largest of logits + g, where g = −log(−log u) is noise with Gumbel's distribution: no
+    probability and no sum is computed, and a class with logit −∞ is never drawn. The draw of a row
+    depends on the key and the row's place alone, not on how many rows there are. Source: E. Gumbel:
+    Statistical theory of extreme values (1954).
+    """
+    words = bits(key, logits.shape).astype(float32)  # (…, V)
+    unit = minimum((words + 0.5) * 2.0**-32, 1 - 2.0**-24)  # inside (0, 1)
+    noise = -log(-log1p(-unit))
+    return argmax(logits.astype(float32) + noise, axis)
 
 
 _sequence: Iterator[Tensor] | None = None

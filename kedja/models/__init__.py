@@ -7,6 +7,7 @@ models are read and written by `folder.py`. Not here: layers (`kedja/nn`).
 from kedja.models import gpt2_files as gpt2_files
 from kedja.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from kedja.models.folder import Saved, load, save
+from kedja.models.generate import Choice, Piece, Sample, generate, stream
 from kedja.models.gpt2 import GPT2
 from kedja.models.gpt2_config import GPT2Config
 from kedja.models.looking import Attention, attention
@@ -19,23 +20,28 @@ from kedja.models.unet import UNet
 __all__ = [
     "GPT2",
     "Attention",
+    "Choice",
     "EncoderDecoder",
     "EncoderDecoderConfig",
     "GPT2Config",
+    "Piece",
     "Reading",
     "RecurrentConfig",
     "RecurrentLM",
     "ResNet",
+    "Sample",
     "Saved",
     "Translation",
     "UNet",
     "attention",
     "cross_attention",
     "exact_match",
+    "generate",
     "load",
     "read",
     "resnet18",
     "resnet34",
     "save",
+    "stream",
     "translate",
 ]

@@ -74,6 +74,10 @@ class KVCache:
             self.length + count,
         )
 
+    def rewound(self, length: int) -> KVCache:
+        """With only the first `length` places filled: what stands behind them is forgotten."""
+        return KVCache(self.key, self.value, Tensor(length, int64))
+
     def mask(self, queries: int) -> Tensor:
         """Where the last `queries` places may attend to: (L, S), bool, for attention's `attn_mask`.
 
