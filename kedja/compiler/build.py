@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kedja.compiler.runtime_plan import Plan
+from kedja.ground.pages import Pages
 
 
 @dataclass(frozen=True)
@@ -18,3 +19,4 @@ class Build:
     plan: Plan
     object_code: bytes = b""
     assembly: str = ""
+    arena: Pages | None = None  # memory that is being made ready for the first run

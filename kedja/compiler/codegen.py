@@ -44,7 +44,7 @@ from kedja.compiler.llvm_strided import emit_strided
 from kedja.compiler.loops import Nest
 from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape
 from kedja.compiler.matmul_plan import plan as product_plan
-from kedja.compiler.memory import Again, AnyUse, Branch, Use, plan_of
+from kedja.compiler.memory import Again, AnyUse, Branch, Use, most_alive, plan_of
 from kedja.compiler.runtime_background import Background
 from kedja.compiler.runtime_plan import Buffer
 from kedja.compiler.runtime_target import Target, current_target
@@ -55,6 +55,7 @@ from kedja.compiler.strided_plan import plan as strided_plan
 from kedja.compiler.taken_out import taken_out
 from kedja.ground.errors import VerificationError
 from kedja.ground.flags import flags
+from kedja.ground.pages import Pages
 from kedja.ground.report import GRAPHS, LOOPS, MACHINE, PASSES, report
 from kedja.ir.graph import Node, topological
 from kedja.ir.inside import graphs
@@ -87,6 +88,7 @@ def build(
     """Compile a graph for a target; `text` asks for assembly instead of object code."""
     lowered = lower(outputs, inputs, constants, carry, watch, target)
     report(LOOPS, lambda: f"kernels:\n{kernels_text(lowered.schedule)}")
+    arena = None if text else _arena_of(lowered)
     emitter = Emitter(target, None if text else Background(target))
     with timed("emit"):
         uses = emitter.uses(lowered.schedule)
@@ -97,7 +99,14 @@ def build(
     if text:
         return Build(plan, assembly=emitter.assembly())
     with timed("llvm"):
-        return Build(plan, emitter.object_code())
+        return Build(plan, emitter.object_code(), arena=arena)
+
+
+def _arena_of(lowered: Lowered) -> Pages:
+    """Memory for the first run, made ready while LLVM works; the rest of it costs nothing."""
+    kernels, others = lowered.schedule.kernels, {*homes(lowered), *views_of(lowered.schedule)}
+    least = most_alive([(*each.writes, *each.reads) for each in kernels], others)
+    return Pages(2 * least, least)
 
 
 def lower(

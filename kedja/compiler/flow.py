@@ -14,7 +14,7 @@ from kedja.compiler.fuse import Fusion, is_flow, memory_of
 from kedja.compiler.kernels import FlowKernel, KernelUnit, kernels_of
 from kedja.compiler.memory import View
 from kedja.compiler.schedule import in_place_order
-from kedja.ir.graph import Graph, Node, apply, rebuild, transform, variable
+from kedja.ir.graph import Graph, Node, apply, edited, transform, variable
 from kedja.ir.inside import graphs
 from kedja.ops.scan import split
 
@@ -26,17 +26,17 @@ def inside_too(
 ) -> list[Node]:
     """A graph changed by a pass, and so are all graphs inside its loops and choices."""
 
-    def visit(node: Node, inputs: tuple[Node, ...]) -> Node:
-        found = graphs(node)
+    def changed_inside(node: Node) -> Node:
+        found = graphs(node) if node.attrs else None
         if not found:
-            return rebuild(node, inputs)
+            return node
         made = {
             name: Graph(graph.inputs, tuple(inside_too(graph.outputs, change)))
             for name, graph in found.items()
         }
-        return apply(node.op.name, *inputs, **{**node.attrs, **made})
+        return apply(node.op.name, *node.inputs, **{**node.attrs, **made})
 
-    return transform(change(outputs), visit)
+    return edited(change(outputs), changed_inside)
 
 
 def ready(outputs: Sequence[Node]) -> list[Node]:
@@ -46,15 +46,15 @@ def ready(outputs: Sequence[Node]) -> list[Node]:
     their own, since two loops may have the same body, and each has its own memory.
     """
 
-    def visit(node: Node, inputs: tuple[Node, ...]) -> Node:
+    def owning(node: Node) -> Node:
         if not is_flow(node):
-            return rebuild(node, inputs)
+            return node
         n: int = node.attrs.get("carries", 0)
-        given = [*(apply("copy", each) for each in inputs[:n]), *inputs[n:]]
+        given = [*(apply("copy", each) for each in node.inputs[:n]), *node.inputs[n:]]
         own = {name: _own(graph) for name, graph in graphs(node).items()}
         return apply(node.op.name, *given, **{**node.attrs, **own})
 
-    return transform(outputs, visit)
+    return edited(outputs, owning)
 
 
 def _own(graph: Graph) -> Graph:

@@ -68,6 +68,12 @@ def memory_of(node: Node) -> Node:
     return node
 
 
+def _is_apart(node: Node) -> bool:
+    """Whether a node is part of no loop nest: a kernel of its own makes it, or nobody."""
+    own_kernel = is_product(node) or is_scatter(node) or is_attention(node)
+    return own_kernel or isinstance(node.op.lowering, OwnProgram) or is_stored(node)
+
+
 class Fusion:
     """The decision for one graph: `kept` nodes live in memory, others inside expressions.
 
@@ -83,6 +89,7 @@ class Fusion:
         self.outputs = frozenset(node for node in outputs if not is_stored(node))
         self.picked = only_picked(self.order, self.users, self.outputs)
         self.kept: set[Node] = set(self.outputs)
+        self._apart = frozenset(filter(_is_apart, self.order))
         self.ends: set[Node] = set()  # values with which a product's epilogue ends
         self.demand: dict[Node, frozenset[Node]] = {}
         self._parts: dict[Node, dict[Node, Part]] = {}
@@ -150,9 +157,7 @@ class Fusion:
             self._ends_product.add(node)
 
     def _is_boundary(self, node: Node) -> bool:
-        own_kernel = is_product(node) or is_scatter(node) or is_attention(node)
-        own_kernel = own_kernel or isinstance(node.op.lowering, OwnProgram)
-        return own_kernel or is_stored(node) or node in self.kept
+        return node in self._apart or node in self.kept
 
     # --- who needs a node, and whether it is therefore kept
 

@@ -7,8 +7,9 @@ Why here: the order is final, and the launches need addresses. Next: `pipeline.p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -272,6 +273,23 @@ def plan_of(
         at,
         tuple(planner.slices),
     )
+
+
+def most_alive(touched: Sequence[Sequence[Node]], others: Collection[Node]) -> int:
+    """The most bytes that are alive at once, of all values but some: the arena is no smaller.
+
+    `touched` are the values that each kernel writes and reads, in order.
+    """
+    lives: dict[Node, tuple[int, int]] = {}
+    for time, values in enumerate(touched):
+        for node in values:
+            if node not in others:
+                lives[node] = (lives.get(node, (time,))[0], time)
+    changes = [0] * (len(touched) + 1)
+    for node, (first, last) in lives.items():
+        changes[first] += node.type.nbytes
+        changes[last + 1] -= node.type.nbytes
+    return max(accumulate(changes))
 
 
 def _written_by(uses: Sequence[AnyUse], watch: Node) -> int:

@@ -42,7 +42,7 @@ from kedja.compiler.stages import Staged
 from kedja.ground.errors import DtypeError, ShapeError
 from kedja.ground.flags import flags
 from kedja.ground.report import TIMINGS, report
-from kedja.ir.graph import Node, topological
+from kedja.ir.graph import Node, topological, walks_remembered
 from kedja.ir.op import Type
 
 Advanced = tuple[int, str, BaseException | None]
@@ -115,7 +115,7 @@ def compile(
     `carry` says which output replaces which input (its array is then updated in place, and the
     output is not returned); `watch` is the output that must stay finite, or the run ends.
     """
-    with compiling("compile"), measured() as seconds:
+    with compiling("compile"), walks_remembered(), measured() as seconds:
         return _compiled(outputs, inputs, dict(carry or {}), watch, seconds)
 
 
@@ -139,7 +139,7 @@ def _compiled(
     made, how = _built(outputs, inputs, constants, carried, watch, target)
     values = [np.ascontiguousarray(node.attrs["value"]) for node in constants]
     with timed("load"):
-        program = Program(made.plan, made.object_code, values, target)
+        program = Program(made.plan, made.object_code, values, target, made.arena)
     launches, total = len(made.plan.launches), time.perf_counter() - start
     report(TIMINGS, lambda: f"{how}: {launches} launches, {total:.3f} s\n  {table(seconds)}")
     returned = [node.type for i, node in enumerate(outputs) if i not in carried]

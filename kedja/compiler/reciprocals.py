@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kedja.ground.dtypes import DType, float32, float64
-from kedja.ir.graph import Node, apply, full, is_full, rebuild, transform
+from kedja.ir.graph import Node, apply, edited, full, is_full, rebuild
 
 ENOUGH = 8  # elements that share a divisor
 DEEPEST = 6  # ops that are looked into for a bound
@@ -26,11 +26,7 @@ MOVED = ("reshape", "broadcast", "transpose", "slice", "max", "min", "negative",
 
 def reciprocals(outputs: Sequence[Node]) -> list[Node]:
     """The graph with such divisions replaced."""
-
-    def visit(node: Node, inputs: tuple[Node, ...]) -> Node:
-        return multiplied(rebuild(node, inputs))
-
-    return transform(outputs, visit)
+    return edited(outputs, multiplied)
 
 
 def multiplied(node: Node) -> Node:

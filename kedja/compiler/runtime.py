@@ -35,12 +35,14 @@ from kedja.compiler.runtime_threads import (
     MOST_THREADS,
     Pool,
     aligned_zeros,
+    memory_of,
     the_pool,
     usable_cores,
 )
 from kedja.compiler.runtime_wait import run_attended
 from kedja.ground.errors import ShapeError, UsageError, VerificationError
 from kedja.ground.flags import flags
+from kedja.ground.pages import Pages
 
 __all__ = ["Binding", "Buffer", "Launch", "LaunchTime", "Plan", "Program", "RunResult", "result_of"]
 
@@ -88,12 +90,17 @@ class LaunchTime:
 class Program:
     """A plan and its loaded object code. May be called from several threads at once.
 
-    `constants` are copied. Raises VerificationError if the plan and the code do not fit, and
-    UsageError if the code is for another processor.
+    `constants` are copied; the first binding has `arena`, if given. Raises VerificationError if
+    plan and code do not fit, and UsageError if the code is for another processor.
     """
 
     def __init__(
-        self, plan: Plan, object_code: bytes, constants: Sequence[np.ndarray], target: Target
+        self,
+        plan: Plan,
+        object_code: bytes,
+        constants: Sequence[np.ndarray],
+        target: Target,
+        arena: Pages | None = None,
     ) -> None:
         plan.verify()
         if not target.runs_here():
@@ -106,6 +113,7 @@ class Program:
         self._library = Library(object_code, target)
         self._constants = [_aligned_copy(array) for array in constants]
         self._template = _template(plan, self._library, self._constants)
+        self._arena = arena
         self._idle: list[Binding] = []
         self._lock = threading.Lock()
         self._bindings: weakref.WeakSet[Binding] = weakref.WeakSet()
@@ -173,6 +181,12 @@ class Program:
             for each, (ticks, calls) in zip(self.plan.launches, totals, strict=True)
             if isinstance(each, Launch)
         ]
+
+    def take_arena(self) -> np.ndarray:
+        """Memory for a binding: once what was made ready, where that is enough."""
+        with self._lock:
+            ready, self._arena = self._arena, None
+        return memory_of(ready, self.plan.arena_bytes)
 
     def _new_binding(self) -> Binding:
         binding = Binding(self, self._template)
@@ -289,7 +303,7 @@ class Binding:
         plan = program.plan
         self._sizes = _sizes(plan)
         self.template = template
-        self._arena = aligned_zeros(plan.arena_bytes)
+        self._arena = program.take_arena()
         memory = aligned_zeros(template.words.nbytes)
         self._words = memory.view(np.uint64)
         self.control = int(memory.ctypes.data)

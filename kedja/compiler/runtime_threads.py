@@ -49,6 +49,7 @@ from kedja.compiler.llvm_blocks import (
     load_shared,
     store_shared,
 )
+from kedja.ground.pages import Pages
 
 # --- the platform --------------------------------------------------------------------------------
 
@@ -286,9 +287,17 @@ def emit_box(b: ir.IRBuilder, pool: ir.Value, thread: ir.Value) -> ir.Value:
 
 def aligned_zeros(nbytes: int, align: int = LINE) -> np.ndarray:
     """Zeroed bytes at an aligned address; untouched pages cost no memory."""
-    whole = np.zeros(nbytes + align, np.uint8)
-    start = -whole.ctypes.data % align
-    return whole[start : start + nbytes]
+    return _aligned(np.zeros(nbytes + align, np.uint8), align)[:nbytes]
+
+
+def memory_of(pages: Pages | None, nbytes: int) -> np.ndarray:
+    """Zeroed bytes at an aligned address, those of some pages where these are enough."""
+    ready = None if pages is None else _aligned(pages.settled(), LINE)[:nbytes]
+    return aligned_zeros(nbytes) if ready is None or ready.nbytes < nbytes else ready
+
+
+def _aligned(whole: np.ndarray, align: int) -> np.ndarray:
+    return whole[-whole.ctypes.data % align :]
 
 
 class Pool:

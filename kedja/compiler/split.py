@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from kedja.ir.graph import Node, apply, rebuild, transform
+from kedja.ir.graph import Node, apply, edited
 from kedja.ir.op import Fold
 
 CHUNK = 16_384  # elements that one chunk folds: some microseconds of work
@@ -24,11 +24,7 @@ PIECES = 16  # tasks that a long reduction should have
 
 def split(outputs: Sequence[Node]) -> list[Node]:
     """Every long reduction as a reduction of chunks."""
-
-    def visit(node: Node, inputs: tuple[Node, ...]) -> Node:
-        return shared(rebuild(node, inputs))
-
-    return transform(outputs, visit)
+    return edited(outputs, shared)
 
 
 def shared(node: Node) -> Node:

@@ -21,7 +21,7 @@ class Templates:
     """The nests made so far, by the structure of what they compute."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[list[Node], Nest | None]] = {}
+        self._known: dict[Hashable, tuple[list[Node], Nest, list[Expr]]] = {}
 
     def nest(
         self,
@@ -42,12 +42,13 @@ class Templates:
         key = (kind, tuple(structure.rows))
         if key not in self._known:
             nest = make()
-            self._known[key] = structure.values, None if _looks_up(nest) else nest
+            exprs = list(walk([store.value for store in nest.stores]))
+            self._known[key] = structure.values, nest, [] if _looks_up(exprs) else exprs
             return nest
-        values, template = self._known[key]
-        if template is None:
+        values, template, exprs = self._known[key]
+        if not exprs:
             return make()
-        return renamed(template, dict(zip(values, structure.values, strict=True)))
+        return renamed(template, exprs, dict(zip(values, structure.values, strict=True)))
 
 
 class _Structure:
@@ -88,15 +89,14 @@ class _Structure:
             self.values.append(node)
 
 
-def _looks_up(nest: Nest) -> bool:
-    exprs: Sequence[Any] = list(walk([store.value for store in nest.stores]))
+def _looks_up(exprs: Sequence[Any]) -> bool:
     return any(getattr(expr, "lookups", ()) for expr in exprs)
 
 
-def renamed(nest: Nest, names: Mapping[Node, Node]) -> Nest:
-    """The same loops on other values in memory."""
+def renamed(nest: Nest, exprs: Sequence[Expr], names: Mapping[Node, Node]) -> Nest:
+    """The same loops on other values in memory; `exprs` are its expressions, parts first."""
     known: dict[Expr, Expr] = {}
-    for expr in walk([store.value for store in nest.stores]):
+    for expr in exprs:
         known[expr] = _copied(expr, names, known)
     stores = [Store(names.get(s.node, s.node), s.offset, known[s.value]) for s in nest.stores]
     return Nest(nest.variables, tuple(stores), nest.like or nest)

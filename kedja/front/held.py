@@ -1,8 +1,9 @@
 """Memory of loops' carries and of weights that are read: together, in pages as large as can be.
 
-The system clears each page when it is first written to. NumPy asks for large pages where an array
-has some megabytes, which few weights have alone: 100 MB in 300 arrays take 60 ms to copy, in one
-block 16. Zeros are not written at all, since fresh pages are zero. Next: `loop.py`.
+The system clears each page when it is first written to (`ground/pages.py`). NumPy asks for large
+pages where an array has some megabytes, which few weights have alone: 100 MB in 300 arrays take
+60 ms to copy, in one block 16. Zeros are not written at all, since fresh pages are zero.
+Next: `loop.py`.
 """
 
 from __future__ import annotations
@@ -18,35 +19,45 @@ from kedja.front import tree
 from kedja.front.blocks import whole
 from kedja.front.tensor import Tensor, as_tensor, from_block
 from kedja.ground.dtypes import DType, convert
+from kedja.ground.pages import Pages
 
 ALIGN = 64  # bytes: a line of the caches
 
 
-def held(leaves: Sequence[Any], structure: tree.Structure) -> list[np.ndarray]:
-    """The values of a tree's leaves in arrays of their own, which may be written to.
+class Held:
+    """Arrays of their own for a tree's leaves, which may be written to.
 
-    Each of the tree's children has a block of memory (a model is not kept with its optimiser).
+    Each of the tree's children has a block of memory (a model is not kept with its optimiser). The
+    arrays are there at once and hold the values after `fill`: their pages come meanwhile.
     """
-    tensors = [as_tensor(leaf) for leaf in leaves]
-    counts = [child.leaves for child in structure.children] or [len(tensors)]
-    found: list[np.ndarray] = []
-    for count in counts:
-        found += _together(tensors[len(found) : len(found) + count])
-    return found
 
+    def __init__(self, leaves: Sequence[Any], structure: tree.Structure) -> None:
+        tensors = [as_tensor(leaf) for leaf in leaves]
+        counts = [child.leaves for child in structure.children] or [len(tensors)]
+        self.arrays: list[np.ndarray] = []
+        self._blocks: list[Pages] = []
+        for count in counts:
+            self._add(tensors[len(self.arrays) : len(self.arrays) + count])
+        self._tensors = tensors
 
-def _together(tensors: Sequence[Tensor]) -> list[np.ndarray]:
-    sizes = [_rounded(math.prod(each.shape) * each.dtype.itemsize) for each in tensors]
-    block = np.zeros(sum(sizes) + ALIGN, np.uint8)
-    start = -block.ctypes.data % ALIGN
-    found = []
-    for tensor, size in zip(tensors, sizes, strict=True):
-        array = np.ndarray(tensor.shape, tensor.dtype, block, start)
-        if not _is_zero(tensor):
-            array[...] = tensor.numpy()
-        found.append(array)
-        start += size
-    return found
+    def _add(self, tensors: Sequence[Tensor]) -> None:
+        """One block for these."""
+        sizes = [_rounded(math.prod(each.shape) * each.dtype.itemsize) for each in tensors]
+        block = Pages(sum(sizes) + ALIGN)
+        start = -block.memory.ctypes.data % ALIGN
+        for tensor, size in zip(tensors, sizes, strict=True):
+            self.arrays.append(np.ndarray(tensor.shape, tensor.dtype, block.memory, start))
+            start += size
+        self._blocks.append(block)
+
+    def fill(self) -> list[np.ndarray]:
+        """The arrays, with the values; to be called once."""
+        for block in self._blocks:
+            block.settled()
+        for array, tensor in zip(self.arrays, self._tensors, strict=True):
+            if not _is_zero(tensor):
+                array[...] = tensor.numpy()
+        return self.arrays
 
 
 def _rounded(size: int) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from kedja.front import evaluate, tree
 from kedja.front.chunks import chunks
-from kedja.front.held import held
+from kedja.front.held import Held
 from kedja.front.jit import Traced, trace
 from kedja.front.tensor import Tensor, as_tensor, from_value
 from kedja.ground.collection import paused
@@ -63,7 +63,8 @@ class Loop:
         chunks.release()
         leaves, self._structure = tree.flatten(carry)
         self._names = [path for path, _ in tree.paths(carry)]
-        self._state = held(leaves, self._structure)
+        memory = Held(leaves, self._structure)
+        self._state = memory.arrays
         self._fixed = [as_tensor(leaf).numpy() for leaf in tree.leaves(fixed)]
         self._watch = None if watch is None else self._names.index(watch)
         with paused():
@@ -71,6 +72,7 @@ class Loop:
             traced = time.perf_counter() - start
             report(TIMINGS, lambda: f"traced and differentiated: {traced:.3f} s")
             self._program = self._compile()
+        memory.fill()
         self.compile_seconds = time.perf_counter() - start
         self._pace = math.inf  # seconds per step, unknown before the first run
 

@@ -8,11 +8,11 @@ import pytest
 import kedja as kj
 from kedja import nn
 from kedja.front import donation, tree
-from kedja.front.held import ALIGN, copied, held
+from kedja.front.held import ALIGN, Held, copied
 
 
 def arrays(carry):
-    return held(*tree.flatten(carry))
+    return Held(*tree.flatten(carry)).fill()
 
 
 def test_values_are_those_of_the_leaves():
