@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 from kedja.compiler.fuse import Fusion, is_pointwise, is_strided_product
 from kedja.compiler.indices import Variable, of
-from kedja.compiler.loops import SPACE, Fold, Lowering, Nest, Result, Store, walk
+from kedja.compiler.loops import SPACE, Fold, Lowering, Nest, Result, Store
 from kedja.ground.dtypes import DType, float32, is_half
 from kedja.ir.graph import Node
 
@@ -67,10 +67,9 @@ def _suits(dtype: DType, product: DType) -> bool:
 
 def _fits(nest: Nest, product: Node) -> bool:
     """Whether all that is needed of the product are the sums at hand, and all else is read."""
-    parts = list(walk([store.value for store in nest.stores]))
     here = nest.stores[0].offset
-    fits = all(part.index == here for part in parts if isinstance(part, Result))
-    plain = not any(isinstance(part, Fold) for part in parts)
+    fits = all(part.index == here for part in nest.exprs if isinstance(part, Result))
+    plain = not any(isinstance(part, Fold) for part in nest.exprs)
     known = all(_suits(load.dtype, product.dtype) and not load.guards for load in nest.loads)
     own = {store.node for store in nest.stores}
     return fits and plain and known and not own & set(nest.reads)

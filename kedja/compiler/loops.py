@@ -196,11 +196,17 @@ class Nest:
     variables: tuple[Variable, ...]
     stores: tuple[Store, ...]
     like: Nest | None = None  # the one of which this is a copy on other values
+    copied: tuple[Expr, ...] = ()  # the expressions of such a copy
+
+    @cached_property
+    def exprs(self) -> tuple[Expr, ...]:
+        """Every expression once, parts first."""
+        return self.copied or tuple(walk([store.value for store in self.stores]))
 
     @cached_property
     def loads(self) -> tuple[Load, ...]:
         """Every load, in the order in which a walk meets it."""
-        return tuple(e for e in walk(store.value for store in self.stores) if isinstance(e, Load))
+        return tuple([each for each in self.exprs if isinstance(each, Load)])
 
     @cached_property
     def reads(self) -> tuple[Node, ...]:

@@ -10,9 +10,8 @@ Next: `kernels.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
 
-from kedja.compiler.loops import Apply, Choose, Expr, Fold, Load, Nest, Store, walk
+from kedja.compiler.loops import Apply, Choose, Expr, Fold, Load, Nest, Store
 from kedja.ir.graph import Node
 from kedja.ir.rewrite import frozen
 
@@ -21,7 +20,7 @@ class Templates:
     """The nests made so far, by the structure of what they compute."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[list[Node], Nest, list[Expr]]] = {}
+        self._known: dict[Hashable, tuple[list[Node], Nest | None]] = {}
 
     def nest(
         self,
@@ -42,13 +41,12 @@ class Templates:
         key = (kind, tuple(structure.rows))
         if key not in self._known:
             nest = make()
-            exprs = list(walk([store.value for store in nest.stores]))
-            self._known[key] = structure.values, nest, [] if _looks_up(exprs) else exprs
+            self._known[key] = structure.values, None if _looks_up(nest) else nest
             return nest
-        values, template, exprs = self._known[key]
-        if not exprs:
+        values, template = self._known[key]
+        if template is None:
             return make()
-        return renamed(template, exprs, dict(zip(values, structure.values, strict=True)))
+        return renamed(template, dict(zip(values, structure.values, strict=True)))
 
 
 class _Structure:
@@ -89,17 +87,17 @@ class _Structure:
             self.values.append(node)
 
 
-def _looks_up(exprs: Sequence[Any]) -> bool:
-    return any(getattr(expr, "lookups", ()) for expr in exprs)
+def _looks_up(nest: Nest) -> bool:
+    return any(getattr(expr, "lookups", ()) for expr in nest.exprs)
 
 
-def renamed(nest: Nest, exprs: Sequence[Expr], names: Mapping[Node, Node]) -> Nest:
-    """The same loops on other values in memory; `exprs` are its expressions, parts first."""
+def renamed(nest: Nest, names: Mapping[Node, Node]) -> Nest:
+    """The same loops on other values in memory."""
     known: dict[Expr, Expr] = {}
-    for expr in exprs:
+    for expr in nest.exprs:
         known[expr] = _copied(expr, names, known)
     stores = [Store(names.get(s.node, s.node), s.offset, known[s.value]) for s in nest.stores]
-    return Nest(nest.variables, tuple(stores), nest.like or nest)
+    return Nest(nest.variables, tuple(stores), nest.like or nest, tuple(known.values()))
 
 
 def _copied(expr: Expr, names: Mapping[Node, Node], known: Mapping[Expr, Expr]) -> Expr:

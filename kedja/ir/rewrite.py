@@ -54,11 +54,11 @@ class _Rewriting:
     def _settle(self, node: Node) -> Node:
         """The node after all rules that fit; the same one for equal nodes."""
         key = identity(node)
-        if key not in self._known:
-            result = self._replaced(node)
-            self._known[key] = result
-            self._settled[result] = None
-        return self._known[key]
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._replaced(node)
+            self._settled[found] = None
+        return found
 
     def _replaced(self, node: Node) -> Node:
         rules = self.by_op.get(node.op.name)
@@ -91,7 +91,9 @@ def identity(node: Node) -> Hashable:
     """What makes two nodes equal: op, inputs and attributes (arrays by identity)."""
     if node.op.name == "input":
         return node
-    attrs = tuple((name, frozen(value)) for name, value in sorted(node.attrs.items()))
+    if not node.attrs:
+        return node.op.name, node.type, node.inputs
+    attrs = tuple([(name, frozen(value)) for name, value in sorted(node.attrs.items())])
     return node.op.name, node.type, node.inputs, attrs
 
 
