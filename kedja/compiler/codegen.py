@@ -5,6 +5,7 @@ Equal kernels become one function. Not here: the cache and the program (`pipelin
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -59,7 +60,6 @@ from kedja.ground.pages import Pages
 from kedja.ground.report import GRAPHS, LOOPS, MACHINE, PASSES, report
 from kedja.ir.graph import Node, topological
 from kedja.ir.inside import graphs
-from kedja.ir.show import GraphView
 from kedja.ir.verify import verify
 
 
@@ -119,7 +119,7 @@ def lower(
 ) -> Lowered:
     """The passes from graph to schedule, for the current target unless told otherwise."""
     target = target or current_target()
-    report(GRAPHS, lambda: f"graph:\n{GraphView(outputs).listing()}")
+    report(GRAPHS, lambda: f"graph:\n{_listing(outputs)}")
     applied: Counter[str] = Counter()
     with timed("simplify"):
         graph = inside_too(outputs, lambda each: _simplified(each, applied))
@@ -132,7 +132,7 @@ def lower(
         graph = inside_too(graph, reciprocals.reciprocals)
         graph = inside_too(graph, split.split)
     _verified(graph, "widened")
-    report(PASSES, lambda: f"simplified, widened and split:\n{GraphView(graph).listing()}")
+    report(PASSES, lambda: f"simplified, widened and split:\n{_listing(graph)}")
     graph = ready(graph)
     unchanged = [i in carry and inputs[carry[i]] is node for i, node in enumerate(graph)]
     final = distinct(graph, unchanged, [i in carry or i == watch for i in range(len(graph))])
@@ -189,6 +189,12 @@ def _require_given(outputs: Sequence[Node], constants: Sequence[Node]) -> None:
         raise VerificationError(
             "an expansion made an array of its own", fix="name its op in TABLED of inline.py"
         )
+
+
+def _listing(graph: Sequence[Node]) -> str:
+    """The graph as text; what makes it takes as long to load as several passes take."""
+    text: str = importlib.import_module("kedja.ir.show").GraphView(graph).listing()
+    return text
 
 
 def _rules_text(applied: Counter[str]) -> str:

@@ -49,7 +49,7 @@ def test_a_little_memory_takes_no_thread():
     assert Pages(pages.WORTH - 1)._thread is None
 
 
-@pytest.mark.parametrize("ready", [0, 50, 100, 100 + LINE, 1000])
+@pytest.mark.parametrize("ready", [0, 50, 99, 100 + LINE, 1000])
 def test_an_arena_is_aligned_and_long_enough_whatever_was_ready(ready):
     made = Pages(ready)
     found = memory_of(made, 100)
