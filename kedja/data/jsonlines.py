@@ -42,13 +42,13 @@ def records(path: str | os.PathLike[str]) -> Iterator[tuple[str, Mapping[str, An
 _FIX = 'one object on each line, such as {"prompt": "2 + 2 =", "answer": "4"}'
 
 
-def text(record: Mapping[str, Any], name: str, where: str) -> str:
-    """The text of that name, not empty; DataError where there is none."""
+def text(record: Mapping[str, Any], name: str, where: str, *, empty: bool = False) -> str:
+    """The text of that name, which may be `empty`; DataError where there is none."""
     value = required(record, name, where)
     if not isinstance(value, str):
         fix = "write it in quotes"
         raise DataError(f"{name!r} is {_kind(value)}, no text", where=where, fix=fix)
-    if not value.strip():
+    if not empty and not value.strip():
         raise DataError(f"{name!r} is empty", where=where, fix="fill it, or remove the line")
     return value
 

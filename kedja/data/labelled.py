@@ -4,6 +4,7 @@ Not here: questions with answers (`prompts.py`). Next: `corpus.py`.
 
 Each line has `text` and `label`, and may have an `id`, which is carried through to what a
 classifier answers. Labels may be texts or whole numbers; both are names of classes.
+A text may be empty, as an e-mail may.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def classes(texts: list[Labelled]) -> tuple[str, ...]:
 
 
 def _labelled(record: Any, where: str, labels: bool) -> Labelled:
-    text = jsonlines.text(record, "text", where)
+    text = jsonlines.text(record, "text", where, empty=True)
     has = labels or record.get("label") is not None
     label = _name("label", jsonlines.required(record, "label", where), where) if has else None
     number = record.get("id")

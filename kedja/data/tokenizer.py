@@ -8,9 +8,10 @@ Next: `bpe.py`.
 | `Characters` | those of an alphabet, in the order of Unicode | an error that names the place |
 | `Bytes`      | the 256 bytes of UTF-8, token = byte          | there is none                 |
 | `BPE`        | parts of words, learned                       | falls apart into bytes        |
+| `Words`      | words and marks that are frequent             | becomes `[UNK]`               |
 
-Special tokens follow the ordinary ones. The two kinds here are stored in `tokenizer.json` under
-the key `kedja`; a file without that key is Hugging Face's and is read by `bpe.py`.
+Special tokens follow the ordinary ones. All but `BPE` are stored in `tokenizer.json` under the key
+`kedja`; a file without that key is Hugging Face's and is read by `bpe.py`.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ import numpy as np
 from kedja.data import tokens as shared
 from kedja.data.bpe import BPE
 from kedja.data.tokens import Array, Tokenizer
+from kedja.data.words import Words
 from kedja.ground.errors import DataError
 
-__all__ = ["BPE", "Bytes", "Characters", "Tokenizer", "load"]
+__all__ = ["BPE", "Bytes", "Characters", "Tokenizer", "Words", "load"]
 
 FORMAT = 1
 BYTES = 256
@@ -257,4 +259,5 @@ def _utf8(text: str) -> bytes:
 _KINDS: dict[str, Callable[[dict[str, Any]], Tokenizer]] = {
     Characters.kind: lambda content: Characters(content["alphabet"], content["specials"]),
     Bytes.kind: lambda content: Bytes(content["specials"]),
+    Words.kind: Words.from_json,
 }

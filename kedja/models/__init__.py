@@ -14,6 +14,12 @@ from kedja.models.looking import Attention, attention
 from kedja.models.reading import Reading, read
 from kedja.models.recurrent import RecurrentConfig, RecurrentLM
 from kedja.models.resnet import ResNet, resnet18, resnet34
+from kedja.models.text_classifier import (
+    Label,
+    TextClassifier,
+    TextClassifierConfig,
+    classify,
+)
 from kedja.models.translate import Translation, cross_attention, exact_match, translate
 from kedja.models.unet import UNet
 
@@ -24,6 +30,7 @@ __all__ = [
     "EncoderDecoder",
     "EncoderDecoderConfig",
     "GPT2Config",
+    "Label",
     "Piece",
     "Reading",
     "RecurrentConfig",
@@ -31,9 +38,12 @@ __all__ = [
     "ResNet",
     "Sample",
     "Saved",
+    "TextClassifier",
+    "TextClassifierConfig",
     "Translation",
     "UNet",
     "attention",
+    "classify",
     "cross_attention",
     "exact_match",
     "generate",

@@ -1,6 +1,7 @@
 """Training: minibatches, epochs, validation, checkpoints. Start at `trainer.py`.
 
-The training of single kinds of models (`translation.py`) is loaded when it is first used.
+That of single kinds of models (`translation.py`, `classification.py`) is loaded when it is first
+used.
 """
 
 from __future__ import annotations
@@ -14,11 +15,26 @@ from kedja.train.progress import Moment
 from kedja.train.trainer import Trainer, fit
 
 if TYPE_CHECKING:
+    from kedja.train.classification import evaluate_classifier, fit_text_classifier
     from kedja.train.translation import fit_translation
 
-__all__ = ["EarlyStopping", "Epoch", "History", "Moment", "Trainer", "fit", "fit_translation"]
+__all__ = [
+    "EarlyStopping",
+    "Epoch",
+    "History",
+    "Moment",
+    "Trainer",
+    "evaluate_classifier",
+    "fit",
+    "fit_text_classifier",
+    "fit_translation",
+]
 
-_HOME = {"fit_translation": "translation"}
+_HOME = {
+    "evaluate_classifier": "classification",
+    "fit_text_classifier": "classification",
+    "fit_translation": "translation",
+}
 
 
 def __getattr__(name: str) -> Any:

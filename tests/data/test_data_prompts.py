@@ -153,7 +153,6 @@ def test_texts_to_be_classified_need_no_label(tmp_path):
     ("record", "reason"),
     [
         ({"label": "a"}, "no 'text'"),
-        ({"text": "", "label": "a"}, "'text' is empty"),
         ({"text": ["a"], "label": "a"}, "'text' is a list"),
         ({"text": "a", "label": True}, "'label' is True"),
         ({"text": "a", "label": 0.5}, "'label' is 0.5"),
@@ -174,3 +173,8 @@ def test_what_is_no_labelled_text(tmp_path, record, reason):
 def test_names_of_files():
     assert jsonlines.is_named_so("a.JSONL")
     assert not jsonlines.is_named_so("a.json")
+
+
+def test_a_labelled_text_may_be_empty(tmp_path):
+    path = write_records(tmp_path / "a.jsonl", {"text": "", "label": "a"})
+    assert labelled.read(path)[0].text == ""
