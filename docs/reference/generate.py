@@ -42,7 +42,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {  # file: title, modules in ord
     "init": ("kj.nn.init", ("kedja.nn.init",)),
     "optim": ("kj.optim", ("kedja.optim",)),
     "train": ("kj.train", ("kedja.train",)),
-    "models": ("kj.models", ("kedja.models",)),
+    "models": ("kj.models", ("kedja.models", "kedja.models.lora")),
     "estimators": ("kj.estimators", ("kedja.estimators",)),
     "data": ("kj.data", ("kedja.data",)),
     "io": ("kj.io", ("kedja.io", "kedja.io.onnx")),

@@ -1,10 +1,11 @@
 """Whole networks in a page each, with the tensor names of their well-known files.
 
 Start at `gpt2.py`; then `recurrent.py`, `encoder_decoder.py`, `resnet.py`, `unet.py`. Folders of
-models are read and written by `folder.py`. Not here: layers (`kedja/nn`).
+models are read and written by `folder.py`; `lora` adapts them in a few numbers. Not here: layers (`kedja/nn`).
 """
 
 from kedja.models import gpt2_files as gpt2_files
+from kedja.models import lora as lora
 from kedja.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from kedja.models.folder import Saved, load, save
 from kedja.models.generate import Choice, Piece, Sample, generate, stream
