@@ -6,8 +6,9 @@ bit set where bits were lost ("round to odd"), so that the second rounding gives
 would: S. Boldo, G. Melquiond: When double rounding is odd (IMACS 2005).
 
 float16 takes the processor's instructions where there are some, else integer arithmetic; bfloat16,
-the upper half of float32, always takes the latter. Denormal float16 are normal float32 and survive;
-those of bfloat16 are denormal in float32 too, and are taken for 0 where they are computed with.
+the upper half of float32, takes the latter but for results of arithmetic. Denormal float16 are
+normal float32 and survive; those of bfloat16 are denormal in float32 too, and are taken for 0 where
+they are computed with.
 Next: `llvm_scalar.py`, whose casts these are.
 """
 
@@ -16,10 +17,12 @@ from __future__ import annotations
 from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import F32, F64, I16, I32
 from kedja.compiler.llvm_math_lanes import Lanes, absolute, bits_of, cast, float_of, where
-from kedja.compiler.llvm_module import converts_half
+from kedja.compiler.llvm_module import converts_half, rounds_to_brain
 from kedja.ground.dtypes import DType, bfloat16
 
 HALF = ir.HalfType()
+BRAIN = ir.Type("bfloat")  # LLVM's type for bfloat16
+BRAIN_LANES = (8, 16)  # whole vectors of 256 and 512 bits
 B = ir.IRBuilder
 
 # Bits of float32: 13 more of fraction than float16 has, and 112 more of the exponent's bias.
@@ -48,6 +51,18 @@ def from_single(builder: ir.IRBuilder, x: ir.Value, dtype: DType) -> ir.Value:
     if converts_half(builder.module):
         return cast(cast(single, HALF, B.fptrunc), I16, B.bitcast).value
     return cast(_round_to_float16(bits_of(single)), I16, B.trunc).value
+
+
+def from_arithmetic(builder: ir.IRBuilder, x: ir.Value, dtype: DType) -> ir.Value:
+    """`from_single` for a result of arithmetic, which is never denormal: those are flushed.
+
+    The processor's instruction for bfloat16 takes denormal numbers for 0, where a cast keeps them.
+    """
+    vector = isinstance(x.type, ir.VectorType) and x.type.count in BRAIN_LANES
+    if dtype != bfloat16 or not vector or not rounds_to_brain(builder.module):
+        return from_single(builder, x, dtype)
+    rounded = builder.fptrunc(x, ir.VectorType(BRAIN, x.type.count))
+    return builder.bitcast(rounded, ir.VectorType(I16, x.type.count))
 
 
 def to_odd(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:

@@ -16,12 +16,11 @@ from typing import ClassVar
 
 from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I16, I64, PTR, declare, for_carry, for_range, i64
+from kedja.compiler.llvm_half import BRAIN
 from kedja.compiler.llvm_matmul_kernels import Dot, internal
 from kedja.compiler.llvm_matmul_vectors import Vectors
 from kedja.compiler.matmul_pairs import LANES
 from kedja.ground.dtypes import DType, bfloat16, float32
-
-BRAIN = ir.Type("bfloat")  # LLVM's type for bfloat16
 
 
 @dataclass(frozen=True)

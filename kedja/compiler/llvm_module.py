@@ -23,3 +23,8 @@ def converts_half(module: ir.Module) -> bool:
     """Whether float16 and float32 are converted by instructions: without them LLVM would call
     a routine of a runtime library, which object code does not have."""
     return isinstance(module, KernelModule) and module.target.has_half
+
+
+def rounds_to_brain(module: ir.Module) -> bool:
+    """Whether an instruction rounds float32 to bfloat16."""
+    return isinstance(module, KernelModule) and module.target.has_bfloat16_dot

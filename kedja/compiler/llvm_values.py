@@ -14,6 +14,7 @@ from typing import NamedTuple
 from kedja.compiler import llvm_ir as ir
 from kedja.compiler.indices import Affine, Atom, Lookup, Quotient, Variable
 from kedja.compiler.llvm_blocks import I1, I32, I64, PTR, declare, element, i64
+from kedja.compiler.llvm_half import from_arithmetic
 from kedja.compiler.llvm_lanes import load_lanes, store_lanes, suffix
 from kedja.compiler.llvm_scalar import Scalars, memory_type, number, register_type
 from kedja.compiler.llvm_segments import Segment, decided
@@ -31,11 +32,13 @@ from kedja.compiler.loops import (
     always,
     walk,
 )
-from kedja.ground.dtypes import DType, bool_, int64
+from kedja.ground.dtypes import DType, bool_, float32, int64, is_half
 from kedja.ground.errors import VerificationError
 from kedja.ir.graph import Node
 from kedja.ir.op import Pointwise
 
+# Ops on float32 whose results are no denormal numbers, since compiled programs flush those.
+ARITHMETIC = ("add", "subtract", "multiply", "divide")
 LARGEST_I32 = 2**31 - 1
 
 
@@ -159,6 +162,8 @@ class Values:
     def _apply(self, expr: Apply) -> ir.Value:
         args = self.alike([self.value(arg) for arg in expr.args])
         assert isinstance(expr.op.lowering, Pointwise)
+        if expr.op.name == "cast" and is_half(expr.dtype) and _is_arithmetic(expr.args[0]):
+            return from_arithmetic(self.b, args[0], expr.dtype)
         dtype = expr.args[-1].dtype if expr.op.name == "where" else expr.args[0].dtype
         scalars = Scalars(self.b, dtype, expr.dtype, args[0])
         made: ir.Value = expr.op.lowering.emit(scalars, *args, **expr.attrs)
@@ -395,3 +400,9 @@ class Values:
             return
         value = self.spread(value, self.vector.lanes)
         store_lanes(self.b, value, address, size, self.vector.mask)
+
+
+def _is_arithmetic(expr: Expr) -> bool:
+    """Whether an expression is a float32 that was just computed, and not only read or moved."""
+    computed = isinstance(expr, Apply) and expr.op.name in ARITHMETIC
+    return expr.dtype == float32 and (computed or isinstance(expr, Result))

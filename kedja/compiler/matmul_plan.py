@@ -34,8 +34,8 @@ SMALL = 65_536
 # The length of one task in multiply-adds, aimed at once a product is large; at most TASKS of them.
 TASK = 2_000_000
 TASKS = 64
-# The rows of A that one task packs.
-LEFT_ROWS = 48
+# The rows of A that one task packs: three lines of a cache where they are bfloat16 side by side.
+LEFT_ROWS = 96
 # So many panels ahead a tile asks for B, which is then there when it is needed.
 PANELS_AHEAD = 2
 # A plan must suit each of these numbers of threads, whichever there will be.

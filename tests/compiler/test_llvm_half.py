@@ -111,6 +111,20 @@ def test_float32_is_rounded_to_the_nearest_even(target):
 
 
 @on_each
+@in_each
+@pytest.mark.parametrize("op", ["add", "subtract"])
+def test_results_of_arithmetic_are_rounded_like_all_others(target, dtype, op):
+    """There an instruction rounds, which would take denormal numbers for 0."""
+    x = singles()
+    x = x[~(np.abs(x) < 2.0**-126) | (x == 0)]
+    both = [variable(name, Type(x.shape, float32)) for name in "xy"]
+    node = apply("cast", apply(op, *both), dtype=dtype)
+    (found,) = run_on(target, [node], both, x, np.zeros_like(x))
+    wanted = np.where(x == 0, 0, x) if op == "add" else x  # −0 + 0 is 0
+    np.testing.assert_array_equal(bits(found), bits(convert(wanted, dtype)))
+
+
+@on_each
 def test_float64_is_rounded_once(target):
     x = doubles()
     for found, dtype in zip(cast_on(target, x, *HALVES), HALVES, strict=True):
