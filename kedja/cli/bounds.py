@@ -32,6 +32,11 @@ BOUNDS = {
     "warmup": FROM_ZERO,
     "lr": ABOVE_ZERO,
     "clip": ABOVE_ZERO,
+    **dict.fromkeys(("layers", "heads", "width", "context", "steps", "evaluations"), FROM_ONE),
+    "vocabulary": Bound(lambda n: n > 256, "a whole number above 256, the number of bytes"),
+    "samples": FROM_ZERO,
+    "weight_decay": Bound(lambda x: 0 <= x < float("inf"), "a number from 0"),
+    "dropout": Bound(lambda x: 0 <= x < 1, "a number from 0, below 1"),
     "ema": Bound(lambda x: 0 < x < 1, "a number between 0 and 1, such as 0.999"),
 }
 

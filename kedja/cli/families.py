@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kedja.cli import bounds, runs
+from kedja.data import source
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 
@@ -56,12 +57,20 @@ class Family(NamedTuple):
     models: Mapping[str, Sequence[str]]
 
 
-COMMON = (
-    *("model", "optimizer", "lr", "schedule", "warmup", "clip", "accumulate", "ema"),
-    *("precision", "batch", "seed"),
+COMMON = ("model", "lr", "warmup", "clip", "accumulate", "ema", "precision", "batch", "seed")
+
+ROWS = ("epochs", "target", "optimizer", "schedule")
+TEXTS = (
+    *("layers", "width", "context", "dropout", "steps", "evaluations", "weight_decay"),
+    *("tokenizer", "vocabulary", "lines", "samples"),
 )
-LAYERS = ("epochs", "target")
-FAMILIES = (Family("kedja.cli.rows", {"mlp": ("hidden", "activation", *LAYERS), "linear": LAYERS}),)
+FAMILIES = (
+    Family("kedja.cli.rows", {"mlp": ("hidden", "activation", *ROWS), "linear": ROWS}),
+    Family(
+        "kedja.cli.language.decoder",
+        {"gpt": ("heads", *TEXTS), "rnn": TEXTS, "lstm": TEXTS, "gru": TEXTS},
+    ),
+)
 MODELS = {model: family for family in FAMILIES for model in family.models}
 
 
@@ -92,8 +101,8 @@ def model_of(request: Request) -> str:
 
 
 def usual(data: Sequence[str]) -> str:
-    """The model for data of which nothing else is said."""
-    return "mlp"
+    """The model for data of which nothing else is said: for text a gpt, for rows an mlp."""
+    return "gpt" if all(map(source.is_text, data)) else "mlp"
 
 
 def require_options(model: str, given: Mapping[str, Any]) -> None:

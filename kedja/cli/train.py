@@ -15,15 +15,39 @@ from kedja.cli import families
 
 
 def train(
-    context: typer.Context,
+    command: typer.Context,
     data: Annotated[
         list[str],
         typer.Argument(
-            help="digits, mnist, a folder with MNIST's files, or a CSV file.", show_default=False
+            help="digits, mnist, a folder with MNIST's files, a CSV file, or text files.",
+            show_default=False,
         ),
     ],
     model: Annotated[
-        str | None, typer.Option(help="mlp or linear.", metavar="NAME", show_default="mlp")
+        str | None,
+        typer.Option(
+            help="For rows: mlp, linear; for text: gpt, rnn, lstm, gru.",
+            metavar="NAME",
+            show_default="mlp or gpt",
+        ),
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(help="Blocks of a gpt, or recurrent layers.")
+    ] = None,
+    heads: Annotated[int | None, typer.Option(help="Heads of attention.")] = None,
+    width: Annotated[int | None, typer.Option(help="Channels of each token.")] = None,
+    context: Annotated[int | None, typer.Option(help="Tokens that are looked at together.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="The share dropped in training.")] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            help="characters, bytes, bpe, or a folder with a tokenizer.json.", metavar="KIND"
+        ),
+    ] = None,
+    vocabulary: Annotated[int | None, typer.Option(help="How many tokens bpe learns.")] = None,
+    lines: Annotated[
+        bool | None,
+        typer.Option("--lines/--running", help="Each line is a text, or all are one."),
     ] = None,
     target: Annotated[
         str | None, typer.Option(help="The column to predict; the last unless given.")
@@ -55,8 +79,18 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="The dtype of products: bfloat16.", metavar="DTYPE")
     ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="How much weights decay; times the rate.")
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Examples in a minibatch.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Updates, for text.")] = None,
+    evaluations: Annotated[
+        int | None, typer.Option(help="How often held-out text is evaluated on the way.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="How many texts are shown after each evaluation.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same bits.")] = None,
     threads: Annotated[
         int | None, typer.Option(help="Worker threads; one per core unless given.")
@@ -69,7 +103,7 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a network on DATA and test it; options that are not given are chosen to suit DATA."""
-    given = {name: value for name, value in context.params.items() if value is not None}
+    given = {name: value for name, value in command.params.items() if value is not None}
     for name in ("data", "out", "resume", "threads", "json"):
         given.pop(name, None)
     families.train(families.Request(tuple(data), given, out, resume, threads, json))

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from kedja.data import digits, mnist, table
+from kedja.data import digits, mnist, table, text
 from kedja.data.dataset import Dataset
-from kedja.ground.errors import UsageError
+from kedja.ground.errors import DataError, UsageError
 from kedja.ground.suggest import did_you_mean
 
 NAMES = ("digits", "mnist")
@@ -18,7 +18,7 @@ TABLE_SUFFIXES = (".csv", ".tsv")
 
 _ANY = (
     "give digits, mnist, a folder with the four IDX files of MNIST, "
-    f"or a table ({' or '.join(TABLE_SUFFIXES)})"
+    f"a table ({' or '.join(TABLE_SUFFIXES)}), or text in UTF-8"
 )
 
 
@@ -58,6 +58,17 @@ def _picture_reader(data: str, progress: mnist.Progress | None) -> Callable[[], 
     if os.path.isdir(data) and mnist.has_files(data):
         return lambda: mnist.from_folder(data)
     raise _unknown(data)
+
+
+def is_text(data: str) -> bool:
+    """Whether `data` is a file of text that is no table: a few blocks of it are looked at."""
+    if data in NAMES or _is_table(data) or not os.path.isfile(data):
+        return False
+    try:
+        next(text.pieces(data))
+    except DataError:
+        return False
+    return True
 
 
 def _is_table(path: str) -> bool:

@@ -55,6 +55,18 @@ def save(folder: str | os.PathLike[str], model: Any, tokenizer: Tokenizer | None
     `transformers` loads. Raises UsageError for a model without a configuration and for a tokenizer
     that does not fit the model, StorageError where the disk refuses.
     """
+    entry = describe(folder, model, tokenizer)
+    arrays = entry.files.arrays_out(model.state_dict())
+    weights.save(Path(folder) / WEIGHTS, arrays, {"format": "pt"})
+
+
+def describe(
+    folder: str | os.PathLike[str], model: Any, tokenizer: Tokenizer | None = None
+) -> registry.Entry:
+    """Write what a folder says of a model beside its weights, as a run does when it starts.
+
+    Gives the kind of model that it is. Raises as `save` does.
+    """
     config = getattr(model, "config", None)
     kind = getattr(config, "model_type", None)
     if not isinstance(kind, str):
@@ -64,14 +76,14 @@ def save(folder: str | os.PathLike[str], model: Any, tokenizer: Tokenizer | None
     require_fit(tokenizer, config)
     where = Path(folder)
     _make(where)
-    arrays = model.state_dict()
-    about = {"model_type": kind, **entry.files.write(config), "dtype": _dtype_of(arrays)}
+    dtype = _dtype_of(model.state_dict())
+    about = {"model_type": kind, **entry.files.write(config), "dtype": dtype}
     about |= _ends(tokenizer) if kind == "gpt2" else {}
     text = json.dumps(about, indent=2, ensure_ascii=False)
     atomic.write_bytes(where / CONFIG, f"{text}\n".encode())
     if tokenizer is not None:
         tokenizer.save(where)
-    weights.save(where / WEIGHTS, entry.files.arrays_out(arrays), {"format": "pt"})
+    return entry
 
 
 def _make(folder: Path) -> None:

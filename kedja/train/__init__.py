@@ -1,7 +1,7 @@
 """Training: minibatches, epochs, validation, checkpoints. Start at `trainer.py`.
 
-That of single kinds of models (`translation.py`, `classification.py`) is loaded when it is first
-used.
+That of single kinds of models (`language.py`, `translation.py`, `classification.py`), and examples
+that are not rows of arrays (`windows.py`), are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -16,22 +16,32 @@ from kedja.train.trainer import Trainer, fit
 
 if TYPE_CHECKING:
     from kedja.train.classification import evaluate_classifier, fit_text_classifier
+    from kedja.train.language import evaluate_language, fit_language
     from kedja.train.translation import fit_translation
+    from kedja.train.windows import Pieces, Windows
 
 __all__ = [
     "EarlyStopping",
     "Epoch",
     "History",
     "Moment",
+    "Pieces",
     "Trainer",
+    "Windows",
     "evaluate_classifier",
+    "evaluate_language",
     "fit",
+    "fit_language",
     "fit_text_classifier",
     "fit_translation",
 ]
 
 _HOME = {
+    "Pieces": "windows",
+    "Windows": "windows",
     "evaluate_classifier": "classification",
+    "evaluate_language": "language",
+    "fit_language": "language",
     "fit_text_classifier": "classification",
     "fit_translation": "translation",
 }
