@@ -43,12 +43,13 @@ from kedja.compiler.llvm_matmul import FIRST_EXTRA, emit_matmul
 from kedja.compiler.llvm_module import new_module
 from kedja.compiler.llvm_strided import emit_strided
 from kedja.compiler.loops import Nest
-from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape
+from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape, SplitAxis
 from kedja.compiler.matmul_plan import plan as product_plan
 from kedja.compiler.memory import Again, AnyUse, Branch, Use, most_alive, plan_of
 from kedja.compiler.runtime_background import Background
 from kedja.compiler.runtime_plan import Buffer
 from kedja.compiler.runtime_target import Target, current_target
+from kedja.compiler.scanned_rows import stepped
 from kedja.compiler.schedule import Schedule, flops, schedule, task_count
 from kedja.compiler.signature import signature
 from kedja.compiler.simplify import simplify
@@ -175,7 +176,7 @@ def _simplified(outputs: Sequence[Node], applied: Counter[str]) -> list[Node]:
 
 def _rearranged(outputs: Sequence[Node], applied: Counter[str]) -> list[Node]:
     """The graph with its sums and products where they take the least work."""
-    graph = inside_too(outputs, lambda each: taken_out(gathered(each)))
+    graph = inside_too(outputs, lambda each: taken_out(stepped(gathered(each))))
     graph = sums_taken_out(graph)
     if all(new is old for new, old in zip(graph, outputs, strict=True)):
         return graph
@@ -247,8 +248,10 @@ CHUNK = 1500  # names given in a module before it is handed over: some 35 ms of 
 
 
 @lru_cache(maxsize=512)
-def _product_plan(shape: MatmulShape, target: Target, in_place: bool) -> MatmulPlan:
-    return product_plan(shape, target, in_place=in_place)
+def _product_plan(shape: MatmulShape, target: Target, in_place: bool, repeats: bool) -> MatmulPlan:
+    """The plan; what is repeated keeps its rows with the threads that have written them."""
+    split: SplitAxis = "rows first" if repeats else "auto"
+    return product_plan(shape, target, split, in_place=in_place)
 
 
 @dataclass
@@ -263,6 +266,7 @@ class Emitter:
     _made: dict[Hashable, list[tuple[str, int, int]]] = field(default_factory=dict)
     _uses: list[AnyUse] = field(default_factory=list)
     _count: int = 0  # of kernels
+    _depth: int = 0  # of loops and choices around
 
     def __post_init__(self) -> None:
         self.module = new_module(self.target)
@@ -340,8 +344,10 @@ class Emitter:
         self, kernel: FlowKernel, block: Sequence[KernelUnit], before: Sequence[AnyUse] = ()
     ) -> None:
         self._uses += before
+        self._depth += 1
         for each in block:
             self._add(each, False, kernel.in_place)
+        self._depth -= 1
 
     def _loop(self, kernel: LoopKernel, number: int, commits: bool) -> Use:
         template = kernel.nest.like or kernel.nest
@@ -420,11 +426,12 @@ class Emitter:
         self, kernel: ProductKernel, number: int, commits: bool, in_place: bool
     ) -> list[Use]:
         waits = in_place or kernel.root.dtype != kernel.product.dtype  # C cannot hold sums
-        chosen = _product_plan(kernel.shape, self.target, waits)
+        repeats = self._depth > 0
+        chosen = _product_plan(kernel.shape, self.target, waits, repeats)
         extra = [*kernel.nest.reads, *(node for node in kernel.writes if node is not kernel.root)]
         numbering = {node: place for place, node in enumerate(extra)}
         body = self._signature(kernel.nest, {**numbering, kernel.root: -1})
-        key = "product", kernel.shape, in_place, body
+        key = "product", kernel.shape, in_place, repeats, body
         if key not in self._made:
             name = self._name()
             epilogue = epilogue_of(kernel.nest, numbering) if kernel.has_epilogue else None

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 from kedja.compiler.fuse import Fusion, is_pointwise, is_strided_product
 from kedja.compiler.indices import Variable, of
-from kedja.compiler.loops import SPACE, Fold, Lowering, Nest, Result, Store
+from kedja.compiler.loops import SPACE, Expr, Fold, Load, Lowering, Nest, Result, Store, walk
 from kedja.ground.dtypes import DType, float32, is_half
 from kedja.ir.graph import Node
 
@@ -70,9 +70,18 @@ def _fits(nest: Nest, product: Node) -> bool:
     here = nest.stores[0].offset
     fits = all(part.index == here for part in nest.exprs if isinstance(part, Result))
     plain = not any(isinstance(part, Fold) for part in nest.exprs)
-    known = all(_suits(load.dtype, product.dtype) and not load.guards for load in nest.loads)
+    rows = _indices_of_rows(nest)
+    values = (load for load in nest.loads if load not in rows)
+    known = all(_suits(load.dtype, product.dtype) and not load.guards for load in values)
     own = {store.node for store in nest.stores}
     return fits and plain and known and not own & set(nest.reads)
+
+
+def _indices_of_rows(nest: Nest) -> set[Expr]:
+    """What is read to find the rows of tables: the same for a whole row of the product."""
+    column = nest.variables[-1]
+    found = walk([expr for load in nest.loads for expr in load.parts])
+    return {expr for expr in found if isinstance(expr, Load) and column not in expr.variables}
 
 
 def _over_product(

@@ -27,7 +27,7 @@ from kedja.ground.dtypes import DType
 
 Kernel = Literal["tile", "dot"]
 Packing = Literal["none", "task", "phase"]
-SplitAxis = Literal["auto", "rows", "columns"]
+SplitAxis = Literal["auto", "rows", "rows first", "columns"]
 
 # Work below this many multiply-adds stays one task: waking a second thread would cost more.
 SMALL = 65_536
@@ -193,7 +193,8 @@ def plan(
     """The plan of a product, from its shape and the target alone.
 
     `split` names the axis of C to share out among tasks where one must be preferred, so that a
-    thread meets the same rows of a weight in several products. `in_place` promises that C holds
+    thread meets the same rows in several products; "rows first" does so where B is small, and
+    shares out the columns too where rows are too few. `in_place` promises that C holds
     its old contents until the epilogue of an element has run (an optimiser's update reads them).
     """
     swapped = shape.n == 1 and shape.m != 1
@@ -211,6 +212,7 @@ def plan(
 _OTHER_AXIS: dict[SplitAxis, SplitAxis] = {
     "auto": "auto",
     "rows": "columns",
+    "rows first": "auto",
     "columns": "rows",
 }
 
@@ -436,9 +438,17 @@ def _cuts(plan: MatmulPlan, pieces: int, axis: SplitAxis) -> Iterator[tuple[int,
         most_columns = min(most_columns, max(1, plan.shape.n // (COPY_WIDTH * plan.lanes)))
     if plan.packing == "none" and plan.k_blocks > 1 and plan.k_block == STREAM_STEPS:
         most_columns = min(most_columns, max(1, plan.shape.n // STREAM_COLUMNS))
-    for rows in range(1, most_rows + 1):
+    fewest_rows = most_rows if axis == "rows first" and _stays(plan) else 1
+    for rows in range(fewest_rows, most_rows + 1):
         for columns in range(1, min(most_columns, max(1, pieces // rows)) + 1):
             yield rows, columns
+
+
+def _stays(plan: MatmulPlan) -> bool:
+    """Whether B, read where it stands, stays in every thread's cache."""
+    shape = plan.shape
+    size = shape.k * shape.n * shape.dtype.itemsize
+    return plan.packing == "none" and 2 * size <= plan.target.l2
 
 
 def _rows_that_pack(plan: MatmulPlan) -> int:

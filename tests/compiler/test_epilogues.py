@@ -147,3 +147,21 @@ def test_two_convolutions_that_are_added_share_one_end(size):
     found = kj.jit(f)(x, v, w).numpy()
     expected = f(*map(kj.tensor, (x, v, w))).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def picked_and_added(x: kj.Tensor, w: kj.Tensor, table: kj.Tensor, index: kj.Tensor) -> kj.Tensor:
+    return kj.tanh(x @ w + kj.take(table, index, axis=0))
+
+
+@pytest.mark.parametrize(("rows", "width"), [(16, 33), (40, 64), (3, 10)])
+def test_rows_that_an_index_picks_are_added_in_the_product(rows, width):
+    rng = np.random.default_rng(1)
+    index = kj.asarray(rng.integers(0, 9, rows))
+    given = normal(rng, rows, 20), normal(rng, 20, width), normal(rng, 9, width), index
+    found = []
+    for tier in ("compile", "interpret"):
+        with kj.scope(tier=tier, use_cache=False), kj.profile() as profile:
+            found.append(kj.jit(picked_and_added)(*given).numpy())
+        if tier == "compile":
+            assert [kernel.name for kernel in profile.kernels] == [f"matmul {rows}x20x{width} tanh"]
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)

@@ -461,6 +461,17 @@ def test_the_caller_can_choose_the_axis_to_share_out(axis, b_t) -> None:
     assert_product(multiply(a, b, split=axis), a, b)
 
 
+def test_rows_first_keeps_rows_together_where_b_stays_in_the_cache() -> None:
+    shape = MatmulShape(1, 32, 512, 128, F32, (128, 1), (512, 1))
+    made = plan(shape, named_target("avx512"), "rows first")
+    assert made.row_blocks == made.rows.count >= 2
+    assert made.tasks >= 4
+    large = MatmulShape(1, 32, 2048, 2048, F32, (2048, 1), (2048, 1))
+    assert plan(large, named_target("avx512"), "rows first") == plan(large, named_target("avx512"))
+    a, b = operand(32, 128, F32, False, 1), operand(128, 512, F32, False, 2)
+    np.testing.assert_array_equal(multiply(a, b, split="rows first"), multiply(a, b))
+
+
 def test_plans_refuse_what_they_cannot_compute() -> None:
     with pytest.raises(DtypeError, match="int32"):
         MatmulShape(1, 2, 2, 2, np.dtype(np.int32), (2, 1), (2, 1))

@@ -9,7 +9,7 @@ import pytest
 
 import kedja as kj
 from kedja.autodiff.reverse import vjp
-from kedja.compiler import carried_sums, gathers
+from kedja.compiler import carried_sums, gathers, scanned_rows
 from kedja.compiler.inline import opened
 from kedja.compiler.simplify import simplify
 from kedja.interpret import reference
@@ -194,3 +194,49 @@ def test_rows_are_added_in_their_order_by_vectors_and_a_rest(width, dtype):
         expected[place] += row
     add = kj.jit(lambda i, u: kj.scatter_add(kj.zeros((4, width), u.dtype), i, u))
     np.testing.assert_array_equal(add(kj.tensor(index), kj.tensor(updates)).numpy(), expected)
+
+
+# ------------------------------------------------------------------- what scans are given
+
+
+def stepping(*, reverse=False):
+    """A scan over gathered rows whose step turns a constant matrix and reads a repeated row."""
+    h, x, w, b = var("h", 4, 5), var("x", 4, 6), var("w", 5, 5), var("b", 4, 5)
+    inside = apply("matmul", h, apply("transpose", w, axes=(1, 0)))
+    after = apply("tanh", inside + apply("matmul", x, var("v", 6, 5)) + b)
+    (v,) = [n for n in topological([after]) if n.op.name == "input" and n.shape == (6, 5)]
+    table, index = var("table", 3, 6), var("index", 7, 4, dtype=I64)
+    whole, weight, other = var("row", 5), var("weight", 5, 5), var("other", 6, 5)
+    start = var("start", 4, 5)
+    xs = apply("take", table, index, axis=0)
+    row = apply("broadcast", whole, shape=(4, 5))
+    body = Graph((h, x, w, b, v), (after, after))
+    attrs = {"carries": 1, "sequences": 1, "length": 7, "reverse": reverse}
+    scan = apply("scan", start, xs, weight, row, other, body=body, **attrs)
+    return parts(scan), [table, index, whole, weight, other, start]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scans_step_through_indices_and_are_given_matrices_turned(reverse):
+    old, inputs = stepping(reverse=reverse)
+    new = scanned_rows.stepped(old)
+    (scan,) = named(new, "scan")
+    assert {node.op.name for node in scan.inputs} == {"input", "transpose"}
+    assert [node.op.name for node in topological(scan.attrs["body"].outputs)].count("take") == 1
+    assert not named(scan.attrs["body"].outputs, "transpose")
+    agree(old, new, inputs)
+
+
+def test_a_scan_that_is_given_what_it_uses_stays_as_it_is():
+    old, _ = stepping()
+    new = scanned_rows.stepped(old)
+    assert scanned_rows.stepped(new) == new
+
+
+def test_few_rows_leave_a_turned_matrix_to_the_product():
+    h, w, weight = var("h", 2, 5), var("w", 5, 5), var("weight", 5, 5)
+    after = apply("matmul", h, apply("transpose", w, axes=(1, 0)))
+    attrs = {"carries": 1, "sequences": 0, "length": 3, "reverse": False}
+    scan = apply("scan", var("s", 2, 5), weight, body=Graph((h, w), (after,)), **attrs)
+    old = parts(scan)
+    assert scanned_rows.stepped(old) == old
