@@ -1,7 +1,8 @@
 """Training: minibatches, epochs, validation, checkpoints. Start at `trainer.py`.
 
-That of single kinds of models (`language.py`, `translation.py`, `classification.py`), and examples
-that are not rows of arrays (`windows.py`), are loaded when they are first used.
+That of single kinds of models (`language.py`, `answers.py`, `translation.py`,
+`classification.py`), and examples that are not rows of arrays (`windows.py`), are loaded when they
+are first used.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from kedja.train.progress import Moment
 from kedja.train.trainer import Trainer, fit
 
 if TYPE_CHECKING:
+    from kedja.train.answers import Tuned, evaluate_answers, fit_answers
     from kedja.train.classification import evaluate_classifier, fit_text_classifier
     from kedja.train.language import evaluate_language, fit_language
     from kedja.train.translation import fit_translation
@@ -27,10 +29,13 @@ __all__ = [
     "Moment",
     "Pieces",
     "Trainer",
+    "Tuned",
     "Windows",
+    "evaluate_answers",
     "evaluate_classifier",
     "evaluate_language",
     "fit",
+    "fit_answers",
     "fit_language",
     "fit_text_classifier",
     "fit_translation",
@@ -38,7 +43,10 @@ __all__ = [
 
 _HOME = {
     "Pieces": "windows",
+    "Tuned": "answers",
     "Windows": "windows",
+    "evaluate_answers": "answers",
+    "fit_answers": "answers",
     "evaluate_classifier": "classification",
     "evaluate_language": "language",
     "fit_language": "language",
