@@ -430,7 +430,7 @@ class _Loops:
     def _ask_for_next(self, step: _Step, t: ir.Value, p: ir.Value) -> None:
         """Tile t asks for its share of the panel that is packed next."""
         b, plan, product = self.builder, self.plan, self.product
-        if plan.packing != "task" or plan.shape.b_strides[0] != 1:
+        if plan.packing != "task" or plan.packs_block or plan.shape.b_strides[0] != 1:
             return
         following = b.add(p, i64(1))
         source, *_ = product.b.moved(b, step.b, product.column_offset(b, following))
