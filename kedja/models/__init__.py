@@ -7,6 +7,7 @@ layers (`kedja/nn`).
 
 from kedja.models import gpt2_files as gpt2_files
 from kedja.models import lora as lora
+from kedja.models.bert import Bert, BertConfig, Filled, fill
 from kedja.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from kedja.models.folder import Saved, load, save
 from kedja.models.generate import Choice, Piece, Sample, generate, stream
@@ -24,13 +25,17 @@ from kedja.models.text_classifier import (
 )
 from kedja.models.translate import Translation, cross_attention, exact_match, translate
 from kedja.models.unet import UNet
+from kedja.models.word_vectors import Vocabulary, WordVectors, WordVectorsConfig
 
 __all__ = [
     "GPT2",
     "Attention",
+    "Bert",
+    "BertConfig",
     "Choice",
     "EncoderDecoder",
     "EncoderDecoderConfig",
+    "Filled",
     "GPT2Config",
     "Label",
     "Piece",
@@ -44,10 +49,14 @@ __all__ = [
     "TextClassifierConfig",
     "Translation",
     "UNet",
+    "Vocabulary",
+    "WordVectors",
+    "WordVectorsConfig",
     "attention",
     "classify",
     "cross_attention",
     "exact_match",
+    "fill",
     "generate",
     "load",
     "read",

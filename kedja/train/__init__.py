@@ -1,8 +1,8 @@
 """Training: minibatches, epochs, validation, checkpoints. Start at `trainer.py`.
 
-That of single kinds of models (`language.py`, `answers.py`, `translation.py`,
-`classification.py`), and examples that are not rows of arrays (`windows.py`), are loaded when they
-are first used.
+That of single kinds of models (`language.py`, `answers.py`, `translation.py`, `classification.py`,
+`masked.py`, `vectors.py`), and examples that are not rows of arrays (`windows.py`), are loaded when
+they are first used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from kedja.train.answers import Tuned, evaluate_answers, fit_answers
     from kedja.train.classification import evaluate_classifier, fit_text_classifier
     from kedja.train.language import evaluate_language, fit_language
+    from kedja.train.masked import evaluate_masked, fit_masked
     from kedja.train.translation import fit_translation
+    from kedja.train.vectors import fit_word_vectors
     from kedja.train.windows import Pieces, Windows
 
 __all__ = [
@@ -34,11 +36,14 @@ __all__ = [
     "evaluate_answers",
     "evaluate_classifier",
     "evaluate_language",
+    "evaluate_masked",
     "fit",
     "fit_answers",
     "fit_language",
+    "fit_masked",
     "fit_text_classifier",
     "fit_translation",
+    "fit_word_vectors",
 ]
 
 _HOME = {
@@ -50,8 +55,11 @@ _HOME = {
     "evaluate_classifier": "classification",
     "evaluate_language": "language",
     "fit_language": "language",
+    "evaluate_masked": "masked",
+    "fit_masked": "masked",
     "fit_text_classifier": "classification",
     "fit_translation": "translation",
+    "fit_word_vectors": "vectors",
 }
 
 
