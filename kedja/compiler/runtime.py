@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from kedja.compiler import runtime_recording
+from kedja.compiler import runtime_choice, runtime_recording
 from kedja.compiler.runtime_flow import JUMP, REPEAT, Tables, tables_of
 from kedja.compiler.runtime_loading import loaded
 from kedja.compiler.runtime_native import (
@@ -34,6 +34,7 @@ from kedja.compiler.runtime_target import Target
 from kedja.compiler.runtime_threads import (
     MOST_THREADS,
     Pool,
+    aligned_copy,
     aligned_zeros,
     memory_of,
     the_pool,
@@ -111,9 +112,11 @@ class Program:
         self.plan = plan
         self.native = loaded()
         self._library = Library(object_code, target)
-        self._constants = [_aligned_copy(array) for array in constants]
+        self._constants = [aligned_copy(array) for array in constants]
         self._template = _template(plan, self._library, self._constants)
         self._arena = arena
+        self.choice = runtime_choice.start_of(plan)
+        self._template.words[CONTROL.fields["choice"][0] // 8] = self.choice.ctypes.data
         self._idle: list[Binding] = []
         self._lock = threading.Lock()
         self._bindings: weakref.WeakSet[Binding] = weakref.WeakSet()
@@ -280,12 +283,6 @@ def _fixed_word(buffer: Buffer, constants: Sequence[np.ndarray]) -> int:
     if buffer.kind == "constant":
         return int(constants[buffer.index].ctypes.data)
     return buffer.index if buffer.kind == "arena" else 0
-
-
-def _aligned_copy(array: np.ndarray) -> np.ndarray:
-    copy = aligned_zeros(array.nbytes)
-    copy[:] = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
-    return copy
 
 
 # --- one set of arrays ---------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from kedja.compiler.llvm_blocks import (
 )
 from kedja.compiler.runtime_bound import IS_CPYTHON, Binder, declare_python, emit_bound
 from kedja.compiler.runtime_cache import load, store
+from kedja.compiler.runtime_choice import BYTES_PER_SECOND, FLOPS_PER_SECOND
 from kedja.compiler.runtime_native import CONTROL
 from kedja.compiler.runtime_object import Library, compile_module
 from kedja.compiler.runtime_plan import Launch, Plan
@@ -61,8 +62,6 @@ POOL_WORD, THREADS_WORD = (CALL.fields[name][0] // 8 for name in ("pool", "threa
 
 # Shorter programs run on the caller's thread: to wake a worker that sleeps takes 5 to 50 us.
 WORTH_WAKING = 20e-6
-FLOPS_PER_SECOND = 100e9
-BYTES_PER_SECOND = 50e9
 
 
 # --- emitted -------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ One call of `kedja_drive` runs all launches of all steps:
 
 Repeats and jumps among the launches (`runtime_flow.py`) say which launch comes next.
 
-Which thread runs which task is said in `runtime_sharing.py`.
+Which thread runs which task is said in `runtime_sharing.py`, and in `runtime_choice.py` whether
+the others take part at all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from kedja.compiler import llvm_ir as ir
@@ -44,6 +45,7 @@ from kedja.compiler.llvm_blocks import (
     i64,
 )
 from kedja.compiler.runtime_cache import load, store
+from kedja.compiler.runtime_choice import Choice
 from kedja.compiler.runtime_flow import JUMP, REPEAT, emit_jump, emit_repeat
 from kedja.compiler.runtime_object import Library, compile_module
 from kedja.compiler.runtime_sharing import NULL, emit_sharing
@@ -73,6 +75,7 @@ CONTROL = Layout(
         "watch_bytes": (40, I64),  # 2, 4 or 8
         "profile": (48, PTR),  # per launch: ticks spent, times run
         "watch_mask": (56, I64),  # the exponent within its upper 16 bits
+        "choice": (64, PTR),  # the program's, of `runtime_choice.py`
         "never": (1 * LINE, I32),  # a cancel flag that stays 0, for launches that must complete
         "log": (1 * LINE + 8, PTR),  # where a profiled run writes who worked when, or null
         "cancel": (2 * LINE, I32),
@@ -250,8 +253,14 @@ def _emit_driver(module: ir.Module, system: System, name: str, *, profiled: bool
     mode = emit_flush_denormals(b, system)
     driver = _Driver(b, system, control, pool, threads, mode, profiled)
     launches, count = (CONTROL.load(b, control, name) for name in ("launches", "count"))
+    choice = Choice(b, system, CONTROL.load(b, control, "choice"), threads)
     with for_range(b, 0, steps, name="step"):
-        driver.step(launches, count)
+        if profiled:  # shows what all threads do
+            driver.step(launches, count)
+        else:
+            used, start = choice.begin()
+            replace(driver, threads=used).step(launches, count)
+            choice.end(start)
     driver.leave(DONE)
 
 

@@ -300,6 +300,13 @@ def _aligned(whole: np.ndarray, align: int) -> np.ndarray:
     return whole[-whole.ctypes.data % align :]
 
 
+def aligned_copy(array: np.ndarray) -> np.ndarray:
+    """The bytes of an array at an aligned address."""
+    copy = aligned_zeros(array.nbytes)
+    copy[:] = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+    return copy
+
+
 class Pool:
     """The worker threads of this process. One run uses it at a time; `enter` never waits.
 
