@@ -51,10 +51,14 @@ class Request:
 
 
 class Family(NamedTuple):
-    """The module that trains some models, and the options of each besides `COMMON`."""
+    """The module that trains some models, and the options of each besides `COMMON`.
+
+    Where it `answers`, its `predict(asked)` is what `kedja predict` calls for these models.
+    """
 
     module: str
     models: Mapping[str, Sequence[str]]
+    answers: bool = False
 
 
 COMMON = ("model", "lr", "warmup", "clip", "accumulate", "ema", "precision", "batch", "seed")
@@ -64,12 +68,29 @@ TEXTS = (
     *("layers", "width", "context", "dropout", "steps", "evaluations", "weight_decay"),
     *("tokenizer", "vocabulary", "lines", "samples"),
 )
+WORDS = ("width", "context", "vocabulary", "epochs")
 FAMILIES = (
     Family("kedja.cli.rows", {"mlp": ("hidden", "activation", *ROWS), "linear": ROWS}),
     Family(
         "kedja.cli.language.decoder",
         {"gpt": ("heads", *TEXTS), "rnn": TEXTS, "lstm": TEXTS, "gru": TEXTS},
     ),
+    Family(
+        "kedja.cli.language.pairs",
+        {"encoder-decoder": ("layers", "heads", "width", "dropout", "epochs")},
+        answers=True,
+    ),
+    Family(
+        "kedja.cli.language.labels",
+        {"text-classifier": ("width", "dropout", "weight_decay", "balanced", "epochs")},
+        answers=True,
+    ),
+    Family(
+        "kedja.cli.language.masked",
+        {"bert": ("layers", "heads", *WORDS, "dropout", "weight_decay")},
+        answers=True,
+    ),
+    Family("kedja.cli.language.vectors", {"embedding": WORDS}, answers=True),
 )
 MODELS = {model: family for family in FAMILIES for model in family.models}
 

@@ -1,10 +1,12 @@
-"""`kedja predict`: what a trained network says about new pictures or rows.
+"""`kedja predict`: what a trained network says about new pictures, rows or texts.
 
-Not here: training (`train.py`), the run's folder (`runs.py`).
+Not here: training (`train.py`), the run's folder (`runs.py`), the answers to texts, which each
+family gives (`language/`). Next: `language/asked.py`.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +14,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from kedja.cli import recipes, runs
+from kedja.cli import families, recipes, runs
+from kedja.cli.language.asked import Asked
 from kedja.cli.output import say, say_json
 from kedja.data import table
 from kedja.data.prepare import PicturePreparation, Target
@@ -33,13 +36,43 @@ def predict(
         Path, typer.Argument(help="The folder of a run of `kedja train`.", show_default=False)
     ],
     files: Annotated[
-        list[Path],
-        typer.Argument(help="Pictures of one digit, or CSV files.", show_default=False),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            help="Pictures of one digit, CSV files, JSON Lines, or text files line by line.",
+            show_default=False,
+        ),
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="A text instead of FILES; may be given again.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what in the text decided.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw attention, or a map of words.", metavar="FILE")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Predict the class, or the number, of each picture or row in FILES."""
+    """Predict the class or the number of each picture or row, or what belongs to each text."""
+    family = families.MODELS.get(runs.model_of(run))
+    if family is not None and family.answers:
+        asked = Asked(run, files or [], text or [], explain, plot, json)
+        importlib.import_module(family.module).predict(asked)
+        return
     record = runs.load(run)
+    _require_rows(run, files, text or explain or plot)
+    _of_rows(run, record, files or [], json)
+
+
+def _require_rows(run: Path, files: Sequence[Path] | None, of_texts: Any) -> None:
+    if of_texts:
+        what = f"--text, --explain or --plot, but {run} was trained on pictures or rows"
+        raise UsageError(what, fix="give FILES alone")
+    if not files:
+        raise UsageError("there is nothing to predict", fix="give FILES")
+
+
+def _of_rows(run: Path, record: runs.Record, files: Sequence[Path], json: bool) -> None:
     model = runs.load_network(run, record)
     preparation, target = record.preparation, record.preparation.target
     rows = list(_rows(files, preparation))

@@ -19,14 +19,16 @@ def train(
     data: Annotated[
         list[str],
         typer.Argument(
-            help="digits, mnist, a folder with MNIST's files, a CSV file, or text files.",
+            help="digits, mnist, a folder with MNIST's files, a CSV file, text files, "
+            "JSON Lines, or expressions.",
             show_default=False,
         ),
     ],
     model: Annotated[
         str | None,
         typer.Option(
-            help="For rows: mlp, linear; for text: gpt, rnn, lstm, gru.",
+            help="For rows: mlp, linear; for text: gpt, rnn, lstm, gru, bert, embedding, "
+            "encoder-decoder, text-classifier.",
             metavar="NAME",
             show_default="mlp or gpt",
         ),
@@ -85,6 +87,9 @@ def train(
     batch: Annotated[int | None, typer.Option(help="Examples in a minibatch.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
     steps: Annotated[int | None, typer.Option(help="Updates, for text.")] = None,
+    balanced: Annotated[
+        bool | None, typer.Option("--balanced", help="Rare classes of texts count as much.")
+    ] = None,
     evaluations: Annotated[
         int | None, typer.Option(help="How often held-out text is evaluated on the way.")
     ] = None,

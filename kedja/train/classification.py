@@ -77,7 +77,7 @@ def fit_text_classifier(
     _require(texts, labels)
     tokenizer = vocabulary(texts) if tokenizer is None else tokenizer
     config = config_for(tokenizer, labels) if config is None else config
-    epochs = epochs or min(100, max(5, round(STEPS * batch_size / len(texts))))
+    epochs = epochs or usual_epochs(len(texts), batch_size)
     random.seed(seed)
     trainer = Trainer(
         TextClassifier(config),
@@ -90,6 +90,11 @@ def fit_text_classifier(
     x, y = rows_of(texts, tokenizer, config), numbers_of(labels, config.classes)
     held = None if validation is None else _held(validation, tokenizer, config)
     return trainer.fit(x, y, epochs=epochs, validation=held, resume=resume), tokenizer
+
+
+def usual_epochs(count: int, batch: int) -> int:
+    """How often so many texts are seen unless another number is asked for."""
+    return min(100, max(5, round(STEPS * batch / count)))
 
 
 def _usual() -> dict[str, Any]:

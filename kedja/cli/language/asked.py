@@ -1,0 +1,70 @@
+"""What `kedja predict` is asked of a model of texts: the run, texts or files, what to show.
+
+Not here: the answers, which each family gives (`pairs.py`, `labels.py`, `masked.py`, `vectors.py`).
+Next: `pairs.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kedja import models
+from kedja.data import text as textfile
+from kedja.data.tokens import Tokenizer
+from kedja.data.words import Words
+from kedja.ground.errors import CheckpointError, UsageError
+from kedja.models import Saved
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run, the texts given on the command line, the files, and the options."""
+
+    run: Path
+    files: Sequence[Path]
+    given: Sequence[str]
+    explain: bool = False
+    plot: Path | None = None
+    json: bool = False
+
+    @cached_property
+    def _saved(self) -> Saved:
+        return models.load(self.run)
+
+    @property
+    def model(self) -> Any:
+        """The model of the run. Raises CheckpointError where it cannot be read."""
+        return self._saved.model
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What reads texts for the model. Raises CheckpointError where the run has none."""
+        if self._saved.tokenizer is None:
+            what = "the run has no tokenizer.json"
+            raise CheckpointError(what, where=str(self.run), fix="train again")
+        return self._saved.tokenizer
+
+    @property
+    def words(self) -> Words:
+        """The same, where it must be one of words."""
+        found = self.tokenizer
+        if not isinstance(found, Words):
+            what = "the run's tokenizer.json has no words"
+            raise CheckpointError(what, where=str(self.run), fix="train again")
+        return found
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Each text with where it stands: those of the command line, then the files' lines.
+
+        Raises UsageError where there are none, DataError for files that are no text.
+        """
+        found = [("--text", text) for text in self.given]
+        for file in self.files:
+            found += [(f"{file}:{number}", line) for number, line in textfile.lines(file)]
+        if not found:
+            raise UsageError("there is nothing to predict", fix="give --text TEXT, or FILES")
+        return found

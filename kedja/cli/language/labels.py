@@ -1,0 +1,191 @@
+"""`kedja train FILE… --model text-classifier`: e-mails and the like into classes.
+
+DATA is JSON Lines with `text`, `label` and perhaps `id`, which is carried through to what
+`kedja predict` prints. Not here: what all runs have in common (`task.py`). Next: `masked.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from kedja import models, optim
+from kedja.cli.families import Request
+from kedja.cli.language import task
+from kedja.cli.language.asked import Asked
+from kedja.cli.output import say, say_json
+from kedja.data import jsonlines, labelled
+from kedja.data.labelled import Labelled
+from kedja.ground.errors import DataError, UsageError
+from kedja.models.text_classifier import Label, classify
+from kedja.train import classification
+from kedja.train.history import History
+
+SHARE = 0.2  # of each class is held out
+SHOWN = 8  # words of a text, with --explain; classes in a line
+UNBALANCED = 10  # times rarer than the commonest class
+
+USUAL = {
+    "model": "text-classifier",
+    "width": 64,
+    "dropout": 0.2,
+    "balanced": False,
+    "batch": 32,
+    "lr": classification.RATE,
+    "weight_decay": classification.DECAY,
+    "seed": 0,
+}
+
+
+def train(request: Request) -> None:
+    """Train a classifier on the texts of DATA, and test it on a fifth of each class."""
+    usual = dict(USUAL)
+    if "epochs" not in request.given and request.earlier is None:
+        count = len(_read(request.data))
+        batch = request.given.get("batch", USUAL["batch"])
+        usual["epochs"] = classification.usual_epochs(count, batch)
+    task.run(request, usual, _prepare)
+
+
+def _read(files: Sequence[str]) -> list[Labelled]:
+    return [each for file in files for each in labelled.read(file)]
+
+
+def _prepare(files: tuple[str, ...], made: task.Options) -> task.Prepared:
+    found = _read(files)
+    labels = [str(each.label) for each in found]
+    train, test = classification.stratified(labels, SHARE, made["seed"])
+    parts = [_part(found, rows.tolist()) for rows in (train, test)]
+    if not parts[1][0]:
+        raise DataError("too few texts to test on", fix="give five or more of each class")
+    texts, names = parts[0]
+    tokenizer = classification.vocabulary(texts)
+    sizes = {"width": made["width"], "dropout": made["dropout"]}
+    config = classification.config_for(tokenizer, labels, **sizes)
+
+    def fit(**options: Any) -> History:
+        rate = optim.AdamW(made["lr"], weight_decay=made["weight_decay"])
+        return classification.fit_text_classifier(
+            texts, names, validation=parts[1], tokenizer=tokenizer, config=config,
+            balanced=made["balanced"], optimizer=rate, **options,
+        )[0]  # fmt: skip
+
+    return task.Prepared(
+        models.TextClassifier(config),
+        tokenizer,
+        list(_about(labels, len(texts))),
+        fit,
+        partial(_figures, parts, tokenizer),
+        _told,
+        "FILE.jsonl",
+    )
+
+
+def _part(found: Sequence[Labelled], rows: Sequence[int]) -> tuple[list[str], list[str]]:
+    return [found[row].text for row in rows], [str(found[row].label) for row in rows]
+
+
+def _about(labels: Sequence[str], trained: int) -> Iterator[str]:
+    counts = Counter(labels).most_common()
+    yield f"{trained:,} texts to train on, {len(labels) - trained:,} held out"
+    more = f" and {len(counts) - SHOWN} others" if len(counts) > SHOWN else ""
+    named = ", ".join(f"{name} ({count:,})" for name, count in counts[:SHOWN])
+    yield f"{len(counts)} classes: {named}{more}"
+    if counts[0][1] >= UNBALANCED * counts[-1][1]:
+        yield f"{counts[-1][0]} is rare: --balanced makes all classes count alike"
+
+
+# ------------------------------------------------------------------------------- figures
+
+
+def _figures(parts: Sequence[tuple[list[str], list[str]]], tokenizer: Any, model: Any) -> Any:
+    """Accuracy, that of rare classes too, and the baselines' on the same texts."""
+    (texts, labels), (asked, true) = parts
+    classes = model.config.classes
+    mine = classification.evaluate_classifier(model, asked, true, tokenizer=tokenizer)
+    usual = [classification.most_frequent(labels)] * len(true)
+    words = classification.bag_of_words(texts, labels, asked, tokenizer=tokenizer)
+    return {
+        "train_examples": len(texts),
+        "test_examples": len(true),
+        "test_accuracy": mine.accuracy,
+        "test_balanced_accuracy": mine.balanced_accuracy,
+        "bag_of_words_accuracy": classification.quality(words, true, classes).accuracy,
+        "most_frequent_accuracy": classification.quality(usual, true, classes).accuracy,
+        "classes": {
+            name: {"precision": of.precision, "recall": of.recall, "f1": of.f1, "count": of.count}
+            for name, of in mine.classes.items()
+        },
+    }
+
+
+def _told(results: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"test accuracy {results['test_accuracy']:.2%} on {results['test_examples']:,} texts "
+        f"(mean of the classes {results['test_balanced_accuracy']:.2%})",
+        f"beside it: words by logistic regression {results['bag_of_words_accuracy']:.2%}, "
+        f"the most frequent class {results['most_frequent_accuracy']:.2%}",
+    ]
+    worst = sorted(results["classes"].items(), key=lambda pair: pair[1]["recall"])[:SHOWN]
+    parts = (f"{name} {of['recall']:.0%} of {of['count']}" for name, of in worst if of["count"])
+    return [*lines, f"found of each class: {', '.join(parts)}"]
+
+
+# ------------------------------------------------------------------------------- asking
+
+
+def predict(asked: Asked) -> None:
+    """Print each text's class; `--explain` shows the words that spoke for it most."""
+    if asked.plot is not None:
+        raise UsageError("a classifier of texts draws nothing", fix="leave --plot out")
+    model, tokenizer = asked.model, asked.tokenizer
+    given = list(_given(asked))
+    found = classify(model, [each.text for each in given], tokenizer=tokenizer)
+    rows = list(zip(given, found, strict=True))
+    if asked.json:
+        say_json({"run": str(asked.run), "predictions": [_json(*row) for row in rows]})
+        return
+    width = max(len(_place(each)) for each in given)
+    for each, answer in rows:
+        say(f"{_place(each).ljust(width)}  {_line(answer)}")
+        if asked.explain:
+            say(f"{' ' * width}  {_words(answer)}")
+
+
+def _given(asked: Asked) -> Iterator[Labelled]:
+    """The texts of the command line, of JSON Lines, or of text files line by line."""
+    records = [file for file in asked.files if jsonlines.is_named_so(file)]
+    for file in records:
+        yield from labelled.read(file, labels=False)
+    lines = [file for file in asked.files if file not in records]
+    if lines or asked.given or not records:
+        for where, text in Asked(asked.run, lines, asked.given).texts():
+            yield Labelled(text, None, None, where)
+
+
+def _place(given: Labelled) -> str:
+    return given.where if given.id is None else str(given.id)
+
+
+def _json(given: Labelled, answer: Label) -> dict[str, Any]:
+    return {
+        "id": given.id,
+        "where": given.where,
+        "label": answer.label,
+        "probability": answer.probabilities[answer.label],
+        "probabilities": answer.probabilities,
+    }
+
+
+def _line(answer: Label) -> str:
+    ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
+    rest = ", ".join(f"{name} {share:.1%}" for name, share in ranked[1:3])
+    return f"{answer.label}  {answer.probabilities[answer.label]:.1%}  (then {rest})"
+
+
+def _words(answer: Label) -> str:
+    """The words with the largest shares, for and against."""
+    strongest = sorted(answer.words, key=lambda pair: -abs(pair[1]))[:SHOWN]
+    return ", ".join(f"{word} {share:+.2f}" for word, share in strongest) or "no words"

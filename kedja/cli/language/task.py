@@ -1,0 +1,159 @@
+"""What the runs of several families have in common: the folder, the record, resuming, the results.
+
+A family says what it makes of DATA (`Prepared`); `run` does the rest. The run's folder is a model's
+folder, as `decoder.py` says. Not here: the families (`pairs.py`, `labels.py`, `masked.py`,
+`vectors.py`). Next: `pairs.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kedja.cli import runs
+from kedja.cli.families import Request
+from kedja.cli.output import note, say, say_json
+from kedja.data.tokens import Tokenizer
+from kedja.ground.errors import Interrupted, UsageError
+from kedja.models import folder as folders
+from kedja.train import checkpoint
+from kedja.train.history import History
+
+# Options of `kedja train` that are the trainer's, under its names.
+TRAINER = {
+    "warmup": "warmup",
+    "clip": "clip_norm",
+    "accumulate": "accumulate",
+    "ema": "ema",
+    "precision": "precision",
+}
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a family makes of its data and options.
+
+    `model` is the network before training; `fit(…)` trains one with the trainer's options;
+    `figures` are what is measured on held-out examples, and `told` says them in lines. `about` is
+    what was recognised, `ask` the arguments of `kedja predict RUN` with which to go on.
+    """
+
+    model: Any
+    tokenizer: Tokenizer
+    about: Sequence[str]
+    fit: Callable[..., History]
+    figures: Callable[[Any], dict[str, Any]]
+    told: Callable[[Mapping[str, Any]], Sequence[str]]
+    ask: str
+
+
+Prepare = Callable[[tuple[str, ...], Options], Prepared]
+
+
+def run(request: Request, usual: Options, prepare: Prepare) -> None:
+    """Train what a request asks for; `usual` are the options where none are given."""
+    earlier = request.earlier
+    if earlier is None:
+        if request.resume:
+            note("there is no run to resume: training starts from the beginning")
+        made = {**usual, **request.given}
+        prepared = prepare(request.data, made)
+        folder = runs.fresh(request.out, _name(request.data), made["model"])
+        folders.describe(folder, prepared.model, prepared.tokenizer)
+    else:
+        folder, made = earlier, _continued(earlier, request)
+        prepared = prepare(request.data, made)
+    _write(folder, request.data, made, None)
+    for line in (*prepared.about, _text(made), f"run: {folder}"):
+        note(line)
+    history = _trained(folder, request, made, prepared)
+    results = _results(folder, request.data, made, history, prepared)
+    folders.save(folder, history.model, prepared.tokenizer)
+    _write(folder, request.data, made, results)
+    if request.json:
+        say_json(results)
+    else:
+        say("\n".join(_summary(results, prepared)))
+
+
+def _name(data: Sequence[str]) -> str:
+    return "-".join(Path(each).stem for each in data[:2])
+
+
+def _continued(folder: Path, request: Request) -> dict[str, Any]:
+    """The options of a run that goes on; UsageError where the command line contradicts them."""
+    made = runs.read(folder, lambda content: dict(content["recipe"]))
+    runs.require_same_data(folder, request.data, runs.sources_of(folder))
+    for name, value in request.given.items():
+        if value != made.get(name) and name != "epochs":
+            raise UsageError(
+                f"--{name.replace('_', '-')} {value}, but the run was started with "
+                f"{made.get(name)}",
+                fix="resume without this option, or train anew without --resume",
+            )
+    return {**made, **request.given}
+
+
+def _write(folder: Path, data: Sequence[str], made: Options, results: Any) -> None:
+    content = {"data": {"source": list(data)}, "recipe": dict(made), "results": results}
+    runs.write(folder, content)
+
+
+def _text(made: Options) -> str:
+    """The options in one line."""
+    parts = [f"{name.replace('_', ' ')} {value}" for name, value in made.items() if name != "model"]
+    return f"{made['model']}: {', '.join(parts)}"
+
+
+def _trained(folder: Path, request: Request, made: Options, prepared: Prepared) -> History:
+    options = {TRAINER[name]: value for name, value in made.items() if name in TRAINER}
+    try:
+        return prepared.fit(
+            epochs=made["epochs"],
+            batch_size=made["batch"],
+            seed=made["seed"],
+            checkpoint=folder,
+            resume=request.resume,
+            threads=request.threads,
+            **options,
+        )
+    except Interrupted as error:
+        command = runs.command(request.data, folder)
+        raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
+
+
+def _results(
+    folder: Path, data: Sequence[str], made: Options, history: History, prepared: Prepared
+) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "data": list(data),
+        **made,
+        "parameters": history.model.num_parameters,
+        "steps": history.steps,
+        "train_loss": history.train_loss,
+        **prepared.figures(history.model),
+        "compile_seconds": history.compile_seconds,
+        "train_seconds": history.train_seconds,
+        "steps_per_second": history.steps_per_second,
+        "checkpoint": str(checkpoint.path(folder)),
+        "run": str(folder),
+    }
+
+
+def _summary(results: Mapping[str, Any], prepared: Prepared) -> list[str]:
+    """The results for people, one fact a line."""
+    return [
+        f"{results['model']} on {', '.join(results['data'])}",
+        *prepared.told(results),
+        f"{results['parameters']:,} parameters, {results['steps']:,} steps in "
+        f"{results['epochs']:,} epochs, training loss {results['train_loss']:.4g}",
+        f"{results['train_seconds']:.2f} s of training, {results['compile_seconds']:.2f} s of "
+        f"compiling, {results['steps_per_second']:,.0f} steps/s",
+        f"run: {results['run']}",
+        f"next: kedja predict {results['run']} {prepared.ask}",
+    ]
