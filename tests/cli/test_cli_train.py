@@ -362,7 +362,7 @@ def test_what_predict_refuses(trained):
         (["here", "nothing.png"], 1, "nothing.png"),
         (["here", "text.png"], 1, "text.png"),
         (["there", "big.png"], 2, "there holds no run"),
-        (["here"], 2, "Missing argument"),
+        (["here"], 2, "there is nothing to predict"),
     ]:
         found, out, err = trained("predict", *arguments)
         assert (found, out) == (code, "")
