@@ -66,7 +66,7 @@ COMMON = ("model", "lr", "warmup", "clip", "accumulate", "ema", "precision", "ba
 ROWS = ("epochs", "target", "optimizer", "schedule")
 TEXTS = (
     *("layers", "width", "context", "dropout", "steps", "evaluations", "weight_decay"),
-    *("tokenizer", "vocabulary", "lines", "samples"),
+    *("tokenizer", "vocabulary", "lines", "samples", "patience"),
 )
 WORDS = ("width", "context", "vocabulary", "epochs")
 FAMILIES = (

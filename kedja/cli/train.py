@@ -93,6 +93,9 @@ def train(
     evaluations: Annotated[
         int | None, typer.Option(help="How often held-out text is evaluated on the way.")
     ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Evaluations without a better one that end the training.")
+    ] = None,
     samples: Annotated[
         int | None, typer.Option(help="How many texts are shown after each evaluation.")
     ] = None,

@@ -120,6 +120,17 @@ def test_byte_pairs(kedja):
     assert again["test_loss"] == found["test_loss"]
 
 
+def test_the_weights_of_the_best_evaluation_are_kept(kedja):
+    options = ["--lr", 0.5, "--warmup", 0, "--steps", 12, "--evaluations", 6, "--patience", 2]
+    found = trained(kedja, "spells.txt", "--model", "rnn", *TINY, *options, "--out", "here")
+    saved = models.load("here")
+    whole = kj.data.Corpus.read(["spells.txt"], saved.tokenizer, lines=True)
+    with kj.scope(tier="interpret"):
+        loss = language.evaluate_language(saved.model, whole.split()[1], 8)["loss"]
+    assert loss == pytest.approx(found["test_loss"], rel=1e-5)
+    assert found["best_update"] < found["updates"]
+
+
 # ----------------------------------------------------------------------------------- resuming
 
 
@@ -230,6 +241,7 @@ def test_sizes_follow_text_and_machine():
     assert (shakespeare.layers, shakespeare.heads, shakespeare.width) == (4, 4, 128)
     assert (shakespeare.context, shakespeare.batch, shakespeare.steps) == (64, 12, 2000)
     assert (shakespeare.lr, shakespeare.dropout, shakespeare.warmup) == (1e-3, 0.0, 100)
+    assert shakespeare.patience is None and chosen(10_000, 2).patience == 4
     assert chosen(10_000, 2).width == 64 and chosen(10_000, 2).dropout == 0.2
     assert chosen(50_000_000, 2).width == 128 and chosen(50_000_000, 64).width == 384
     assert chosen(50_000_000, 64).lr == 5e-4

@@ -29,8 +29,8 @@ from kedja.data.tokens import Tokenizer
 from kedja.front import random
 from kedja.ground.errors import Interrupted
 from kedja.models import folder as folders
-from kedja.train import checkpoint, language
-from kedja.train.history import History
+from kedja.train import EarlyStopping, checkpoint, language
+from kedja.train.history import Epoch, History
 
 SAMPLES = {True: 5, False: 1}  # for lists, for running text
 SAMPLE_TOKENS = 200
@@ -180,6 +180,7 @@ def _trained(job: Job, request: Request, samples: int | None) -> History:
             optimizer=optimizer,
             accumulate=made.accumulate,
             clip_norm=made.clip,
+            early_stopping=None if made.patience is None else EarlyStopping(made.patience),
             resume=request.resume,
             ema=made.ema,
             precision=made.precision,
@@ -214,7 +215,8 @@ def _sampler(job: Job, count: int) -> Callable[[Any, Any], None]:
 
 def _results(job: Job, history: History) -> dict[str, Any]:
     """What `--json` prints."""
-    figures = dict(history.validation)
+    best = _best(history, job.recipe)
+    figures = best.validation
     return {
         "task": "language",
         "data": list(job.data),
@@ -224,7 +226,8 @@ def _results(job: Job, history: History) -> dict[str, Any]:
         **job.recipe.to_json(),
         "parameters": history.model.num_parameters,
         "updates": history.steps // job.recipe.accumulate,
-        "train_loss": history.train_loss,
+        "best_update": best.number * history.steps // len(history.epochs) // job.recipe.accumulate,
+        "train_loss": best.train_loss,
         "test_loss": figures["loss"],
         "test_bits_per_byte": figures.get("bits_per_byte"),
         "tags": job.tags,
@@ -234,6 +237,13 @@ def _results(job: Job, history: History) -> dict[str, Any]:
         "checkpoint": str(checkpoint.path(job.folder)),
         "run": str(job.folder),
     }
+
+
+def _best(history: History, made: Recipe) -> Epoch:
+    """The evaluation of the weights that are kept: the best one's, or the last one's."""
+    if made.patience is None:
+        return history.epochs[-1]
+    return history.epochs[EarlyStopping(made.patience).best(history.epochs) - 1]
 
 
 def summary(results: Mapping[str, Any]) -> str:
@@ -246,7 +256,8 @@ def summary(results: Mapping[str, Any]) -> str:
         f"{results['model']} on {', '.join(results['data'])}",
         f"held-out text: {results['test_loss']:.4f} nats per token{per_byte}",
         f"training: {results['train_loss']:.4f} nats per token",
-        f"{results['parameters']:,} parameters, {results['updates']:,} updates",
+        f"{results['parameters']:,} parameters, {results['updates']:,} updates, the best after "
+        f"{results['best_update']:,}",
         f"{results['train_seconds']:.2f} s of training, {results['compile_seconds']:.2f} s of "
         f"compiling, {results['steps_per_second']:,.0f} steps/s",
         f"run: {results['run']}",

@@ -12,8 +12,9 @@ each weight and token, at a rate for each core that small products reach on an o
 | 100 million              | 12, 12, 768          | 512, 16        | 20,000  |
 
 The third is nanoGPT's recipe for a CPU. A recurrent network has one or two layers of the same
-width. Text that is seen more often than three times is learned with dropout. Not here: the
-training (`decoder.py`).
+width. Text that is seen more often than three times is learned with dropout, and the weights of
+the best evaluation are kept; four without a better one end the training. Not here: the training
+(`decoder.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,13 @@ from kedja.ground.errors import UsageError
 CORE_FLOPS = 50e9  # a second, of one core
 BUDGET_SECONDS = 600.0
 
-DROPOUTS = ((3.0, 0.0), (30.0, 0.1), (float("inf"), 0.2))  # up to so many times through the text
+FEW_PASSES = 3.0
+PATIENCE = 4
+DROPOUTS = (
+    (FEW_PASSES, 0.0),
+    (30.0, 0.1),
+    (float("inf"), 0.2),
+)  # up to so many times through the text
 
 
 class Size(NamedTuple):
@@ -75,6 +82,7 @@ class Recipe:
     accumulate: int = 1
     ema: float | None = None
     precision: str | None = None
+    patience: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON's types."""
@@ -93,6 +101,7 @@ class Recipe:
             f"dropout {self.dropout:g}": self.dropout,
             f"updates from {self.accumulate} batches": self.accumulate != 1,
             f"average with decay {self.ema}": self.ema is not None,
+            f"the best of {self.evaluations} evaluations": self.patience is not None,
             f"products in {self.precision}": self.precision is not None,
         }
         return [text for text, given in parts.items() if given]
@@ -116,6 +125,8 @@ def recipe(model: str, text: Text, cores: int, given: Mapping[str, Any]) -> Reci
         made = replace(made, lr=_rate(made))
     if "dropout" not in given:
         made = replace(made, dropout=_dropout(made, text))
+    if "patience" not in given and passes(made, text) > FEW_PASSES:
+        made = replace(made, patience=PATIENCE)
     if "warmup" not in given:
         made = replace(made, warmup=min(100, made.steps // 20))
     _require(made)
@@ -175,9 +186,13 @@ def _rate(made: Recipe) -> float:
     return rate if made.model == "gpt" else 2 * rate
 
 
+def passes(made: Recipe, text: Text) -> float:
+    """How often a run goes through its text."""
+    return made.steps * made.accumulate * made.batch * made.context / max(1, text.tokens)
+
+
 def _dropout(made: Recipe, text: Text) -> float:
-    passes = made.steps * made.accumulate * made.batch * made.context / max(1, text.tokens)
-    return next(amount for most, amount in DROPOUTS if passes <= most)
+    return next(amount for most, amount in DROPOUTS if passes(made, text) <= most)
 
 
 def _require(made: Recipe) -> None:
