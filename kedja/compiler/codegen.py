@@ -43,7 +43,7 @@ from kedja.compiler.llvm_matmul import FIRST_EXTRA, emit_matmul
 from kedja.compiler.llvm_module import new_module
 from kedja.compiler.llvm_strided import emit_strided
 from kedja.compiler.loops import Nest
-from kedja.compiler.matmul_plan import MatmulPlan, MatmulShape, SplitAxis
+from kedja.compiler.matmul_plan import MatmulShape, Plans, SplitAxis
 from kedja.compiler.matmul_plan import plan as product_plan
 from kedja.compiler.memory import Again, AnyUse, Branch, Use, most_alive, plan_of
 from kedja.compiler.runtime_background import Background
@@ -54,6 +54,7 @@ from kedja.compiler.schedule import Schedule, flops, schedule, task_count
 from kedja.compiler.signature import signature
 from kedja.compiler.simplify import simplify
 from kedja.compiler.strided_plan import plan as strided_plan
+from kedja.compiler.sunk import weights_sunk
 from kedja.compiler.taken_out import taken_out
 from kedja.ground.errors import VerificationError
 from kedja.ground.flags import flags
@@ -124,7 +125,7 @@ def lower(
     applied: Counter[str] = Counter()
     with timed("simplify"):
         graph = inside_too(outputs, lambda each: _simplified(each, applied))
-        graph = _rearranged(graph, applied)
+        graph = weights_sunk(_rearranged(graph, applied))
     _verified(graph)
     report(PASSES, lambda: _rules_text(applied))
     with timed("widen"):
@@ -248,7 +249,7 @@ CHUNK = 1500  # names given in a module before it is handed over: some 35 ms of 
 
 
 @lru_cache(maxsize=512)
-def _product_plan(shape: MatmulShape, target: Target, in_place: bool, repeats: bool) -> MatmulPlan:
+def _product_plan(shape: MatmulShape, target: Target, in_place: bool, repeats: bool) -> Plans:
     """The plan; what is repeated keeps its rows with the threads that have written them."""
     split: SplitAxis = "rows first" if repeats else "auto"
     return product_plan(shape, target, split, in_place=in_place)

@@ -24,7 +24,7 @@ from kedja.compiler.llvm_segments import segments_of
 from kedja.compiler.llvm_values import Values, Vector
 from kedja.compiler.loops import Apply, Fold, Nest, Store, walk
 from kedja.compiler.runtime_target import Target
-from kedja.ground.dtypes import float32, float64, int64
+from kedja.ground.dtypes import int64, is_float
 from kedja.ir.graph import Node
 
 Numbering = Mapping[Node, int]  # which of the args is a value's address
@@ -334,7 +334,7 @@ class _Scatter:
         """One update along its columns: whole vectors, then one after the other."""
         b, (low, high) = self.b, columns
         lanes = WIDE // self.root.dtype.itemsize
-        if self.root.dtype in (float32, float64) and self.shape.after >= lanes:
+        if is_float(self.root.dtype) and self.shape.after >= lanes:
             whole = b.add(low, b.and_(b.sub(high, low), i64(-lanes)))
             with for_range(b, low, whole, lanes, name="vector") as q:
                 self._meet(p, place, q, b.add(line, q), lanes)

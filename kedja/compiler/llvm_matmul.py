@@ -46,9 +46,11 @@ from kedja.compiler.llvm_matmul_pairs import (
     PairReader,
     PairVectors,
 )
+from kedja.compiler.llvm_matmul_parts import emit_parts
 from kedja.compiler.llvm_matmul_prefetch import PanelPrefetcher, Prefetcher, Stream
 from kedja.compiler.llvm_matmul_vectors import Vectors
-from kedja.compiler.matmul_plan import MatmulPlan
+from kedja.compiler.matmul_parts import PartsPlan
+from kedja.compiler.matmul_plan import MatmulPlan, Plans
 from kedja.ground.dtypes import DType
 
 __all__ = ["FIRST_EXTRA", "Epilogue", "EpilogueSite", "emit_matmul"]
@@ -477,7 +479,7 @@ class _Loops:
 def emit_matmul(
     module: ir.Module,
     name: str,
-    plan: MatmulPlan,
+    plan: Plans,
     epilogue: Epilogue | None = None,
     out: DType | None = None,
     streams: tuple[Stream, ...] = (),
@@ -491,6 +493,8 @@ def emit_matmul(
     Where indices pick the rows of A or B, they are the arguments from `first_index` on.
     """
     kind = out or plan.shape.dtype
+    if isinstance(plan, PartsPlan):
+        return emit_parts(module, name, plan, epilogue, kind)
     product = _Product(module, name, plan, epilogue, kind, streams, first_index)
     emitters = {"pack": product.emit_pack, "product": product.emit_product}
     return [emitters[phase.suffix](f"{name}_{phase.suffix}") for phase in plan.phases]

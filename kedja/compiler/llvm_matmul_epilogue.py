@@ -14,7 +14,7 @@ from kedja.compiler import llvm_ir as ir
 from kedja.compiler.llvm_blocks import I64, PTR, for_range, i64
 from kedja.compiler.llvm_matmul_kernels import internal
 from kedja.compiler.llvm_matmul_vectors import Vectors
-from kedja.compiler.matmul_plan import MatmulPlan
+from kedja.compiler.matmul_plan import Plans
 
 # The first of the args that belongs to the epilogue.
 FIRST_EXTRA = 4
@@ -90,7 +90,7 @@ class Finisher:
     """
 
     vectors: Vectors
-    plan: MatmulPlan
+    plan: Plans
     epilogue: Epilogue
     sums_stride: int
     out: Vectors  # what C holds

@@ -21,7 +21,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from kedja.compiler.matmul_pairs import SMALL_B, Pairs, block_pays
+from kedja.compiler.matmul_parts import PartsPlan, parts_pay, parts_plan
 from kedja.compiler.matmul_shape import MatmulShape as MatmulShape
+from kedja.compiler.matmul_shape import Phase as Phase
 from kedja.compiler.matmul_tiles import Split, Target, block_of_k, choose_tile
 from kedja.ground.dtypes import DType
 
@@ -40,14 +42,6 @@ LEFT_ROWS = 96
 PANELS_AHEAD = 2
 # A plan must suit each of these numbers of threads, whichever there will be.
 THREADS = (2, 4, 8, 16, 32)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One launch: `tasks` calls of the function `<name>_<suffix>`, in any order, on any thread."""
-
-    suffix: Literal["pack", "product"]
-    tasks: int
 
 
 @dataclass(frozen=True)
@@ -183,13 +177,16 @@ class MatmulPlan:
         return (product,)
 
 
+Plans = MatmulPlan | PartsPlan
+
+
 def plan(
     shape: MatmulShape,
     target: Target,
     split: SplitAxis = "auto",
     *,
     in_place: bool = False,
-) -> MatmulPlan:
+) -> Plans:
     """The plan of a product, from its shape and the target alone.
 
     `split` names the axis of C to share out among tasks where one must be preferred, so that a
@@ -200,6 +197,8 @@ def plan(
     swapped = shape.n == 1 and shape.m != 1
     seen = _with_plain_strides(shape.transposed() if swapped else shape)
     axis = _OTHER_AXIS[split] if swapped else split
+    if parts_pay(seen, target):
+        return parts_plan(seen, target, swapped)
     if seen.halves is not None:
         return _share_out(_pair_plan(seen, seen.halves, target, swapped), axis)
     lanes = _lanes(seen.k, seen, target)
@@ -294,9 +293,6 @@ def _tile_plan(
     if in_place:
         copy_a = copy_a and shape.k <= limit
         limit = shape.k
-    streams = _streams(shape, target, packing) and not in_place
-    if streams:
-        copy_a, vectors = False, min(vectors, STREAM_VECTORS)
     return MatmulPlan(
         shape=shape,
         target=target,
@@ -305,7 +301,7 @@ def _tile_plan(
         lanes=lanes,
         rows=rows,
         vectors=vectors,
-        k_block=STREAM_STEPS if streams else block_of_k(shape.k, limit, lanes),
+        k_block=block_of_k(shape.k, limit, lanes),
         packing=packing,
         copy_a=copy_a,
         rows_inner=packing == "task",
@@ -376,20 +372,6 @@ def _is_thin(shape: MatmulShape, target: Target, packing: Packing) -> bool:
     return packing == "task" and wide and _transposed(shape) and shape.m <= THIN
 
 
-# One or two rows of A meet a large B: its rows are read from end to end, few at a time, while the
-# sums wait in C. Column by column each step would touch another page of memory.
-STREAM_ROWS = 2
-STREAM_STEPS = 8
-STREAM_VECTORS = 4
-STREAM_COLUMNS = 1024  # the least of them that a task reads
-
-
-def _streams(shape: MatmulShape, target: Target, packing: Packing) -> bool:
-    """Whether B is read row by row."""
-    large = shape.k * shape.n * shape.dtype.itemsize > target.l2
-    return packing == "none" and shape.m <= STREAM_ROWS and large and shape.k > STREAM_STEPS
-
-
 def _rows_collide(shape: MatmulShape) -> bool:
     """Whether A's rows start in the same set of a cache with pages of 4 KiB per way."""
     stride = shape.a_strides[0] * shape.dtype.itemsize
@@ -436,8 +418,6 @@ def _cuts(plan: MatmulPlan, pieces: int, axis: SplitAxis) -> Iterator[tuple[int,
         most_rows = min(most_rows, max(1, plan.shape.m // _rows_that_pack(plan)))
     if plan.copy_a and plan.kernel == "tile":
         most_columns = min(most_columns, max(1, plan.shape.n // (COPY_WIDTH * plan.lanes)))
-    if plan.packing == "none" and plan.k_blocks > 1 and plan.k_block == STREAM_STEPS:
-        most_columns = min(most_columns, max(1, plan.shape.n // STREAM_COLUMNS))
     fewest_rows = most_rows if axis == "rows first" and _stays(plan) else 1
     for rows in range(fewest_rows, most_rows + 1):
         for columns in range(1, min(most_columns, max(1, pieces // rows)) + 1):

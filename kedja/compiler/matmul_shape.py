@@ -6,6 +6,7 @@ Not here: the choices (`matmul_plan.py`). Next: `matmul_plan.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from kedja.compiler.matmul_rows import Rows
 from kedja.ground.dtypes import FLOATS, DType
@@ -59,3 +60,11 @@ class MatmulShape:
     def multiply_adds(self) -> int:
         """The work of all products together."""
         return self.batch * self.m * self.n * self.k
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One launch: `tasks` calls of the function `<name>_<suffix>`, in any order, on any thread."""
+
+    suffix: Literal["pack", "parts", "product"]
+    tasks: int

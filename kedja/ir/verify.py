@@ -24,7 +24,10 @@ from kedja.ir.op import TABLE, Bundle, ByExpansion, Fold, Kernel, Pointwise, Typ
 
 Rule = Callable[[Node], str | None]  # what is wrong with a node; None where nothing is
 STAGES = ("graph", "lowered", "widened")
-MOVES_HALF = ("cast", "copy", "stop_gradient", "where")  # elementwise, but they compute nothing
+# Elementwise, or with a kernel, but they compute nothing.
+MOVES_HALF = (
+    "cast", "copy", "stop_gradient", "where", "scatter_set", "scatter_set_along_axis",
+)  # fmt: skip
 
 
 def verify(outputs: Sequence[Node], *, stage: str = "graph") -> None:

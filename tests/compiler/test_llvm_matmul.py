@@ -166,17 +166,6 @@ def test_large_products_are_packed_and_blocked(a_t, b_t, dtype) -> None:
     assert_product(multiply(a, b, small), a, b)
 
 
-@pytest.mark.parametrize("m", [1, 2])
-@pytest.mark.parametrize("dtype", [F32, F64], ids=str)
-def test_few_rows_meet_a_large_matrix_row_by_row(m, dtype) -> None:
-    small = replace(host_target(), l1=4096, l2=16384)
-    a, b = operand(m, 101, dtype, False, 1), operand(101, 3001, dtype, False, 2)
-    made = plan(shape_of(a, b), small)
-    assert made.k_blocks > 2 and made.column_blocks == 2
-    assert_product(multiply(a, b, small), a, b)
-    np.testing.assert_array_equal(multiply(a, b, small), multiply(a, b))  # sums in the same order
-
-
 @pytest.mark.parametrize("lead", ["A", "B"])
 def test_one_column_of_a_wide_matrix(lead) -> None:
     """A vector whose elements are apart, on either side."""
