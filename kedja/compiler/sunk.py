@@ -4,8 +4,8 @@
 
 What does not depend on a loop is computed before it; for a transpose that is a copy of the whole
 weight in each call, where a product of few rows reads W's rows just as well. With more rows the
-copy pays, since each step would turn the weight again (`scanned_rows.py`). Why here: composites are open, so that all
-who read the weight are seen. Next: `widen.py`.
+copy pays, since each step would turn the weight again (`scanned_rows.py`). Why here: composites
+are open, so that all who read the weight are seen. Next: `widen.py`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _pays(loop: Node, place: int, weight: Node) -> bool:
     """Whether every reader is a product of few rows, for which a copy would be made."""
     packs = loop.op.name == "while_loop" and weight.type.nbytes > LARGE
     most = SOME_ROWS if packs else FEW_ROWS
-    readers = []
+    readers: list[Node] = []
     for graph in graphs(loop).values():
         inner = graph.inputs[place]
         found = consumers(topological(graph.outputs)).get(inner, ())
