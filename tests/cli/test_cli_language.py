@@ -121,7 +121,7 @@ def test_byte_pairs(kedja):
 
 
 def test_the_weights_of_the_best_evaluation_are_kept(kedja):
-    options = ["--lr", 0.5, "--warmup", 0, "--steps", 12, "--evaluations", 6, "--patience", 2]
+    options = ["--lr", 3, "--warmup", 11, "--steps", 12, "--evaluations", 6, "--patience", 2]
     found = trained(kedja, "spells.txt", "--model", "rnn", *TINY, *options, "--out", "here")
     saved = models.load("here")
     whole = kj.data.Corpus.read(["spells.txt"], saved.tokenizer, lines=True)
