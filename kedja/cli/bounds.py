@@ -32,9 +32,8 @@ BOUNDS = {
     "warmup": FROM_ZERO,
     "lr": ABOVE_ZERO,
     "clip": ABOVE_ZERO,
-    **dict.fromkeys(
-        ("layers", "heads", "width", "context", "steps", "evaluations", "patience"), FROM_ONE
-    ),
+    **dict.fromkeys(("layers", "heads", "width", "context", "steps", "evaluations"), FROM_ONE),
+    **dict.fromkeys(("patience", "lora"), FROM_ONE),
     "vocabulary": Bound(lambda n: n > 256, "a whole number above 256, the number of bytes"),
     "samples": FROM_ZERO,
     "weight_decay": Bound(lambda x: 0 <= x < float("inf"), "a number from 0"),

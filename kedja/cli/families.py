@@ -69,6 +69,7 @@ TEXTS = (
     *("tokenizer", "vocabulary", "lines", "samples", "patience"),
 )
 WORDS = ("width", "context", "vocabulary", "epochs")
+TUNED = "tuned"  # any model of text that is trained already, by --from
 FAMILIES = (
     Family("kedja.cli.rows", {"mlp": ("hidden", "activation", *ROWS), "linear": ROWS}),
     Family(
@@ -91,6 +92,7 @@ FAMILIES = (
         answers=True,
     ),
     Family("kedja.cli.language.vectors", {"embedding": WORDS}, answers=True),
+    Family("kedja.cli.language.tuning", {TUNED: ("from", "lora", "merge", "test", "epochs")}),
 )
 MODELS = {model: family for family in FAMILIES for model in family.models}
 
@@ -118,6 +120,8 @@ def model_of(request: Request) -> str:
             f"--model {asked}, but the run was started with {recorded}",
             fix="resume without this option, or train anew without --resume",
         )
+    if asked is None and "from" in request.given:
+        asked = TUNED
     return recorded or asked or usual(request.data)
 
 

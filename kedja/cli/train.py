@@ -33,6 +33,25 @@ def train(
             show_default="mlp or gpt",
         ),
     ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Teach this trained model to answer the prompts of DATA.",
+            metavar="RUN",
+        ),
+    ] = None,
+    lora: Annotated[
+        int | None, typer.Option(help="Learn adapters of this rank alone.", metavar="RANK")
+    ] = None,
+    merge: Annotated[
+        bool | None,
+        typer.Option("--merge", help="Write the model with its adapters in it, too."),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(help="Prompts to be asked; a tenth of DATA unless given.", metavar="FILE"),
+    ] = None,
     layers: Annotated[
         int | None, typer.Option(help="Blocks of a gpt, or recurrent layers.")
     ] = None,
@@ -112,6 +131,8 @@ def train(
 ) -> None:
     """Train a network on DATA and test it; options that are not given are chosen to suit DATA."""
     given = {name: value for name, value in command.params.items() if value is not None}
+    if "base" in given:
+        given["from"] = given.pop("base")
     for name in ("data", "out", "resume", "threads", "json"):
         given.pop(name, None)
     families.train(families.Request(tuple(data), given, out, resume, threads, json))

@@ -26,7 +26,7 @@ from kedja.ground.errors import (
     UsageError,
 )
 from kedja.io import atomic, weights
-from kedja.models import registry
+from kedja.models import lora, registry
 from kedja.nn.module import Module
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -119,11 +119,14 @@ def _ends(tokenizer: Tokenizer | None) -> dict[str, int | None]:
 def load(folder: str | os.PathLike[str], dtype: Any = None) -> Saved:
     """The model and the tokenizer of a folder; the tokenizer is None where there is none.
 
-    The weights keep the dtype in which they are stored, or get `dtype`. Raises CheckpointError
-    where a file is missing or damaged or does not fit the others, UnsupportedError for a model that
-    kedja does not have.
+    The weights keep the dtype in which they are stored, or get `dtype`. Where a folder holds
+    adapters alone (`lora.py`), the model is that which they were made for, with them added in.
+    Raises CheckpointError where a file is missing or damaged or does not fit the others,
+    UnsupportedError for a model that kedja does not have.
     """
     where = Path(folder)
+    if lora.exists(where) and not (where / WEIGHTS).exists():
+        return _adapted(where, dtype)
     given = _config(where)
     try:
         entry = registry.find(given.get("model_type", "none"))
@@ -136,6 +139,27 @@ def load(folder: str | os.PathLike[str], dtype: Any = None) -> Saved:
         raise _damaged(where / CONFIG, str(error)) from error
     tokenizer = _tokenizer(where, config)
     return Saved(_filled(entry.model(config), found, file, dtype), tokenizer)
+
+
+def _adapted(folder: Path, dtype: Any) -> Saved:
+    """The model that a folder's adapters belong to, with these added into its weights."""
+    base = load(_base(folder))
+    model = lora.merge(lora.load(folder, base.model))
+    tokenizer = _tokenizer(folder, model.config) or base.tokenizer
+    return Saved(model if dtype is None else model.astype(as_dtype(dtype)), tokenizer)
+
+
+def _base(folder: Path) -> Path:
+    """Where the model of a folder's adapters stands, seen from that folder or from here."""
+    name = str(lora.read_settings(folder).get("base_model_name_or_path") or "")
+    for path in (folder / name, Path(name)):
+        if name and (path / CONFIG).exists() and path.resolve() != folder.resolve():
+            return path
+    raise CheckpointError(
+        f"the adapters belong to the model {name!r}, which is not there",
+        where=str(folder / lora.CONFIG),
+        fix="bring it back, or give it from Python: lora.load(folder, model)",
+    )
 
 
 def _at(error: KedjaError, folder: Path) -> KedjaError:

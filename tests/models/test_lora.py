@@ -9,6 +9,7 @@ import pytest
 
 import kedja as kj
 from kedja import nn, optim
+from kedja.data.tokenizer import Characters
 from kedja.ground.errors import CheckpointError, UnsupportedError, UsageError
 from kedja.io import weights
 from kedja.models import GPT2, GPT2Config, lora
@@ -135,6 +136,30 @@ def test_bfloat16_stays(model):
     new = lora.adapt(model.astype(kj.bfloat16), 2)
     assert new.h[0].mlp.c_fc.lora_a.dtype.name == "bfloat16"
     assert lora.merge(new).h[0].mlp.c_fc.weight.dtype.name == "bfloat16"
+
+
+def test_a_folder_of_adapters_is_one_of_a_model(model, adapted, tmp_path, monkeypatch):
+    """Its model is found from the folder, also when both are moved, or from where one stands."""
+    letters = Characters("abcdefghijk")
+    kj.models.save(tmp_path / "runs" / "base", model, letters)
+    lora.save(tmp_path / "runs" / "tuned", adapted, base="../base")
+    for home in ("runs", "moved"):
+        if home == "moved":
+            (tmp_path / "runs").rename(tmp_path / "moved")
+        found = kj.models.load(tmp_path / home / "tuned")
+        np.testing.assert_allclose(logits(found.model), logits(adapted), atol=1e-5)
+        assert found.tokenizer == letters
+    lora.save(tmp_path / "elsewhere", adapted, base="moved/base")
+    monkeypatch.chdir(tmp_path)
+    assert kj.models.load("elsewhere", dtype="bfloat16").model.wte.weight.dtype.name == "bfloat16"
+
+
+@pytest.mark.parametrize("base", ["", "../gone", "."])
+def test_a_folder_of_adapters_without_its_model(adapted, tmp_path, base):
+    lora.save(tmp_path / "tuned", adapted, base=base)
+    with pytest.raises(CheckpointError, match="is not there") as caught:
+        kj.models.load(tmp_path / "tuned")
+    assert caught.value.fix
 
 
 # ----------------------------------------------------------------------------- errors
