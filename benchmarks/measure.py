@@ -61,7 +61,7 @@ class Settings:
 
     def of(self, case: Case) -> Settings:
         """Those for a case."""
-        small = case.kind not in ("train", "forward")
+        small = case.kind not in ("train", "forward", "generate")
         return replace(self, budget=SMALL_SHARE * self.budget) if small else self
 
 

@@ -25,11 +25,11 @@ COMPARED = 20  # steps whose losses must agree before any time is taken
 class Case:
     """One computation that all sides carry out.
 
-    `kind` is what a side needs to know how to do: "train", "forward", "product", "pass",
-    "descent", or one of the machine's limits, "peak" and "stream". `flops` are those of one step,
-    counting products only; `moved` are the bytes that one step must read and write. The largest
-    difference of two sides' losses may be `tolerance` times the largest loss. The goals are the
-    least of PyTorch eager's time ÷ ours, in one native call (`goal`) and called step by step
+    `kind` is what a side needs to know how to do: "train", "forward", "generate", "product",
+    "pass", "descent", or one of the machine's limits, "peak" and "stream". `flops` are those of one
+    step, counting products only; `moved` are the bytes that one step must read and write. The
+    largest difference of two sides' losses may be `tolerance` times the largest loss. The goals are
+    the least of PyTorch eager's time ÷ ours, in one native call (`goal`) and called step by step
     (`step_goal`); `bandwidth_goal` is the least share of the machine's measured bandwidth.
     """
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.cases.arrays import PASSES, descent, one_pass, product
 from benchmarks.cases.case import Case
+from benchmarks.cases.generating import generating
 from benchmarks.cases.training import forward, training
 
 
@@ -19,10 +20,10 @@ def residual(depth: int, width: int) -> dict[str, Any]:
     return {"family": "residual", "depth": depth, "width": width, "classes": 10}
 
 
-def gpt(layers: int, heads: int, width: int, context: int) -> dict[str, Any]:
-    """A GPT-2's options, for the 65 characters of tiny Shakespeare."""
+def gpt(layers: int, heads: int, width: int, context: int, vocabulary: int = 65) -> dict[str, Any]:
+    """A GPT-2's options, for the 65 characters of tiny Shakespeare unless told otherwise."""
     sizes = {"layers": layers, "heads": heads, "width": width, "context": context}
-    return {"family": "gpt", "vocabulary": 65, **sizes}
+    return {"family": "gpt", "vocabulary": vocabulary, **sizes}
 
 
 CNN = {"family": "cnn", "channels": [1, 16, 32], "side": 28, "classes": 10}
@@ -30,6 +31,7 @@ RESNET = {"family": "resnet", "widths": [16, 32, 64], "blocks": 2, "side": 32, "
 LSTM = {"family": "lstm", "vocabulary": 65, "width": 128, "context": 64}
 GPT_CHAR = gpt(4, 4, 128, 64)
 GPT_10M = gpt(6, 6, 384, 256)
+GPT_124M = gpt(12, 12, 768, 1024, 50257)  # GPT-2 small
 
 # How far losses may lie apart after 20 steps, as a share of the largest. Smooth networks differ by
 # rounding alone. Where relu or a pool has a kink, rounding can choose the other side of it (in
@@ -74,6 +76,14 @@ FORWARD = (
     forward("gpt_char_forward", GPT_CHAR, goal=5, step_goal=5),
 )
 
+GENERATING = (
+    generating("gpt_char_generate", GPT_CHAR, 64, tolerance=SMOOTH, goal=5),
+    generating("gpt_124m_generate", GPT_124M, 64, tolerance=SMOOTH, bandwidth_goal=0.8),
+    generating(
+        "gpt_124m_generate_bf16", GPT_124M, 64, "bfloat16", tolerance=ROUNDED, bandwidth_goal=0.8
+    ),
+)
+
 SQUARE = tuple(product(f"matmul_{n}", n, n, n) for n in (64, 128, 256, 512, 1024, 2048, 4096))
 # A layer's product going forward is A Bᵀ; towards its input A B; towards its weight Aᵀ B.
 OTHER_PRODUCTS = (
@@ -115,6 +125,7 @@ MM_PEAK = "matmul_1024"  # the product whose best rate by PyTorch is the second 
 CASES = (
     *TRAINING,
     *FORWARD,
+    *GENERATING,
     descent("descent", goal=200),
     *SQUARE,
     *OTHER_PRODUCTS,

@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Callable
 
 from benchmarks.kedja_side.forward import Forward
+from benchmarks.kedja_side.generate import Generate
 from benchmarks.kedja_side.loops import Descent, Pass, Product
 from benchmarks.kedja_side.train import Train
 from benchmarks.side import Runner, Spec
@@ -18,6 +19,7 @@ from benchmarks.sweep.points import Points
 KINDS: dict[str, Callable[[Spec], Runner]] = {
     "train": Train,
     "forward": Forward,
+    "generate": Generate,
     "descent": Descent,
     "product": Product,
     "pass": Pass,

@@ -11,12 +11,14 @@ import torch
 
 from benchmarks.side import Runner, Spec
 from benchmarks.sweep.points import Points
+from benchmarks.torch_side.generate import Generate
 from benchmarks.torch_side.small import Descent, Pass, Product
 from benchmarks.torch_side.train import Forward, Train
 
 KINDS: dict[str, Callable[[Spec], Runner]] = {
     "train": Train,
     "forward": Forward,
+    "generate": Generate,
     "descent": Descent,
     "product": Product,
     "pass": Pass,

@@ -16,7 +16,8 @@ import pytest
 import kedja as kj
 from benchmarks.cases import Case
 from benchmarks.cases.arrays import PASSES, descent, one_pass, product
-from benchmarks.cases.table import gpt, mlp, residual
+from benchmarks.cases.generating import generating, weights
+from benchmarks.cases.table import GPT_124M, gpt, mlp, residual
 from benchmarks.cases.training import forward, training
 from benchmarks.side import Runner, Spec
 from benchmarks.sweep.points import Point, sweep_case
@@ -45,6 +46,10 @@ SMALL = (
     *(product(layout, 3, 4, 5, layout) for layout in ("AB", "AtB", "ABt")),
     product("half product", 3, 4, 5, dtype="bfloat16"),
     *(one_pass(operation, operation, 2000) for operation in PASSES),
+)
+GENERATING = (
+    generating("generate", GPT, 6),
+    generating("half generate", GPT, 6, "bfloat16", tolerance=2e-2),
 )
 ALL = (*TRAINING, HALF, *FORWARD, *SMALL)
 
@@ -82,7 +87,13 @@ def require_equal(case: Case, mine: Runner, its: Runner) -> None:
             np.testing.assert_allclose(losses, wanted, rtol=0, atol=atol, err_msg=mode)
 
 
-@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+def test_the_weights_of_gpt2_small_are_counted() -> None:
+    assert weights(GPT_124M) == 124_439_808
+    arrays = generating("generate", GPT, 6).arrays()
+    assert weights(GPT) == sum(each.size for each in arrays.values())
+
+
+@pytest.mark.parametrize("case", [*ALL, *GENERATING], ids=lambda case: case.name)
 def test_kedja_and_pytorch_agree(case: Case, torch: Any) -> None:
     require_equal(case, made("kedja", case), made("torch", case))
 
