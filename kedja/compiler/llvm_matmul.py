@@ -19,16 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kedja.compiler import llvm_ir as ir
-from kedja.compiler.llvm_blocks import (
-    I64,
-    PTR,
-    Index,
-    alloca,
-    as_i64,
-    for_range,
-    function,
-    i64,
-)
+from kedja.compiler.llvm_blocks import I64, PTR, Index, alloca, as_i64, for_range, function, i64
 from kedja.compiler.llvm_matmul_epilogue import (
     FIRST_EXTRA,
     Epilogue,
@@ -40,12 +31,7 @@ from kedja.compiler.llvm_matmul_kernels import Dot, Tile
 from kedja.compiler.llvm_matmul_left import LeftPairs, Range, first_row, share
 from kedja.compiler.llvm_matmul_operands import Address, readers
 from kedja.compiler.llvm_matmul_pack import PanelPacker, RowCopier
-from kedja.compiler.llvm_matmul_pairs import (
-    PairDot,
-    PairPanelPacker,
-    PairReader,
-    PairVectors,
-)
+from kedja.compiler.llvm_matmul_pairs import PairDot, PairPanelPacker, PairReader, PairVectors
 from kedja.compiler.llvm_matmul_parts import emit_parts
 from kedja.compiler.llvm_matmul_prefetch import PanelPrefetcher, Prefetcher, Stream
 from kedja.compiler.llvm_matmul_vectors import Vectors
