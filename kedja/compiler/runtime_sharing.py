@@ -34,6 +34,7 @@ from kedja.compiler.llvm_blocks import (
     i64,
     load_shared,
 )
+from kedja.compiler.runtime_placing import emit_placing, place
 from kedja.compiler.runtime_threads import (
     BOX,
     LINE,
@@ -58,6 +59,7 @@ TASK = ("kernel", "args", "cancel")
 
 def emit_sharing(module: ir.Module, system: System) -> None:
     """All functions of this file, into the runtime's module."""
+    emit_placing(module, system)
     _emit_log(module)
     _emit_alone(module, system)
     _emit_part(module, system)
@@ -139,7 +141,7 @@ def _emit_together(module: ir.Module, system: System) -> None:
     job = b.add(POOL.load(b, pool, "job"), i32(1))
     POOL.store(b, pool, "job", job)
     _emit_hand_out(b, pool, job, tasks, threads)
-    _emit_wake_sleepers(b, pool, threads)
+    _emit_wake_sleepers(b, system, pool, threads)
     b.call(module.get_global("kedja_part"), [pool, i64(0), job])
     pending = POOL.address(b, pool, "pending")
     sleeping = POOL.address(b, pool, "caller_sleeping")
@@ -168,11 +170,12 @@ def _emit_hand_out(
     b.fence("seq_cst")
 
 
-def _emit_wake_sleepers(b: ir.IRBuilder, pool: ir.Value, threads: ir.Value) -> None:
+def _emit_wake_sleepers(b: ir.IRBuilder, system: System, pool: ir.Value, threads: ir.Value) -> None:
     with for_range(b, 1, threads, name="worker") as worker:
         box = emit_box(b, pool, worker)
         asleep = BOX.load_shared(b, box, "sleeping", "seq_cst")
         with b.if_then(b.icmp_signed("!=", asleep, i32(0)), likely=False):
+            place(b, system, "kedja_elsewhere", box)
             b.call(b.module.get_global("kedja_wake"), [BOX.address(b, box, "ticket")])
 
 
@@ -238,6 +241,7 @@ def _emit_worker(module: ir.Module, system: System) -> None:
     pool, worker = made.args
     emit_flush_denormals(b, system)
     box = emit_box(b, pool, worker)
+    place(b, system, "kedja_settle_in", box)
     ticket, sleeping = BOX.address(b, box, "ticket"), BOX.address(b, box, "sleeping")
     seen = b.alloca(I32)
     b.store(i32(0), seen)  # a box starts with job 0, so one given before this line is seen
@@ -245,7 +249,13 @@ def _emit_worker(module: ir.Module, system: System) -> None:
         before = b.load(seen, I32)
         spins = POOL.load(b, pool, "spins")
         emit_wait_until(
-            b, system, ticket, sleeping, spins, lambda now: b.icmp_signed("!=", now, before)
+            b,
+            system,
+            ticket,
+            sleeping,
+            spins,
+            lambda now: b.icmp_signed("!=", now, before),
+            lambda: place(b, system, "kedja_anywhere", box),
         )
         job = load_shared(b, ticket, I32)
         b.store(job, seen)

@@ -59,6 +59,7 @@ FUTEX_WAIT_PRIVATE = 128
 FUTEX_WAKE_PRIVATE = 129
 
 SPIN_ROUNDS = 15
+SHARED_TICKS = 1 << 17  # some 50 us: who yields its core for longer shares it
 NAP_MICROSECONDS = 50  # of a waiting thread where there is no futex
 
 
@@ -137,8 +138,11 @@ def emit_wait_until(
     sleeping: ir.Value,
     spins: ir.Value,
     is_ready: Callable[[ir.Value], ir.Value],
+    woken: Callable[[], None] = lambda: None,
 ) -> None:
     """Wait until the int32 at `word` satisfies `is_ready`: spin at most `spins` times, then sleep.
+
+    `woken` emits what is done after a sleep.
 
     A sleeper first raises its flag `sleeping`, then looks once more; who changes the word does so
     first and looks at the flag after a full fence. So at least one of them sees the other.
@@ -152,6 +156,7 @@ def emit_wait_until(
             asleep.leave_if(is_ready(seen))
             b.call(b.module.get_global("kedja_sleep"), [word, seen])
         store_shared(b, i32(0), sleeping)
+        woken()
 
 
 def _emit_spin(
@@ -164,8 +169,9 @@ def _emit_spin(
     """Look at the word again and again, at most SPIN_ROUNDS times `spins` pauses.
 
     The processor is yielded between rounds: where two threads of the pool share one core (some
-    kernels wake a thread beside its waker, though other cores idle), each lets the other go on,
-    and because both stay runnable the kernel soon moves one of them away.
+    kernels wake a thread beside its waker, though other cores idle), each lets the other go on. Who
+    gets the core back late has another one beside it and goes to sleep at once, to be woken
+    elsewhere (`runtime_placing.py`): the kernel took 50 ms to move one of the two away.
     """
     left = alloca(b, I64)
     end = b.mul(spins, i64(SPIN_ROUNDS))
@@ -177,7 +183,10 @@ def _emit_spin(
         b.store(count, left)
         emit_pause(b, system)
         with b.if_then(b.icmp_signed("==", b.urem(count, spins), i64(0)), likely=False):
+            before = emit_ticks(b, system)
             b.call(b.module.get_global("kedja_yield"), [])
+            away = b.sub(emit_ticks(b, system), before)
+            spin.leave_if(b.icmp_signed(">", away, i64(SHARED_TICKS)))
 
 
 # --- emitted: processor modes and clocks ---------------------------------------------------------
@@ -274,14 +283,26 @@ POOL = Layout(
     }
 )
 BOXES = 3 * LINE
-# One box per thread, on a line of its own. The ticket is the upper half of the word (processors
-# here are little-endian): a changed one means a new job.
-BOX = Layout({"word": (0, I64), "ticket": (4, I32), "stop": (8, I64), "sleeping": (16, I32)})
+CORE_WORDS = 16  # of 64 cores each
+# One box per thread, on lines of its own. The ticket is the upper half of the word (processors
+# here are little-endian): a changed one means a new job. The rest is written once, by a worker that
+# starts: its number to the system, and the cores on which it may run, a bit each.
+BOX = Layout(
+    {
+        "word": (0, I64),
+        "ticket": (4, I32),
+        "stop": (8, I64),
+        "sleeping": (16, I32),
+        "thread": (20, I32),
+        "cores": (LINE, ir.ArrayType(I64, CORE_WORDS)),
+    }
+)
+BOX_BYTES = LINE + 8 * CORE_WORDS
 
 
 def emit_box(b: ir.IRBuilder, pool: ir.Value, thread: ir.Value) -> ir.Value:
     """The address of a thread's box; the caller's is the first."""
-    offset = b.add(b.mul(thread, i64(LINE)), i64(BOXES))
+    offset = b.add(b.mul(thread, i64(BOX_BYTES)), i64(BOXES))
     return element(b, pool, offset, ir.IntType(8))
 
 
@@ -315,7 +336,7 @@ class Pool:
 
     def __init__(self, worker_loop: Callable[[int, int], None], spins: int) -> None:
         self._worker_loop = worker_loop
-        self._memory = aligned_zeros(BOXES + MOST_THREADS * LINE)
+        self._memory = aligned_zeros(BOXES + MOST_THREADS * BOX_BYTES)
         self._memory.view(np.int64)[POOL.fields["spins"][0] // 8] = spins
         self._address = int(self._memory.ctypes.data)
         self._busy = threading.Lock()

@@ -24,8 +24,8 @@ from kedja.compiler.runtime_native import load_runtime, native
 from kedja.compiler.runtime_target import host_target, named_target
 from kedja.compiler.runtime_threads import (
     BOX,
+    BOX_BYTES,
     BOXES,
-    LINE,
     POOL,
     System,
     aligned_zeros,
@@ -115,14 +115,14 @@ class Job:
     def __init__(self, tasks: int, threads: int) -> None:
         self.order, self.calls, self.never = ints(tasks), ints(1), np.zeros(1, np.int32)
         self.table = np.array([self.order.ctypes.data, self.calls.ctypes.data], np.uint64)
-        self.pool = aligned_zeros(BOXES + threads * LINE)
+        self.pool = aligned_zeros(BOXES + threads * BOX_BYTES)
         self.made = counter(1)
         kernel = self.made._library.address("kedja_order")
         self.write(POOL, 0, kernel=kernel, args=self.table.ctypes.data, threads=threads)
         self.write(POOL, 0, cancel=self.never.ctypes.data, pending=tasks)
         stops = [-(-(thread + 1) * tasks // threads) for thread in range(threads)]
         for thread, (first, stop) in enumerate(zip([0, *stops], stops, strict=False)):
-            self.write(BOX, BOXES + thread * LINE, word=(7 << 32) + stop - first, stop=stop)
+            self.write(BOX, BOXES + thread * BOX_BYTES, word=(7 << 32) + stop - first, stop=stop)
 
     def write(self, layout, offset, **values) -> None:
         """Fields of a layout, each of 8 bytes."""
