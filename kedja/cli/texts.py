@@ -46,5 +46,8 @@ def opened(run: Path, text: str) -> Text:
     saved = models.load(run)
     if saved.tokenizer is None:
         raise DataError("there is no tokenizer.json in the folder", where=str(run))
+    if not hasattr(saved.model, "context"):
+        what = f"{type(saved.model).__name__} does not read one text token by token"
+        raise UsageError(what, where=str(run), fix=f"kedja predict {run} --text TEXT --explain")
     tokens = [int(each) for each in saved.tokenizer.encode(text)]
     return Text(saved.model, saved.tokenizer, tokens)

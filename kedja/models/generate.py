@@ -142,6 +142,9 @@ class _Generation:
         for name, value in (("tokens", tokens), ("count", count)):
             if value < 1:
                 raise UsageError(f"{name} {value}", fix="at least 1")
+        if not hasattr(model, "new_state"):
+            what = f"{type(model).__name__} does not predict the next token"
+            raise UsageError(what, fix="give a GPT or a recurrent model")
         self.tokenizer, self.explain, self.tokens = tokenizer, explain, tokens
         self.stops = _stops(stop, tokenizer)
         size: int = model.config.vocab_size

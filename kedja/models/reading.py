@@ -162,7 +162,7 @@ def read(model: Any, tokens: Sequence[int], name: Name = str, lens: bool = False
     """
     if len(tokens) < 2:
         raise DataError("a text of fewer than two tokens", fix="the first is given, not guessed")
-    if not hasattr(model, "decode"):
+    if not hasattr(model, "new_state"):
         kind = type(model).__name__
         raise UsageError(f"{kind} does not predict the next token", fix="give a GPT or an RNN")
     layers: tuple[str, ...] = ()

@@ -297,3 +297,22 @@ def test_nothing_to_predict(kedja):
     Path("run/tokenizer.json").unlink()
     code, _, err = kedja("predict", "run", "--text", "a [MASK]")
     assert code == 1 and "no tokenizer.json" in err
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_such_models_do_not_do(kedja, model):
+    trained(kedja, model)
+    text = "a bird"
+    for arguments, says in [
+        (["generate", "run", "--prompt", text], "does not"),
+        (["explain", text, "--run", "run"], "does not"),
+        (["export", "run"], "run"),
+    ]:
+        code, out, err = kedja(*arguments)
+        assert code in (1, 2) and out == ""
+        assert says in err
+    code, _, err = kedja("attention", "a bird", "--run", "run")
+    if model == "bert":
+        assert code == 0, err
+    else:
+        assert code == 2 and "does not read one text" in err
