@@ -161,12 +161,13 @@ class _Product:
         plan, shape = self.plan, self.plan.shape
         columns = plan.tail if last and plan.tail else plan.lanes
         mask_out = columns < plan.lanes and not self.buffered
+        given = (self.vectors, columns, shape.b_strides[1], shape.k, mask_out, plan.asks_columns)
         if plan.pairs:
             readers = (
                 PairReader(self.module, kind, plan.lanes) for kind in (plan.pairs.a, plan.pairs.b)
             )
-            return PairDot(self.vectors, columns, shape.b_strides[1], shape.k, mask_out, *readers)
-        return Dot(self.vectors, columns, shape.b_strides[1], shape.k, mask_out)
+            return PairDot(*given, *readers)
+        return Dot(*given)
 
     def by_panel(self, b: ir.IRBuilder, p: ir.Value, emit: Callable[[bool], object]) -> None:
         """Emit code for panel p: once if the last panel is like the others, else twice."""

@@ -211,6 +211,7 @@ class Dot:
     b_stride: int  # from one column of B to the next
     steps: int
     mask_out: bool  # out must not be written beyond the columns
+    ahead: bool  # whether the next columns are asked for while these are used
 
     def emit(self, prefix: str) -> ir.Function:
         """Add the function to the module."""
@@ -248,7 +249,16 @@ class Dot:
         vectors = self.vectors_of
         left = vectors.load(b, x, k, mask)
         base = vectors.at(b, y, k)
+        self.ask(b, vectors, base)
         rights = [vectors.load(b, base, c * self.b_stride, mask) for c in range(self.columns)]
         return [
             vectors.multiply_add(b, left, right, s) for right, s in zip(rights, sums, strict=True)
         ]
+
+    def ask(self, b: ir.IRBuilder, stored: Vectors, base: ir.Value) -> None:
+        """Ask for the same steps of the columns that follow, which stand behind these.
+
+        A column is too short a stretch for the processor to see by itself how it goes on.
+        """
+        for column in range(self.columns, 2 * self.columns if self.ahead else self.columns):
+            ask(b, stored.module, stored.at(b, base, column * self.b_stride), level=2)

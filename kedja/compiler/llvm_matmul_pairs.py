@@ -122,6 +122,7 @@ class PairDot(Dot):
         x, y, k = place
         left = self.left.along(b, self.left.source.at(b, x, k), count)
         base = self.right.source.at(b, y, k)
+        self.ask(b, self.right.source, base)
         made = []
         for column, total in enumerate(sums):
             at = self.right.source.at(b, base, column * self.b_stride)

@@ -101,6 +101,12 @@ class MatmulPlan:
         return PANELS_AHEAD * self.panel_width if asks else 0
 
     @property
+    def asks_columns(self) -> bool:
+        """Whether the dot kernel asks for the columns of B that come next: B is in no cache."""
+        size = (self.pairs.b if self.pairs else self.shape.dtype).itemsize
+        return self.shape.k * self.shape.n * size > self.target.l2
+
+    @property
     def k_blocks(self) -> int:
         """How many blocks k falls into."""
         return max(1, -(-self.shape.k // self.k_block))
