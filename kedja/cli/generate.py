@@ -62,9 +62,6 @@ def generate(
     if tokenizer is None:
         what = f"{run} has no {folder.TOKENIZER}, so there is no text"
         raise UsageError(what, fix="copy the tokenizer.json of the model into it")
-    if not hasattr(model, "decode"):
-        what = f"{type(model).__name__} does not write text"
-        raise UsageError(what, fix="gpt, rnn, lstm and gru do: kedja train FILE --model gpt")
     options: dict[str, Any] = {
         "tokens": tokens,
         "temperature": temperature,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kedja.front import arithmetic, drawing
+from kedja.front import arithmetic, drawing, functions
 from kedja.front.functions import argmax, cos, log, log1p, minimum, sqrt
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import (
@@ -166,7 +166,23 @@ def categorical(key: Tensor, logits: Tensor, axis: int = -1) -> Tensor:
     words = bits(key, logits.shape).astype(float32)  # (…, V)
     unit = minimum((words + 0.5) * 2.0**-32, 1 - 2.0**-24)  # inside (0, 1)
     noise = -log(-log1p(-unit))
-    return argmax(logits.astype(float32) + noise, axis)
+    return _largest(logits.astype(float32) + noise, axis)
+
+
+LINE = 1024  # numbers of a long row that one task compares
+
+
+def _largest(x: Tensor, axis: int) -> Tensor:
+    """argmax; of a long row first in lines, so that threads share it."""
+    length = x.shape[-1]
+    if axis not in (-1, x.ndim - 1) or length < 4 * LINE:
+        return argmax(x, axis)
+    lines = -(-length // LINE)
+    rest = functions.full((*x.shape[:-1], lines * LINE - length), -math.inf)
+    cut = arithmetic.concatenate([x, rest], -1).reshape(*x.shape[:-1], lines, LINE)
+    best = argmax(functions.max(cut, -1), -1, keepdims=True)  # (…, 1)
+    inside = arithmetic.call("take_along_axis", argmax(cut, -1), best, axis=x.ndim - 1)
+    return (best * LINE + inside).reshape(*x.shape[:-1])
 
 
 _sequence: Iterator[Tensor] | None = None

@@ -147,6 +147,9 @@ class _Generation:
             raise UsageError(what, fix="give a GPT or a recurrent model")
         self.tokenizer, self.explain, self.tokens = tokenizer, explain, tokens
         self.stops = _stops(stop, tokenizer)
+        if not hasattr(model, "new_state"):
+            what = f"{type(model).__name__} does not write text token by token"
+            raise UsageError(what, fix="a GPT2 or a RecurrentLM does")
         size: int = model.config.vocab_size
         given = prompt_tokens(prompt, tokenizer, size, model.context)
         rules = _rules(sampling, tokenizer, size)

@@ -236,6 +236,11 @@ def test_numbers_out_of_range(options, message):
         texts(**options)
 
 
+def test_a_model_that_writes_no_text():
+    with pytest.raises(UsageError, match="Linear does not write text"):
+        texts(nn.Linear(2, 2))
+
+
 def test_unknown_characters():
     with pytest.raises(DataError, match="'x'"):
         texts(prompt="axe")

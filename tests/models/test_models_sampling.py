@@ -85,3 +85,19 @@ def test_an_unlikely_class_is_drawn_as_often_as_it_should():
     draw = kj.jit(lambda key, x: kj.random.categorical(key, x))
     assert [draw(key, logits).tolist() for key in keys] == [[0]] * 40
     assert share > 0.9999
+
+
+@pytest.mark.parametrize("length", [4095, 4096, 5000, 50_257])
+def test_a_long_row_is_compared_in_lines(length):
+    """What is drawn does not depend on how the row is cut."""
+    key = kj.random.key(7)
+    logits = np.random.default_rng(0).standard_normal((3, length)).astype(np.float32)
+    logits[2] = -np.inf
+    logits[2, length - 1] = 0
+    unit = (kj.random.bits(key, (3, length)).numpy().astype(np.float64) + 0.5) * 2.0**-32
+    noisy = logits - np.log(-np.log1p(-unit))
+    draw = kj.jit(lambda key, x: kj.random.categorical(key, x))
+    assert draw(key, logits).tolist() == noisy.argmax(-1).tolist()
+    assert noisy.argmax(-1)[2] == length - 1
+    other = kj.random.categorical(key, kj.tensor(logits.T), axis=0)
+    assert other.shape == (3,)
