@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kedja.cli import bounds, runs
-from kedja.data import source
+from kedja.data import expressions, labelled, source
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 
@@ -126,7 +126,14 @@ def model_of(request: Request) -> str:
 
 
 def usual(data: Sequence[str]) -> str:
-    """The model for data of which nothing else is said: for text a gpt, for rows an mlp."""
+    """The model for data of which nothing else is said: for text a gpt, for rows an mlp.
+
+    Labelled texts are classified, and expressions bracketed.
+    """
+    if data == (expressions.NAME,):
+        return "encoder-decoder"
+    if all(source.is_text(file) and labelled.are_in(file) for file in data):
+        return "text-classifier"
     return "gpt" if all(map(source.is_text, data)) else "mlp"
 
 

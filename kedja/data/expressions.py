@@ -13,6 +13,7 @@ import numpy as np
 
 from kedja.ground.errors import DataError, UsageError
 
+NAME = "expressions"  # as DATA of `kedja train`
 OPERATORS = "+-*/"
 DIGITS = "123456789"  # 0 would make some quotients meaningless
 ALPHABET = "()*+-/0123456789"

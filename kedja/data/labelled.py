@@ -36,6 +36,14 @@ def read(path: str | os.PathLike[str], *, labels: bool = True) -> list[Labelled]
     return [_labelled(record, where, labels) for where, record in jsonlines.records(path)]
 
 
+def are_in(path: str | os.PathLike[str]) -> bool:
+    """Whether a file seems to hold labelled texts: by its name, and a label in its first line."""
+    if not jsonlines.is_named_so(path):
+        return False
+    first = next(iter(jsonlines.records(path)), ("", {}))[1]
+    return "label" in first and "text" in first
+
+
 def classes(texts: list[Labelled]) -> tuple[str, ...]:
     """The names of all classes, sorted: numbers by value, if all are numbers."""
     names = {each.label for each in texts if each.label is not None}

@@ -11,6 +11,7 @@ import pytest
 
 import kedja as kj
 from kedja import models
+from kedja.cli import families
 from kedja.cli.language import pairs, word_map
 from kedja.cli.main import main
 from kedja.data.words import Words
@@ -316,3 +317,37 @@ def test_what_such_models_do_not_do(kedja, model):
         assert code == 0, err
     else:
         assert code == 2 and "does not read one text" in err
+
+
+def test_the_model_follows_from_the_data(kedja):
+    code, out, _ = kedja("train", "mails.jsonl", "--epochs", 1)
+    assert code == 0 and out.startswith("text-classifier on mails.jsonl")
+    assert families.usual(("expressions",)) == "encoder-decoder"
+    Path("other.jsonl").write_text('{"text": "a"}\n')
+    assert families.usual(("other.jsonl",)) != "text-classifier"
+
+
+def test_labels_in_the_file_are_checked(kedja):
+    trained(kedja, "text-classifier", "--epochs", 40)
+    asked = [{"text": "pay a bill", "label": "money"}, {"text": "wine", "label": "music"}]
+    Path("ask.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
+    code, out, err = kedja("predict", "run", "ask.jsonl")
+    assert code == 0 and len(out.splitlines()) == 2
+    assert "50.00% of 2 labelled texts are right" in err
+    assert "labels that were never trained: music (1)" in err
+    code, out, _ = kedja("predict", "run", "ask.jsonl", "--json")
+    assert json.loads(out)["quality"]["unseen"] == {"music": 1}
+
+
+@pytest.mark.parametrize(
+    ("model", "option", "says"),
+    [
+        ("bert", "--explain", "has no --explain"),
+        ("embedding", "--explain", "explain nothing"),
+        ("text-classifier", "--plot=a.svg", "draws nothing"),
+    ],
+)
+def test_options_that_a_model_does_not_have(kedja, model, option, says):
+    trained(kedja, model)
+    code, _, err = kedja("predict", "run", "--text", "cat", option)
+    assert code == 2 and says in err

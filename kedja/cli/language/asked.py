@@ -57,6 +57,12 @@ class Asked:
             raise CheckpointError(what, where=str(self.run), fix="train again")
         return found
 
+    def require_plain(self, model: str) -> None:
+        """UsageError for options that a model does not have."""
+        for name in ("explain", "plot"):
+            if getattr(self, name):
+                raise UsageError(f"{model} has no --{name}", fix="leave it out")
+
     def texts(self) -> list[tuple[str, str]]:
         """Each text with where it stands: those of the command line, then the files' lines.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,13 @@ from kedja import models, optim
 from kedja.cli.families import Request
 from kedja.cli.language import task
 from kedja.cli.language.asked import Asked
-from kedja.cli.output import say, say_json
+from kedja.cli.output import note, say, say_json
 from kedja.data import jsonlines, labelled
 from kedja.data.labelled import Labelled
 from kedja.ground.errors import DataError, UsageError
 from kedja.models.text_classifier import Label, classify
 from kedja.train import classification
+from kedja.train.classification import Quality
 from kedja.train.history import History
 
 SHARE = 0.2  # of each class is held out
@@ -144,14 +146,34 @@ def predict(asked: Asked) -> None:
     given = list(_given(asked))
     found = classify(model, [each.text for each in given], tokenizer=tokenizer)
     rows = list(zip(given, found, strict=True))
+    known = [row for row in rows if row[0].label is not None]
+    checked = _checked(known, model.config.classes) if known else None
     if asked.json:
-        say_json({"run": str(asked.run), "predictions": [_json(*row) for row in rows]})
+        quality = {} if checked is None else {"quality": asdict(checked)}
+        rows_told = [_json(*row) for row in rows]
+        say_json({"run": str(asked.run), "predictions": rows_told, **quality})
         return
     width = max(len(_place(each)) for each in given)
     for each, answer in rows:
         say(f"{_place(each).ljust(width)}  {_line(answer)}")
         if asked.explain:
             say(f"{' ' * width}  {_words(answer)}")
+    if checked is not None:
+        note(_verdict(checked, len(known)))
+
+
+def _checked(rows: Sequence[tuple[Labelled, Label]], classes: Sequence[str]) -> Quality:
+    """How good the answers are where the files say what is right."""
+    said, true = [answer.label for _, answer in rows], [str(given.label) for given, _ in rows]
+    return classification.quality(said, true, classes)
+
+
+def _verdict(of: Quality, count: int) -> str:
+    text = f"{of.accuracy:.2%} of {count:,} labelled texts are right"
+    if not of.unseen:
+        return text
+    names = ", ".join(f"{name} ({times})" for name, times in of.unseen.items())
+    return f"{text}; labels that were never trained: {names}"
 
 
 def _given(asked: Asked) -> Iterator[Labelled]:

@@ -18,7 +18,6 @@ from kedja.cli.output import say, say_json
 from kedja.data import text as textfile
 from kedja.data.corpus import Corpus
 from kedja.data.words import MASK, UNKNOWN, Words
-from kedja.ground.errors import UsageError
 from kedja.models.bert import Filled, fill
 from kedja.train import masked
 from kedja.train.history import History
@@ -105,8 +104,7 @@ def _told(results: Mapping[str, Any]) -> list[str]:
 
 def predict(asked: Asked) -> None:
     """Print each text with its blanks filled, and the likeliest words for each blank."""
-    if asked.plot is not None:
-        raise UsageError("a masked language model draws nothing here", fix="leave --plot out")
+    asked.require_plain("a masked language model")
     model, tokenizer = asked.model, asked.tokenizer
     found = [fill(model, text, tokenizer=tokenizer) for _, text in asked.texts()]
     if asked.json:

@@ -25,7 +25,7 @@ from kedja.train.translation import characters, config_for, fit_translation
 
 Pair = tuple[str, str]
 
-EXPRESSIONS = "expressions"
+EXPRESSIONS = expressions.NAME
 TRAINED, LONGEST = (2, 7), 10  # numbers in an expression: trained, and asked for beside
 COUNT, HELD, LONGER = 60_000, 1000, 200
 SHARE = 0.1

@@ -85,6 +85,8 @@ def _told(results: Mapping[str, Any]) -> list[str]:
 
 def predict(asked: Asked) -> None:
     """One word: its neighbours. Three, `man woman king`: what is to king as woman to man."""
+    if asked.explain:
+        raise UsageError("word vectors explain nothing", fix="leave --explain out")
     found = Vocabulary(asked.model, asked.words)
     texts = [text for _, text in asked.texts()] if asked.given or asked.files else []
     if asked.plot is not None:
