@@ -85,12 +85,19 @@ def test_one_thread_or_one_core_has_no_distance() -> None:
 
 
 def test_each_step_that_was_seen_is_far_beside_the_one_before() -> None:
-    cores = Cores(Machine(FAR).look, 0.0)
+    cores = Cores(Machine(FAR, MIDDLE, NEAR).look, 0.0)
     cores.look()
     assert not cores.are_far(FAR)  # nothing nearer is known
     for nearer, before in ((MIDDLE, FAR), (NEAR, MIDDLE)):
-        cores.nearest = nearer
+        cores.look()
         assert cores.are_far(before) and not cores.are_far(1.1 * nearer)
+
+
+def test_a_rare_look_that_is_too_short_makes_nothing_far() -> None:
+    cores = Cores(Machine(*[NEAR] * 30, 26.0, *[NEAR] * 30).look, 0.0)
+    for _ in range(61):
+        cores.look()
+    assert cores.nearest == NEAR and not cores.are_far(NEAR)
 
 
 # ----------------------------------------------------------------------------- taken again
@@ -151,8 +158,9 @@ def test_a_sample_that_is_far_again_does_not_stand_for_the_first() -> None:
 
 
 def test_the_figures_keep_distances_and_the_mark() -> None:
-    cores = Cores(None, 0.0)
-    cores.nearest, cores.farthest = NEAR, FAR
+    cores = Cores(Machine(NEAR, FAR).look, 0.0)
+    cores.look()
+    cores.look()
     mode = Mode([1.0, 2.0], [], [NEAR, FAR], again=3)
     result = Result(CASES[0], [Measured("kedja", modes={"step": mode})], losses=[1.0])
     data = figures.of_case(result, cores)
@@ -165,8 +173,8 @@ def test_the_figures_keep_distances_and_the_mark() -> None:
 
 
 def test_a_cliff_with_far_cores_says_so() -> None:
-    cores = Cores(None, 0.0)
-    cores.nearest = NEAR
+    cores = Cores(Machine(NEAR).look, 0.0)
+    cores.look()
     grid = [Point(width, 8) for width in (32, 64, 128)]
     far = {32: NEAR, 64: FAR, 128: NEAR}
     found = [
