@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from kedja import models
 from kedja.data.tokenizer import Tokenizer
+from kedja.data.tokens import START
 from kedja.ground.errors import DataError, UsageError
 
 
@@ -36,7 +37,7 @@ class Text(NamedTuple):
 
 
 def opened(run: Path, text: str) -> Text:
-    """The model of a run's folder, and a text as its tokens.
+    """The model of a run's folder, and a text as its tokens, after `<start>` if it has that.
 
     Raises UsageError for an empty text and a folder without a tokenizer, DataError for what the
     tokenizer does not know.
@@ -49,5 +50,7 @@ def opened(run: Path, text: str) -> Text:
     if not hasattr(saved.model, "context"):
         what = f"{type(saved.model).__name__} does not read one text token by token"
         raise UsageError(what, where=str(run), fix=f"kedja predict {run} --text TEXT --explain")
+    start = saved.tokenizer.specials.get(START)
     tokens = [int(each) for each in saved.tokenizer.encode(text)]
+    tokens = tokens if start is None else [start, *tokens]
     return Text(saved.model, saved.tokenizer, tokens)

@@ -59,6 +59,16 @@ def test_a_text_token_by_token(terminal: Terminal, run: str) -> None:
     assert f"{data['bits']:.3f} bits" in lines[-1]
 
 
+def test_a_model_of_texts_that_start_reads_from_the_start(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    tokenizer = Characters.of("anna", specials=["<start>"])
+    model = kj.models.RecurrentLM(kj.models.RecurrentConfig(tokenizer.size, 4, 1))
+    kj.models.save(tmp_path / "names", model, tokenizer)
+    data = json.loads(terminal("explain", "an", "--run", str(tmp_path / "names"), "--json").out)
+    assert (data["first"], [each["token"] for each in data["tokens"]]) == ("<start>", ["a", "n"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
