@@ -65,6 +65,7 @@ def invented(folder: Path, prompt: str, seed: int) -> Iterator[str]:
             prompt,
             saved.tokenizer,
             tokens=LONGEST,
+            stop="\n",
             count=AT_ONCE,
             seed=seed + turn,
         )

@@ -234,7 +234,7 @@ def test_lists_and_running_text_are_told_apart(kedja):
 
 def test_sizes_follow_text_and_machine():
     def chosen(tokens, cores, **given):
-        text = recipe.Text(tokens, 65, 0, lines=False)
+        text = recipe.Text(tokens, 65)
         return recipe.recipe("gpt", text, cores, given)
 
     shakespeare = chosen(1_003_854, 2)
@@ -245,5 +245,6 @@ def test_sizes_follow_text_and_machine():
     assert chosen(10_000, 2).width == 64 and chosen(10_000, 2).dropout == 0.2
     assert chosen(50_000_000, 2).width == 128 and chosen(50_000_000, 64).width == 384
     assert chosen(50_000_000, 64).lr == 5e-4
-    names = recipe.recipe("lstm", recipe.Text(200_000, 27, 17, lines=True), 2, {})
+    names = recipe.recipe("lstm", recipe.Text(200_000, 27, 17, 7.0), 2, {})
     assert (names.layers, names.heads, names.context, names.lr) == (2, None, 17, 2e-3)
+    assert (names.dropout, names.patience, names.lines) == (0.0, None, True)

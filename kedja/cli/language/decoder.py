@@ -86,7 +86,7 @@ def _start(request: Request, given: Mapping[str, Any]) -> Job:
         job = _continued(folder, request, given)
     runs.write(job.folder, job.record())
     lines = texts.describe(job.data, job.train, job.held)
-    seconds = estimate(job.recipe, _text(job.train, job.recipe.lines), _cores(request.threads))
+    seconds = estimate(job.recipe, _text(job.train), _cores(request.threads))
     about = f"some {seconds:,.0f} s" if seconds >= 1 else "a second"
     for line in (*lines, job.recipe.text, f"{about} on this machine", f"run: {job.folder}"):
         note(line)
@@ -99,7 +99,7 @@ def _fresh(request: Request, given: Mapping[str, Any]) -> Job:
     tokenizer = _tokenizer(files, lines, given)
     train, held = _divided(files, tokenizer, lines, given.get("seed", 0))
     model = given.get("model", "gpt")
-    made = recipe(model, _text(train, lines), _cores(request.threads), {**given, "lines": lines})
+    made = recipe(model, _text(train), _cores(request.threads), {**given, "lines": lines})
     for part in (train, held):
         language.drawn(part, made.context, 1)  # too little text is told before there is a folder
     folder = runs.fresh(request.out, "-".join(Path(file).stem for file in files[:2]), model)
@@ -129,12 +129,13 @@ def _divided(
     return whole.split(seed=seed)
 
 
-def _text(train: Corpus, lines: bool) -> Text:
+def _text(train: Corpus) -> Text:
     """What the choice of sizes depends on."""
-    longest = 0
-    if train.documents is not None:
-        longest = int((train.documents[:, 1] - train.documents[:, 0]).max()) - 1
-    return Text(len(train), train.tokenizer.size, longest, lines)
+    about = Text(len(train), train.tokenizer.size)
+    if train.documents is None:
+        return about
+    sizes = train.documents[:, 1] - train.documents[:, 0] - 1
+    return about._replace(longest=int(sizes.max()), mean=float(sizes.mean()))
 
 
 def _cores(threads: int | None) -> int:

@@ -108,12 +108,19 @@ class Recipe:
 
 
 class Text(NamedTuple):
-    """What a choice depends on: tokens to train on, how many kinds, the longest document (or 0)."""
+    """What a choice depends on: tokens to train on and how many kinds of them there are; of a list,
+    how many tokens its longest and its mean line have (of running text 0).
+    """
 
     tokens: int
     vocabulary: int
-    longest: int
-    lines: bool
+    longest: int = 0
+    mean: float = 0.0
+
+    @property
+    def lines(self) -> bool:
+        """Whether it is a list."""
+        return self.longest > 0
 
 
 def recipe(model: str, text: Text, cores: int, given: Mapping[str, Any]) -> Recipe:
@@ -188,7 +195,8 @@ def _rate(made: Recipe) -> float:
 
 def passes(made: Recipe, text: Text) -> float:
     """How often a run goes through its text."""
-    return made.steps * made.accumulate * made.batch * made.context / max(1, text.tokens)
+    seen = min(made.context, text.mean or made.context)  # of an example
+    return made.steps * made.accumulate * made.batch * seen / max(1, text.tokens)
 
 
 def _dropout(made: Recipe, text: Text) -> float:
