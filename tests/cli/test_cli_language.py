@@ -58,7 +58,7 @@ def test_text_makes_a_gpt(kedja):
     assert "play.txt: running text: its end is held out" in err
     assert "gpt: 1 layers, 2 heads, 8 wide, context 8, batch 4, 4 updates, rate 0.001" in err
     assert "nats per token" in out and "bits per byte" in out
-    assert "next: kedja generate runs/play-gpt" in out
+    assert "next: kedja generate runs/play-gpt --prompt TEXT" in out
 
 
 @pytest.mark.parametrize("model", ["rnn", "lstm", "gru"])

@@ -251,8 +251,8 @@ def summary(results: Mapping[str, Any]) -> str:
     """The results for people, one fact a line."""
     bits = results["test_bits_per_byte"]
     per_byte = "" if bits is None else f", {bits:.4f} bits per byte"
-    prompt = results["tags"][0] if results["tags"] else ""
-    ask = f" --prompt {shlex.quote(prompt)}" if prompt else ""
+    prompt = shlex.quote(results["tags"][0]) if results["tags"] else "TEXT"
+    ask = f" --prompt {prompt}" if results["tags"] or not results["lines"] else ""
     lines = [
         f"{results['model']} on {', '.join(results['data'])}",
         f"held-out text: {results['test_loss']:.4f} nats per token{per_byte}",
