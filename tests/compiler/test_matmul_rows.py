@@ -21,8 +21,9 @@ FORMS: dict[str, tuple[Product, Callable[[int, int], tuple[int, int]]]] = {
     "rows.T @ g": (lambda rows, g: rows.T @ g, lambda picked, width: (picked, 24)),
     "rows.T @ g.T": (lambda rows, g: rows.T @ g.T, lambda picked, width: (3, picked)),
     "g.T @ rows": (lambda rows, g: g.T @ rows, lambda picked, width: (picked, 33)),
-    "g @ rows": (lambda rows, g: g @ rows, lambda picked, width: (2, picked)),
+    "g @ rows": (lambda rows, g: g @ rows, lambda picked, width: (6, picked)),
 }
+# (Results of up to four rows are summed in another order where nothing is picked: `matmul_parts.py`.)
 # Rows of the table, rows picked, their length: odd ones, colliding ones, more than the caches hold.
 SIZES = [(9, 7, 17), (50, 64, 100), (30, 12, 1024), (700, 530, 530)]
 

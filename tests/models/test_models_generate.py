@@ -237,7 +237,7 @@ def test_numbers_out_of_range(options, message):
 
 
 def test_a_model_that_writes_no_text():
-    with pytest.raises(UsageError, match="Linear does not write text"):
+    with pytest.raises(UsageError, match="Linear does not predict the next token"):
         texts(nn.Linear(2, 2))
 
 
