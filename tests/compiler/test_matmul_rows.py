@@ -23,7 +23,7 @@ FORMS: dict[str, tuple[Product, Callable[[int, int], tuple[int, int]]]] = {
     "g.T @ rows": (lambda rows, g: g.T @ rows, lambda picked, width: (picked, 33)),
     "g @ rows": (lambda rows, g: g @ rows, lambda picked, width: (6, picked)),
 }
-# (Results of up to four rows are summed in another order where nothing is picked: `matmul_parts.py`.)
+# (Results of up to four rows are summed in another order where nothing is picked.)
 # Rows of the table, rows picked, their length: odd ones, colliding ones, more than the caches hold.
 SIZES = [(9, 7, 17), (50, 64, 100), (30, 12, 1024), (700, 530, 530)]
 
