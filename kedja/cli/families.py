@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kedja.cli import bounds, runs
+from kedja.cli.output import note
 from kedja.data import expressions, labelled, source
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
@@ -48,6 +49,13 @@ class Request:
         if self.out is None:
             return runs.newest(self.data)
         return self.out if runs.exists(self.out) else None
+
+    def resumed(self) -> Path | None:
+        """The earlier run; where `--resume` finds none, that is told."""
+        found = self.earlier
+        if self.resume and found is None:
+            note("there is no run to resume: training starts from the beginning")
+        return found
 
 
 class Family(NamedTuple):

@@ -58,13 +58,11 @@ def sizes(text: str) -> tuple[int, ...]:
 def _start(request: Request, given: Mapping[str, Any]) -> tuple[Path, runs.Record, Dataset]:
     """The run's folder, its record and its data; what was recognised and chosen is printed."""
     data, target = _only(request.data), given.get("target")
-    folder = request.earlier
+    folder = request.resumed()
     if folder is not None:
         record = _continued(folder, data, target, given)
         found = source.load(data, target=record.target, seed=record.recipe.seed, progress=_loaded)
     else:
-        if request.resume:
-            note("there is no run to resume: training starts from the beginning")
         found = source.load(data, target=target, seed=given.get("seed", 0), progress=_loaded)
         made = recipes.recipe(found, {k: v for k, v in given.items() if k != "target"})
         record = runs.Record(data, target, found.name, made, found.preparation)

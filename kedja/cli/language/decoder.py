@@ -77,13 +77,8 @@ def train(request: Request) -> None:
 
 def _start(request: Request, given: Mapping[str, Any]) -> Job:
     """The run's folder, its options and its text; what was recognised and chosen is printed."""
-    folder = request.earlier
-    if folder is None:
-        if request.resume:
-            note("there is no run to resume: training starts from the beginning")
-        job = _fresh(request, given)
-    else:
-        job = _continued(folder, request, given)
+    folder = request.resumed()
+    job = _fresh(request, given) if folder is None else _continued(folder, request, given)
     runs.write(job.folder, job.record())
     lines = texts.describe(job.data, job.train, job.held)
     seconds = estimate(job.recipe, _text(job.train), _cores(request.threads))

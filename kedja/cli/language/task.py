@@ -56,10 +56,8 @@ Prepare = Callable[[tuple[str, ...], Options], Prepared]
 
 def run(request: Request, usual: Options, prepare: Prepare) -> None:
     """Train what a request asks for; `usual` are the options where none are given."""
-    earlier = request.earlier
+    earlier = request.resumed()
     if earlier is None:
-        if request.resume:
-            note("there is no run to resume: training starts from the beginning")
         made = {**usual, **request.given}
         prepared = prepare(request.data, made)
         folder = runs.fresh(request.out, _name(request.data), made["model"])

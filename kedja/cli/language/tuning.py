@@ -105,13 +105,8 @@ def train(request: Request) -> None:
 
 
 def _start(request: Request, given: Mapping[str, Any]) -> Job:
-    folder = request.earlier
-    if folder is None:
-        if request.resume:
-            note("there is no run to resume: training starts from the beginning")
-        job = _fresh(request, given)
-    else:
-        job = _continued(folder, request, given)
+    folder = request.resumed()
+    job = _fresh(request, given) if folder is None else _continued(folder, request, given)
     runs.write(job.folder, job.record())
     learned = {each.prompt for each in job.train}
     seen = sum(each.prompt in learned for each in job.held)
