@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import typer
@@ -17,29 +17,63 @@ from kedja.ground.suggest import did_you_mean
 
 
 class Command(NamedTuple):
-    """Where a command stands: the function of that name in the module, and what it is for."""
+    """Where a command stands: the function of that name in the module, and what it is for.
+
+    `example` ends the command's help: lines that work one after the other in an empty folder.
+    """
 
     module: str
     function: str
     help: str
+    example: Sequence[str]
 
 
 COMMANDS = {
-    "train": Command("kedja.cli.train", "train", "Train a network on a data set."),
-    "predict": Command("kedja.cli.predict", "predict", "Ask a trained network about new data."),
-    "generate": Command("kedja.cli.generate", "generate", "Text from a language model."),
-    "export": Command("kedja.cli.export", "export", "Write a trained network as an ONNX file."),
+    "train": Command(
+        *("kedja.cli.train", "train", "Train a network on a data set."),
+        ["kedja train digits --epochs 3"],
+    ),
+    "predict": Command(
+        *("kedja.cli.predict", "predict", "Ask a trained network about new data."),
+        [
+            "kedja train play.txt --model embedding --epochs 1 --out words",
+            "kedja predict words --text question",
+        ],
+    ),
+    "generate": Command(
+        *("kedja.cli.generate", "generate", "Text from a language model."),
+        [
+            "kedja train play.txt --steps 20 --out play",
+            'kedja generate play --prompt "To be" --tokens 40',
+        ],
+    ),
+    "export": Command(
+        *("kedja.cli.export", "export", "Write a trained network as an ONNX file."),
+        ["kedja train digits --epochs 1 --out digits", "kedja export digits --to digits.onnx"],
+    ),
     "explain": Command(
-        "kedja.cli.explain", "explain", "Each node of an expression: formula, value, gradient."
+        *("kedja.cli.explain", "explain", "Each node of an expression: formula, value, gradient."),
+        ['kedja explain "tanh(w * x + b)" --at w=2,x=1,b=0'],
     ),
     "attention": Command(
-        "kedja.cli.attention", "attention", "Who looks at whom in a network that reads a text."
+        *("kedja.cli.attention", "attention", "Who looks at whom in a network that reads a text."),
+        [
+            "kedja train play.txt --steps 20 --out play",
+            'kedja attention "To be, or not" --run play',
+        ],
     ),
     "descend": Command(
-        "kedja.cli.descend", "descend", "Gradient descent on a function, with its path."
+        *("kedja.cli.descend", "descend", "Gradient descent on a function, with its path."),
+        ['kedja descend "x^2 + 3*y^2" --start x=4,y=2'],
     ),
-    "op": Command("kedja.cli.op", "op", "What an op is, and where each part of it stands."),
-    "doctor": Command("kedja.cli.doctor", "doctor", "What was found on this machine."),
+    "op": Command(
+        *("kedja.cli.op", "op", "What an op is, and where each part of it stands."),
+        ["kedja op tanh"],
+    ),
+    "doctor": Command(
+        *("kedja.cli.doctor", "doctor", "What was found on this machine."),
+        ["kedja doctor"],
+    ),
 }
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -81,7 +115,8 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             ctx.fail(f"There is no command {cmd_name!r}: {did_you_mean(cmd_name, COMMANDS)}")
         found = COMMANDS[cmd_name]
-        return built(cmd_name, getattr(importlib.import_module(found.module), found.function))
+        function = getattr(importlib.import_module(found.module), found.function)
+        return built(cmd_name, function, found.example)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The table of commands, without loading them."""
@@ -89,8 +124,14 @@ class LazyGroup(TyperGroup):
             formatter.write_dl([(name, each.help) for name, each in COMMANDS.items()])
 
 
-def built(name: str, function: Callable[..., Any]) -> Any:
-    """A function as a command, with its errors guarded."""
+def built(name: str, function: Callable[..., Any], example: Sequence[str]) -> Any:
+    """A function as a command, with its errors guarded, and the example under its help."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(name, cls=MinusFirst, context_settings=SETTINGS)(guarded(function))
+    command = app.command(name, cls=MinusFirst, context_settings=SETTINGS, epilog=_epilog(example))
+    command(guarded(function))
     return typer.main.get_command(app)
+
+
+def _epilog(example: Sequence[str]) -> str:
+    """The example, a line each; click joins lines unless the paragraph begins with its mark."""
+    return "\n".join(["\b", "Example:", *(f"  {line}" for line in example)])

@@ -9,7 +9,7 @@ Next: `rows.py`, the simplest family.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,6 +105,18 @@ FAMILIES = (
 MODELS = {model: family for family in FAMILIES for model in family.models}
 
 
+def _labelled(file: str) -> bool:
+    return source.is_text(file) and labelled.are_in(file)
+
+
+# What DATA is, by a look at it, and the model that suits it; rows of numbers are the rest.
+RECOGNISED: tuple[tuple[Callable[[str], bool], str], ...] = (
+    (expressions.NAME.__eq__, "encoder-decoder"),
+    (_labelled, "text-classifier"),
+    (source.is_text, "gpt"),
+)
+
+
 def train(request: Request) -> None:
     """Train what a request asks for.
 
@@ -134,15 +146,9 @@ def model_of(request: Request) -> str:
 
 
 def usual(data: Sequence[str]) -> str:
-    """The model for data of which nothing else is said: for text a gpt, for rows an mlp.
-
-    Labelled texts are classified, and expressions bracketed.
-    """
-    if data == (expressions.NAME,):
-        return "encoder-decoder"
-    if all(source.is_text(file) and labelled.are_in(file) for file in data):
-        return "text-classifier"
-    return "gpt" if all(map(source.is_text, data)) else "mlp"
+    """The model for data of which nothing else is said: the first that is made for all of it."""
+    fits = (model for is_for, model in RECOGNISED if all(map(is_for, data)))
+    return next(fits, "mlp")
 
 
 def require_options(model: str, given: Mapping[str, Any]) -> None:

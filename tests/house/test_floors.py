@@ -21,6 +21,7 @@ FLOOR = {
     "front": 5,
     **dict.fromkeys(("nn", "optim", "data", "io"), 6),
     **dict.fromkeys(("models", "train", "rl", "estimators"), 7),
+    **dict.fromkeys(("views", "inspection", "tuning"), 7),
     **dict.fromkeys(("cli", "studio", "__main__"), 8),
 }
 MAY_IMPORT = {  # floor: the floors that it may import, beside itself
@@ -55,6 +56,10 @@ OPTIONAL = {
     "jax",
     "onnx",
     "tokenizers",
+    "soundfile",
+    "gymnasium",
+    "cmaes",
+    "optuna",
     "google",  # the protocol buffers of onnx
 }  # extras: only inside the function that needs them
 WHOLLY_OPTIONAL = {"sklearn": "kedja/estimators/"}  # folders that are loaded with the extra only
