@@ -5,8 +5,9 @@ The names below are loaded when they are first used: training on arrays needs no
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kedja.ground import lazy
 
 if TYPE_CHECKING:
     from kedja.data.bpe import BPE
@@ -17,19 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BPE", "Bytes", "Characters", "Corpus", "Dataset", "Split", "Tokenizer", "load"]
 
-_HOME = {
-    "BPE": "bpe",
-    "Bytes": "tokenizer",
-    "Characters": "tokenizer",
-    "Corpus": "corpus",
-    "Dataset": "dataset",
-    "Split": "dataset",
-    "Tokenizer": "tokenizer",
-    "load": "source",
+_FILES = {
+    "bpe": "BPE",
+    "corpus": "Corpus",
+    "dataset": "Dataset Split",
+    "source": "load",
+    "tokenizer": "Bytes Characters Tokenizer",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'kedja.data' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"kedja.data.{_HOME[name]}"), name)
+__getattr__ = lazy.names("kedja.data", _FILES)

@@ -7,9 +7,9 @@ they are first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kedja.ground import lazy
 from kedja.train.early_stopping import EarlyStopping
 from kedja.train.history import Epoch, History
 from kedja.train.progress import Moment
@@ -46,24 +46,13 @@ __all__ = [
     "fit_word_vectors",
 ]
 
-_HOME = {
-    "Pieces": "windows",
-    "Tuned": "answers",
-    "Windows": "windows",
-    "evaluate_answers": "answers",
-    "fit_answers": "answers",
-    "evaluate_classifier": "classification",
-    "evaluate_language": "language",
-    "fit_language": "language",
-    "evaluate_masked": "masked",
-    "fit_masked": "masked",
-    "fit_text_classifier": "classification",
-    "fit_translation": "translation",
-    "fit_word_vectors": "vectors",
+_FILES = {
+    "answers": "Tuned evaluate_answers fit_answers",
+    "classification": "evaluate_classifier fit_text_classifier",
+    "language": "evaluate_language fit_language",
+    "masked": "evaluate_masked fit_masked",
+    "translation": "fit_translation",
+    "vectors": "fit_word_vectors",
+    "windows": "Pieces Windows",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'kedja.train' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"kedja.train.{_HOME[name]}"), name)
+__getattr__ = lazy.names("kedja.train", _FILES)
