@@ -1,7 +1,7 @@
 """`kedja predict`: what a trained network says about new pictures, rows or texts.
 
 Not here: training (`train.py`), the run's folder (`runs.py`), the answers to texts, which each
-family gives (`language/`). Next: `language/asked.py`.
+family gives (`language/`). Next: `asked.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import typer
 
 from kedja.cli import families, recipes, runs
-from kedja.cli.language.asked import Asked
+from kedja.cli.asked import Asked
 from kedja.cli.output import say, say_json
 from kedja.data import table
 from kedja.data.prepare import PicturePreparation, Target

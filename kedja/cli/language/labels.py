@@ -1,7 +1,7 @@
 """`kedja train FILE… --model text-classifier`: e-mails and the like into classes.
 
 DATA is JSON Lines with `text`, `label` and perhaps `id`, which is carried through to what
-`kedja predict` prints. Not here: what all runs have in common (`task.py`). Next: `masked.py`.
+`kedja predict` prints. Not here: what all runs have in common (`../task.py`). Next: `masked.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any
 
 from kedja import models, optim
+from kedja.cli import task
+from kedja.cli.asked import Asked
 from kedja.cli.families import Request
-from kedja.cli.language import task
-from kedja.cli.language.asked import Asked
 from kedja.cli.output import note, say, say_json
 from kedja.data import jsonlines, labelled
 from kedja.data.labelled import Labelled

@@ -1,6 +1,6 @@
 """`kedja train FILE… --model bert`: a model that fills in hidden words of running text.
 
-Not here: what all runs have in common (`task.py`), the training (`kedja/train/masked.py`).
+Not here: what all runs have in common (`../task.py`), the training (`kedja/train/masked.py`).
 Next: `vectors.py`.
 """
 
@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 
 from kedja import models, optim
+from kedja.cli import task
+from kedja.cli.asked import Asked
 from kedja.cli.families import Request
-from kedja.cli.language import task
-from kedja.cli.language.asked import Asked
 from kedja.cli.output import say, say_json
 from kedja.data import text as textfile
 from kedja.data.corpus import Corpus

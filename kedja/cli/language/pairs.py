@@ -2,7 +2,7 @@
 
 DATA is `expressions`, arithmetic to be bracketed (`kedja/data/expressions.py`), or files of pairs:
 lines of `<source> | <target>`, or JSON Lines with `prompt` and `answer`. Not here: what all runs
-have in common (`task.py`). Next: `labels.py`.
+have in common (`../task.py`). Next: `labels.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from kedja import models, optim
+from kedja.cli import task
+from kedja.cli.asked import Asked
 from kedja.cli.families import Request
-from kedja.cli.language import task
-from kedja.cli.language.asked import Asked
 from kedja.cli.output import say, say_json, write_text
 from kedja.data import expressions, prompts
 from kedja.data.batches import split_order

@@ -1,7 +1,7 @@
 """`kedja train FILE… --model embedding`: a vector for each word, by the company it keeps.
 
-Not here: what all runs have in common (`task.py`), the training (`kedja/train/vectors.py`), the map
-(`word_map.py`). Next: `word_map.py`.
+Not here: what all runs have in common (`../task.py`), the training (`kedja/train/vectors.py`), the
+map (`word_map.py`). Next: `word_map.py`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any
 
 from kedja import models, optim
+from kedja.cli import task
+from kedja.cli.asked import Asked
 from kedja.cli.families import Request
-from kedja.cli.language import task, word_map
-from kedja.cli.language.asked import Asked
+from kedja.cli.language import word_map
 from kedja.cli.language.masked import words
 from kedja.cli.output import say, say_json
 from kedja.data.corpus import Corpus

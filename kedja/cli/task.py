@@ -1,14 +1,15 @@
 """What the runs of several families have in common: the folder, the record, resuming, the results.
 
 A family says what it makes of DATA (`Prepared`); `run` does the rest. The run's folder is a model's
-folder, as `decoder.py` says. Not here: the families (`pairs.py`, `labels.py`, `masked.py`,
-`vectors.py`). Next: `pairs.py`.
+folder, with `run.json` and a checkpoint beside. Not here: the families (those of texts in
+`language/`). Next: `language/pairs.py`, one of them.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
 from kedja.data.tokens import Tokenizer
 from kedja.ground.errors import Interrupted, UsageError
+from kedja.io import atomic
 from kedja.models import folder as folders
 from kedja.train import checkpoint
 from kedja.train.history import History
@@ -39,16 +41,18 @@ class Prepared:
 
     `model` is the network before training; `fit(…)` trains one with the trainer's options;
     `figures` are what is measured on held-out examples, and `told` says them in lines. `about` is
-    what was recognised, `ask` the arguments of `kedja predict RUN` with which to go on.
+    what was recognised, `ask` the arguments of `kedja predict RUN` with which to go on. `files` are
+    JSON files of other facts that the model's folder needs, written by their names.
     """
 
     model: Any
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
     about: Sequence[str]
     fit: Callable[..., History]
     figures: Callable[[Any], dict[str, Any]]
     told: Callable[[Mapping[str, Any]], Sequence[str]]
     ask: str
+    files: Mapping[str, Any] = field(default_factory=dict)
 
 
 Prepare = Callable[[tuple[str, ...], Options], Prepared]
@@ -62,6 +66,7 @@ def run(request: Request, usual: Options, prepare: Prepare) -> None:
         prepared = prepare(request.data, made)
         folder = runs.fresh(request.out, _name(request.data), made["model"])
         folders.describe(folder, prepared.model, prepared.tokenizer)
+        _keep(folder, prepared.files)
     else:
         folder, made = earlier, _continued(earlier, request)
         prepared = prepare(request.data, made)
@@ -76,6 +81,12 @@ def run(request: Request, usual: Options, prepare: Prepare) -> None:
         say_json(results)
     else:
         say("\n".join(_summary(results, prepared)))
+
+
+def _keep(folder: Path, files: Mapping[str, Any]) -> None:
+    for name, content in files.items():
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        atomic.write_bytes(folder / name, text.encode())
 
 
 def _name(data: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
-"""What `kedja predict` is asked of a model of texts: the run, texts or files, what to show.
+"""What `kedja predict` is asked: the run, texts or files, what to show.
 
-Not here: the answers, which each family gives (`pairs.py`, `labels.py`, `masked.py`, `vectors.py`).
-Next: `pairs.py`.
+Not here: the answers, which each family gives (`language/pairs.py` and others).
+Next: `predict.py`.
 """
 
 from __future__ import annotations
