@@ -20,6 +20,7 @@ _MODULES = {
     "models": "kedja.models",
     "estimators": "kedja.estimators",
     "train": "kedja.train",
+    "inspection": "kedja.inspection",
     "linalg": "kedja.front.linalg",
     "random": "kedja.front.random",
     "tree": "kedja.front.tree",

@@ -66,6 +66,10 @@ COMMANDS = {
         *("kedja.cli.descend", "descend", "Gradient descent on a function, with its path."),
         ['kedja descend "x^2 + 3*y^2" --start x=4,y=2'],
     ),
+    "inspect": Command(
+        *("kedja.cli.inspect", "inspect", "What a data set holds, and what is wrong with it."),
+        ["kedja inspect digits", "kedja inspect play.txt --json"],
+    ),
     "op": Command(
         *("kedja.cli.op", "op", "What an op is, and where each part of it stands."),
         ["kedja op tanh"],

@@ -1,0 +1,90 @@
+"""The table of checks, and the report that they make.
+
+Each check is a function from a look at the data to findings, in a file of its own topic. A check
+that has nothing to say about a kind of data says nothing.
+
+Not here: how a report is shown (`page.py`, `kedja/cli/inspect.py`). Next: `columns.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kedja.inspection import (
+    balance,
+    columns,
+    duplicates,
+    model,
+    reading,
+    summaries,
+    wrong_labels,
+)
+from kedja.inspection.finding import Finding, Report
+from kedja.inspection.look import Look
+from kedja.inspection.subject import Subject
+
+Check = Callable[[Look], Iterator[Finding]]
+
+
+def _read(look: Look) -> Iterator[Finding]:
+    """What was found while the files were read."""
+    yield from look.data.found
+
+
+CHECKS: dict[str, Check] = {
+    "files that cannot be read": _read,
+    "types of cells": columns.types,
+    "missing values": columns.missing,
+    "columns that tell nothing": columns.useless,
+    "balance of labels": balance.balance,
+    "equal examples": duplicates.exact_duplicates,
+    "nearly equal examples": duplicates.near_duplicates,
+    "equal inputs with different labels": duplicates.conflicts,
+    "labels that a model doubts": wrong_labels.doubted_labels,
+}
+
+
+def inspect(
+    data: str | os.PathLike[str],
+    *,
+    test: str | os.PathLike[str] | None = None,
+    label: str | None = None,
+    progress: model.Progress | None = None,
+) -> Report:
+    """Look at a data set: a file, a folder, `digits` or `mnist`; `test` is what is tested on.
+
+    `label` names the column to be predicted (by default the last of a table, `label` of JSON
+    Lines; `none` for none). The same data give the same report.
+
+    Raises UsageError where nothing of that name or kind is found, DataError where it cannot be
+    read, MissingExtra for a folder of pictures without Pillow.
+    """
+    found, held = reading.load(data, test=test, label=label)
+    return report(found, held, progress)
+
+
+def report(
+    data: Subject, test: Subject | None = None, progress: model.Progress | None = None
+) -> Report:
+    """What all checks find, defects first."""
+    look = Look(data, test, progress)
+    found = [each for check in CHECKS.values() for each in check(look)]
+    found.sort(key=lambda each: each.severity != "defect")
+    return Report(
+        data.name,
+        data.kind,
+        _facts(data, test),
+        tuple(summaries.of(data)),
+        tuple(found),
+        tuple(CHECKS),
+    )
+
+
+def _facts(data: Subject, test: Subject | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {"examples": len(data), "test_examples": len(test) if test else 0}
+    labels = data.labels
+    facts["label"] = None if labels is None else labels.name
+    facts["labels"] = balance.counts(labels) if labels is not None and labels.are_classes else None
+    return {**facts, "about": dict(data.facts)}

@@ -1,0 +1,194 @@
+"""What is wrong with single columns: their cells, what is missing, what cannot help, what broke.
+
+Not here: a measuring instrument that broke (`breaks.py`), values far from all others
+(`outliers.py`). Next: `breaks.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from kedja.inspection.cells import WORDS, plain_number
+from kedja.inspection.finding import Finding, Severity, listed
+from kedja.inspection.look import Look
+from kedja.inspection.subject import Array, Column
+from kedja.inspection.tables import numbers_rows
+
+# Numbers that people write where a value is missing.
+_CODES = (-1, -9, -99, -999, -9999, -99999, 99, 999, 9999, 99999, 999999, -32768, 65535)
+
+_SHARE = 0.95  # so many of the cells make a column one of numbers
+_FEW = 0.001  # so few other values leave a column nearly constant
+
+
+def types(look: Look) -> Iterator[Finding]:
+    """Cells that are no numbers in a column of numbers; numbers that are written as texts."""
+    for column in look.data.columns:
+        wrong = [(row, cell) for row, cell in column.bad if cell.strip().lower() not in WORDS]
+        if wrong:
+            yield _mixed(look, column, wrong)
+        if column.kind in ("category", "text"):
+            yield from _numbers_as_texts(column)
+            yield from _spellings(look, column)
+
+
+def _mixed(look: Look, column: Column, wrong: list[tuple[int, str]]) -> Finding:
+    kind = "dates" if column.kind == "date" else "numbers"
+    rows = [row for row, _ in wrong]
+    shown = listed([repr(cell[:30]) for _, cell in wrong], 3)
+    what = f"column {column.name!r} holds {kind}, but {len(rows):,} of its cells do not: {shown}"
+    where = look.data.named(rows)
+    return Finding("types", "defect", what, "correct these cells, or leave them empty", where, rows)
+
+
+def _numbers_as_texts(column: Column) -> Iterator[Finding]:
+    known = [cell for cell, gone in zip(column.cells, column.missing, strict=True) if not gone]
+    values = [plain_number(cell) for cell in known]
+    good = sum(value is not None for value in values)
+    if good >= _SHARE * len(known):
+        shown = listed([repr(cell) for cell in dict.fromkeys(known)], 3)
+        yield Finding(
+            "types",
+            "defect",
+            f"column {column.name!r} holds numbers that are written as texts: {shown}",
+            "write plain numbers, 1234.5, with the unit in the column's name",
+            [column.name],
+            figures={"column": column.name, "cells": good},
+        )
+
+
+def _spellings(look: Look, column: Column) -> Iterator[Finding]:
+    """One category in several spellings, which models take for several."""
+    spelled: dict[str, Counter[str]] = defaultdict(Counter)
+    for cell in column.cells:
+        spelled[cell.strip().casefold()][cell.strip()] += 1
+    several = {key: names for key, names in spelled.items() if len(names) > 1 and key}
+    if column.kind == "category" and several:
+        rare = {name for names in several.values() for name, _ in names.most_common()[1:]}
+        rows = [row for row, cell in enumerate(column.cells) if cell.strip() in rare]
+        shown = [" = ".join(map(repr, names)) for names in several.values()]
+        yield Finding(
+            "types",
+            "defect",
+            f"column {column.name!r} spells the same differently: {listed(shown, 3)}",
+            "choose one spelling",
+            look.data.named(rows),
+            rows,
+            figures={"column": column.name},
+        )
+
+
+# ----------------------------------------------------------------------------------- missing values
+
+
+def missing(look: Look) -> Iterator[Finding]:
+    """How many values are missing, and the numbers and words that stand for missing ones."""
+    columns = look.data.columns
+    for column in columns:
+        count = int(column.missing.sum())
+        if count and column.kind != "empty":
+            yield _absent(look, column, count)
+        yield from _words(look, column)
+        if column.kind == "number":
+            yield from _codes(look, column)
+
+
+def _absent(look: Look, column: Column, count: int) -> Finding:
+    rows = np.flatnonzero(column.missing)
+    return Finding(
+        "missing values",
+        "notice",
+        f"column {column.name!r} lacks {count:,} values, {count / len(column.cells):.1%}",
+        "kedja fills them and marks them; ask why they are missing",
+        look.data.named(rows),
+        rows.tolist(),
+        figures={"column": column.name, "missing": count},
+    )
+
+
+def _words(look: Look, column: Column) -> Iterator[Finding]:
+    """Words like `unknown`, where they are no cells that are told already."""
+    if column.kind == "text":
+        return
+    rows = [row for row, cell in enumerate(column.cells) if cell.strip().lower() in WORDS]
+    rows = [] if column.kind == "category" and _is_common(column, rows) else rows
+    if rows:
+        words = list(dict.fromkeys(column.cells[row].strip() for row in rows))
+        yield _disguised(look, column, rows, words)
+
+
+def _is_common(column: Column, rows: list[int]) -> bool:
+    """Whether `none` and its like may be a category as others are: it is no rare one."""
+    count = len({cell.strip() for cell in column.cells})
+    return len(rows) * count >= len(column.cells)
+
+
+def _codes(look: Look, column: Column) -> Iterator[Finding]:
+    """-999 and its like: outside of all other values by more than their whole range."""
+    assert column.numbers is not None
+    for code in _CODES:
+        rows = np.flatnonzero(column.numbers == code)
+        rest = column.known[column.known != code]
+        if not len(rows) or len(rest) < 10 or not _stands_apart(code, rest):
+            continue
+        if len(rows) > 1 or str(abs(code)).strip("9") == "":
+            yield _disguised(look, column, rows.tolist(), [f"{code}"])
+
+
+def _stands_apart(code: float, rest: Array) -> bool:
+    """Whether a code is farther from the others than the others are from each other."""
+    low, high = float(rest.min()), float(rest.max())
+    gap = low - code if code < low else code - high
+    return gap > max(high - low, 1e-300)
+
+
+def _disguised(look: Look, column: Column, rows: list[int], words: list[str]) -> Finding:
+    shown = listed([repr(word) for word in words], 3)
+    return Finding(
+        "missing values",
+        "defect",
+        f"column {column.name!r} says {shown} in {len(rows):,} cells, which seems to mean missing",
+        "leave these cells empty",
+        look.data.named(rows),
+        rows,
+        sure="no other value is near" if words[0].lstrip("-").isdigit() else "by the word",
+        figures={"column": column.name, "values": words, "cells": len(rows)},
+    )
+
+
+# ------------------------------------------------------------------------------- of no use
+
+
+def useless(look: Look) -> Iterator[Finding]:
+    """Columns without values, with one value, and those that number the rows."""
+    for column in look.data.columns:
+        found = _useless(column)
+        if found:
+            severity, why = found
+            yield Finding(
+                "columns",
+                severity,
+                f"column {column.name!r} {why}",
+                "leave it out" if severity == "notice" else "find out why, or leave it out",
+                [column.name],
+                figures={"column": column.name},
+            )
+
+
+def _useless(column: Column) -> tuple[Severity, str] | None:
+    """Why a column cannot help, if it cannot."""
+    if column.kind == "empty":
+        return "defect", "has no values"
+    counts = Counter(cell.strip() for cell in column.cells)
+    value, most = counts.most_common(1)[0]
+    rows = len(column.cells)
+    if len(counts) == 1 and rows > 1:
+        return "defect", f"is constant: every row has the same value, {value[:40]!r}"
+    if numbers_rows(column):
+        return "notice", "gives each row a value of its own, which tells nothing of other rows"
+    if rows - most < max(2, _FEW * rows) and rows >= 100:
+        return "notice", f"is nearly constant: {most:,} of {rows:,} rows have {value[:40]!r}"
+    return None

@@ -1,0 +1,106 @@
+"""Data as the user names it, recognised and read as something to look at.
+
+| data                                  | becomes                                               |
+|---------------------------------------|-------------------------------------------------------|
+| `digits`, `mnist`, MNIST's own folder | pictures, with the test pictures that belong to them  |
+| CSV, TSV                              | a table; the label is the last column                 |
+| JSON Lines with `text`                | texts, with `label`, `id`, `annotator` if there are   |
+| other JSON Lines                      | a table of their values                               |
+| a folder of pictures                  | pictures; the folder that one stands in is its label  |
+| other text                            | texts, one a line, without labels                     |
+
+Not here: the single readers (`tables.py`, `texts.py`, `pictures.py`). Next: `checks.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kedja.data import jsonlines, mnist, source
+from kedja.data.dataset import Dataset, Split
+from kedja.ground.errors import DataError, UsageError
+from kedja.inspection import pictures, tables, texts
+from kedja.inspection.pictures import keys_of, small
+from kedja.inspection.subject import Labels, Subject
+
+
+def load(
+    data: str | os.PathLike[str],
+    *,
+    test: str | os.PathLike[str] | None = None,
+    label: str | None = None,
+) -> tuple[Subject, Subject | None]:
+    """The data set that `data` means, and the one to test on, if there is one.
+
+    `label` names the column of a table, or the key of JSON Lines, that is to be predicted; `none`
+    says that there is none. Raises UsageError where nothing of that name or kind is found,
+    DataError where the content cannot be read.
+    """
+    where = os.fspath(data)
+    if _is_dataset(where):
+        return _dataset(where, test, label)
+    found = _file(where, label)
+    if test is None:
+        return found, None
+    name = found.labels.name if found.labels is not None and found.kind != "pictures" else None
+    held = _file(os.fspath(test), label or name)
+    if held.kind != found.kind:
+        what = f"{where} holds {found.kind}, {held.name} holds {held.kind}"
+        raise UsageError(what, fix="give test data of the same kind")
+    return found, held
+
+
+def _is_dataset(where: str) -> bool:
+    return where in source.NAMES or (os.path.isdir(where) and mnist.has_files(where))
+
+
+def _dataset(
+    where: str, test: str | os.PathLike[str] | None, label: str | None
+) -> tuple[Subject, Subject]:
+    if test is not None or label is not None:
+        what = f"{where} has test pictures and labels of its own"
+        raise UsageError(what, fix="leave --test and --label out")
+    found = source.load(where)
+    return _split(found, found.train, "row"), _split(found, found.test, "test row")
+
+
+def _split(found: Dataset, split: Split, word: str) -> Subject:
+    """Rows of a data set, called `row 1`, `row 2` …"""
+    labels = Labels(found.target_name, found.classes, split.targets)
+    return Subject(
+        found.name,
+        "pictures",
+        [f"{word} {number}" for number in range(1, len(split) + 1)],
+        keys_of(split.inputs),
+        labels,
+        pixels=small(split.inputs),
+        facts={"size": " × ".join(map(str, found.input_shape))},
+    )
+
+
+def _file(where: str, label: str | None) -> Subject:
+    if os.path.isdir(where):
+        return _folder(where)
+    if not os.path.exists(where):
+        source.load(where)  # says what comes close to the name
+    if where.lower().endswith(source.TABLE_SUFFIXES):
+        return tables.from_csv(where, label)
+    if jsonlines.is_named_so(where):
+        return texts.from_json_lines(where, label)
+    if Path(where).suffix.lower() in pictures.SUFFIXES:
+        raise UsageError("this is a single picture", where=where, fix="give its folder")
+    if label not in (None, "none"):
+        what = f"there is no {label!r}: a text file has no labels"
+        raise UsageError(what, where=where, fix="leave the label out, or give JSON Lines")
+    return texts.from_text(where)
+
+
+def _folder(where: str) -> Subject:
+    if not pictures.are_in(where):
+        tables_in = [each for each in sorted(os.listdir(where)) if each.endswith((".csv", ".tsv"))]
+        fix = "give a folder of pictures, or a file"
+        if tables_in:
+            fix = f"give one of its tables: {', '.join(tables_in[:3])}"
+        raise DataError("the folder holds no pictures", where=where, fix=fix)
+    return pictures.from_folder(where)

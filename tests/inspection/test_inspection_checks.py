@@ -1,0 +1,119 @@
+"""Every check finds what is planted for it, where it is, and nothing in a clean table.
+
+Not here: labels (`test_inspection_labels.py`), other kinds of data (`test_inspection_kinds.py`).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+import kedja as kj
+from tests.inspection import planted
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Inspect a table; `without` the model, which the other checks do not need."""
+
+    def inspect(table, names=planted.NAMES, **options):
+        return kj.inspection.inspect(
+            planted.write(tmp_path / "data.csv", table, names), label="kind", **options
+        )
+
+    return inspect
+
+
+def only(report, check):
+    """The one finding of a check."""
+    (found,) = [each for each in report.findings if each.check == check]
+    return found
+
+
+def test_a_clean_table_has_no_defect(look):
+    report = look(planted.rows())
+    assert not report.findings
+    assert report.facts["examples"] == planted.ROWS
+    assert report.facts["labels"].keys() == {"cat", "dog"}
+
+
+def test_copies_are_found_where_they_are(look):
+    table = planted.rows()
+    table += [table[3], table[70], table[3]]
+    found = only(look(table), "duplicates")
+    assert found.severity == "defect"
+    assert list(found.rows) == [400, 402, 401]
+    assert found.where[0] == "line 5 = line 402 = line 404"
+
+
+def test_equal_rows_of_few_values_are_no_defect(look):
+    table = [[row[3], str(float(row[2]) > 40), row[4]] for row in planted.rows()]
+    report = look(table, ("city", "old", "kind"))
+    assert only(report, "duplicates").severity == "notice"
+    assert only(report, "conflicting labels").severity == "notice"
+
+
+def test_copies_with_a_little_noise_are_found(look):
+    table = planted.rows()
+    table += [[f"{float(row[0]) + 0.01:.2f}", *row[1:]] for row in table[:5]]
+    found = only(look(table), "near-duplicates")
+    assert found.severity == "defect"
+    assert set(found.rows) == set(range(400, 405))
+
+
+def test_equal_inputs_with_different_labels_are_found(look):
+    table = planted.rows()
+    table += [[*row[:4], "dog" if row[4] == "cat" else "cat"] for row in table[:6]]
+    found = only(look(table), "conflicting labels")
+    assert found.severity == "defect"
+    assert set(found.rows) == {*range(6), *range(400, 406)}
+
+
+def test_words_and_codes_for_missing_values_are_found(look):
+    table = planted.rows()
+    for row in (5, 50, 51):
+        table[row][2] = "-999"
+    table[9][1] = "unknown"
+    table[11][0] = ""
+    found = [each for each in look(table).findings if each.check == "missing values"]
+    by_column = {each.figures["column"]: each for each in found}
+    assert list(by_column["age"].rows) == [5, 50, 51]
+    assert by_column["age"].severity == by_column["weight"].severity == "defect"
+    assert list(by_column["weight"].rows) == [9]
+    assert by_column["height"].severity == "notice"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda row: f"{row[0]} cm", "numbers that are written as texts"),
+        (lambda row: "tall" if row[0].endswith("07") else row[0], "hold numbers, but"),
+    ],
+)
+def test_cells_of_another_type_are_found(look, change, words):
+    table = [[change(row), *row[1:]] for row in planted.rows()]
+    found = only(look(table), "types")
+    assert found.severity == "defect"
+    assert words.replace("hold ", "holds ") in found.what
+
+
+def test_spellings_of_one_category_are_found(look):
+    table = planted.rows()
+    table[7][3] = table[7][3].upper()
+    assert list(only(look(table), "types").rows) == [7]
+
+
+@pytest.mark.parametrize(
+    ("cell", "severity"), [(lambda n: "7", "defect"), (lambda n: f"{n + 1}", "notice")]
+)
+def test_columns_that_tell_nothing_are_found(look, cell, severity):
+    table = [[cell(number), *row] for number, row in enumerate(planted.rows())]
+    found = only(look(table, ("number", *planted.NAMES)), "columns")
+    assert found.severity == severity
+    assert "'number'" in found.what
+
+
+def test_rare_classes_are_told(look):
+    table = [
+        [*row[:4], "bird" if number < 3 else row[4]] for number, row in enumerate(planted.rows())
+    ]
+    assert only(look(table), "balance").severity == "notice"
