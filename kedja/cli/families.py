@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from kedja.cli import bounds, runs
 from kedja.cli.output import note
-from kedja.data import expressions, labelled, source
+from kedja.data import expressions, labelled, ratings, source
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 
@@ -100,6 +100,11 @@ FAMILIES = (
         answers=True,
     ),
     Family("kedja.cli.language.vectors", {"embedding": WORDS}, answers=True),
+    Family(
+        "kedja.cli.ratings",
+        dict.fromkeys(("factors", "two-tower"), ("width", "implicit", "weight_decay", "epochs")),
+        answers=True,
+    ),
     Family("kedja.cli.language.tuning", {TUNED: ("from", "lora", "merge", "test", "epochs")}),
 )
 MODELS = {model: family for family in FAMILIES for model in family.models}
@@ -112,6 +117,7 @@ def _labelled(file: str) -> bool:
 # What DATA is, by a look at it, and the model that suits it; rows of numbers are the rest.
 RECOGNISED: tuple[tuple[Callable[[str], bool], str], ...] = (
     (expressions.NAME.__eq__, "encoder-decoder"),
+    (ratings.are_in, "factors"),
     (_labelled, "text-classifier"),
     (source.is_text, "gpt"),
 )

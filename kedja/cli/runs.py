@@ -127,18 +127,29 @@ def read(folder: Path, take: Callable[[Any], T]) -> T:
     Raises UsageError where there is no run, CheckpointError where the record is damaged: where
     `take` raises KeyError, TypeError or ValueError.
     """
-    where = path(folder)
-    try:
-        text = where.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise _no_run(folder) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"cannot read: {error}", where=str(where)) from error
-    try:
-        value = json.loads(text)
+
+    def checked(value: Any) -> T:
         if value["format"] != FORMAT:
             raise ValueError(f"format {value['format']}, expected {FORMAT}")
         return take(value)
+
+    if not path(folder).exists():
+        raise _no_run(folder)
+    return read_json(path(folder), checked)
+
+
+def read_json(where: Path, take: Callable[[Any], T]) -> T:
+    """What `take` makes of the content of a run's JSON file.
+
+    Raises CheckpointError where it is missing or damaged: where `take` raises KeyError, TypeError
+    or ValueError.
+    """
+    try:
+        text = where.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"cannot read: {error}", where=str(where)) from error
+    try:
+        return take(json.loads(text))
     except (KeyError, TypeError, ValueError) as error:
         what = f"the record of the run is damaged: {type(error).__name__}: {error}"
         raise CheckpointError(what, where=str(where), fix="train again") from error

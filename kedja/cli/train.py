@@ -20,7 +20,7 @@ def train(
         list[str],
         typer.Argument(
             help="digits, mnist, a folder with MNIST's files, a CSV file, text files, "
-            "JSON Lines, or expressions.",
+            "JSON Lines, ratings, or expressions.",
             show_default=False,
         ),
     ],
@@ -28,7 +28,7 @@ def train(
         str | None,
         typer.Option(
             help="For rows: mlp, linear; for text: gpt, rnn, lstm, gru, bert, embedding, "
-            "encoder-decoder, text-classifier.",
+            "encoder-decoder, text-classifier; for ratings: factors, two-tower.",
             metavar="NAME",
             show_default="mlp or gpt",
         ),
@@ -117,6 +117,12 @@ def train(
     ] = None,
     samples: Annotated[
         int | None, typer.Option(help="How many texts are shown after each evaluation.")
+    ] = None,
+    implicit: Annotated[
+        bool | None,
+        typer.Option(
+            "--implicit/--points", help="Rank what users met, or predict the points they gave."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same bits.")] = None,
     threads: Annotated[

@@ -13,15 +13,27 @@ if TYPE_CHECKING:
     from kedja.data.bpe import BPE
     from kedja.data.corpus import Corpus
     from kedja.data.dataset import Dataset, Split
+    from kedja.data.ratings import Ratings
     from kedja.data.source import load
     from kedja.data.tokenizer import Bytes, Characters, Tokenizer
 
-__all__ = ["BPE", "Bytes", "Characters", "Corpus", "Dataset", "Split", "Tokenizer", "load"]
+__all__ = [
+    "BPE",
+    "Bytes",
+    "Characters",
+    "Corpus",
+    "Dataset",
+    "Ratings",
+    "Split",
+    "Tokenizer",
+    "load",
+]
 
 _FILES = {
     "bpe": "BPE",
     "corpus": "Corpus",
     "dataset": "Dataset Split",
+    "ratings": "Ratings",
     "source": "load",
     "tokenizer": "Bytes Characters Tokenizer",
 }

@@ -15,6 +15,14 @@ from kedja.models.gpt2 import GPT2
 from kedja.models.gpt2_config import GPT2Config
 from kedja.models.looking import Attention, attention
 from kedja.models.reading import Reading, read
+from kedja.models.recommenders import (
+    Factors,
+    FactorsConfig,
+    TwoTower,
+    TwoTowerConfig,
+    alike,
+    recommend,
+)
 from kedja.models.recurrent import RecurrentConfig, RecurrentLM
 from kedja.models.resnet import ResNet, resnet18, resnet34
 from kedja.models.text_classifier import (
@@ -35,6 +43,8 @@ __all__ = [
     "Choice",
     "EncoderDecoder",
     "EncoderDecoderConfig",
+    "Factors",
+    "FactorsConfig",
     "Filled",
     "GPT2Config",
     "Label",
@@ -48,10 +58,13 @@ __all__ = [
     "TextClassifier",
     "TextClassifierConfig",
     "Translation",
+    "TwoTower",
+    "TwoTowerConfig",
     "UNet",
     "Vocabulary",
     "WordVectors",
     "WordVectorsConfig",
+    "alike",
     "attention",
     "classify",
     "cross_attention",
@@ -60,6 +73,7 @@ __all__ = [
     "generate",
     "load",
     "read",
+    "recommend",
     "resnet18",
     "resnet34",
     "save",

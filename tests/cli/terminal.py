@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import pytest
 
 from kedja.cli.main import main
+from kedja.ground.errors import Interrupted
 from kedja.ground.flags import scope
+from kedja.train import Trainer
 from tests.paths import ROOT
 
 
@@ -48,3 +53,20 @@ def process(*arguments: str, **environment: str) -> Result:
         check=False,
     )
     return Result(ended.returncode, ended.stdout, ended.stderr)
+
+
+@contextmanager
+def interrupted_runs() -> Iterator[None]:
+    """Every training ends after its first epoch as if by Ctrl-C, its checkpoint written."""
+    fit = Trainer.fit
+
+    def stop(epoch: object, model: object) -> None:
+        raise Interrupted("here", "run")
+
+    def short(self: Trainer, *arguments: Any, **options: Any) -> Any:
+        self._settings = replace(self._settings, callbacks=[*self._settings.callbacks, stop])
+        return fit(self, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "fit", short)
+        yield

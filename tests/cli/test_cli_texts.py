@@ -15,9 +15,8 @@ from kedja.cli import families
 from kedja.cli.language import pairs, word_map
 from kedja.cli.main import main
 from kedja.data.words import Words
-from kedja.ground.errors import Interrupted
 from kedja.models.word_vectors import Vocabulary, WordVectors, WordVectorsConfig
-from kedja.train import Trainer
+from tests.cli.terminal import interrupted_runs
 
 SENTENCES = ("the cat drinks milk", "the dog eats meat", "a bird sings songs")
 STORY = "".join(f"{each} .\n" for each in SENTENCES * 60)
@@ -101,27 +100,15 @@ def test_a_summary_for_people(kedja, model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_interrupted_and_resumed_gives_the_same_bits(kedja, model, monkeypatch):
+def test_interrupted_and_resumed_gives_the_same_bits(kedja, model):
     whole = trained(kedja, model)
     Path("run").rename("whole")
-    fit = Trainer.fit
-
-    def short(self, *arguments, **options):
-        self._settings = self._settings.__class__(
-            **{**self._settings.__dict__, "callbacks": [*self._settings.callbacks, stop]}
-        )
-        return fit(self, *arguments, **options)
-
-    def stop(row, model):
-        raise Interrupted("here", "run")
-
-    monkeypatch.setattr(Trainer, "fit", short)
     options = [FILES[model], "--model", model, *TINY[model], "--out", "run"]
-    code, _, err = kedja("train", *options)
+    with interrupted_runs():
+        code, _, err = kedja("train", *options)
     assert code != 0
     assert "go on with: kedja train" in err
     assert models.load("run").model is not None  # the checkpoint stands for the weights
-    monkeypatch.setattr(Trainer, "fit", fit)
     code, out, err = kedja("train", FILES[model], "--out", "run", "--resume", "--json")
     assert code == 0, err
     again = json.loads(out)
