@@ -21,6 +21,7 @@ _MODULES = {
     "estimators": "kedja.estimators",
     "train": "kedja.train",
     "inspection": "kedja.inspection",
+    "rl": "kedja.rl",
     "linalg": "kedja.front.linalg",
     "random": "kedja.front.random",
     "tree": "kedja.front.tree",

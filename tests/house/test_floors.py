@@ -48,6 +48,7 @@ OUTSIDE = {  # package: the files that may import it, by the beginnings of their
     "rich": ("kedja/front/tables", "kedja/train/", "kedja/cli/"),
     "typer": ("kedja/cli/",),
     "sklearn": ("kedja/estimators/",),
+    "gymnasium": ("kedja/rl/environments/cart",),
 }
 OPTIONAL = {
     "sklearn",
@@ -62,7 +63,10 @@ OPTIONAL = {
     "optuna",
     "google",  # the protocol buffers of onnx
 }  # extras: only inside the function that needs them
-WHOLLY_OPTIONAL = {"sklearn": "kedja/estimators/"}  # folders that are loaded with the extra only
+WHOLLY_OPTIONAL = {  # what is loaded with the extra only
+    "sklearn": "kedja/estimators/",
+    "gymnasium": "kedja/rl/environments/cart",
+}
 STANDARD = set(sys.stdlib_module_names)
 
 

@@ -1,0 +1,26 @@
+"""Agents: environments, the physics below them, and what learns to act in them.
+
+Needs the extra `rl` (gymnasium, cmaes); importing this package loads neither. The environments
+stand in `environments/`, their physics in `physics.py`, evolution in `evolution/`. Not here:
+networks for other ends (`kedja/models`). Next: `physics.py`.
+"""
+
+from kedja.rl.environments import make, register
+from kedja.rl.evolution import Evolution, evolve
+from kedja.rl.fleet import ride
+from kedja.rl.playing import agent_of, play
+from kedja.rl.policies import Policy, PolicyConfig
+from kedja.rl.rendering import write_gif
+
+__all__ = [
+    "Evolution",
+    "Policy",
+    "PolicyConfig",
+    "agent_of",
+    "evolve",
+    "make",
+    "play",
+    "register",
+    "ride",
+    "write_gif",
+]
