@@ -44,6 +44,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {  # file: title, modules in ord
     "train": ("kj.train", ("kedja.train",)),
     "models": ("kj.models", ("kedja.models", "kedja.models.lora")),
     "inspection": ("kj.inspection", ("kedja.inspection",)),
+    "rl": ("kj.rl", ("kedja.rl",)),
     "estimators": ("kj.estimators", ("kedja.estimators",)),
     "data": ("kj.data", ("kedja.data",)),
     "io": ("kj.io", ("kedja.io", "kedja.io.onnx")),
