@@ -22,6 +22,7 @@ from kedja.rl.rendering import picture
 Array = np.ndarray[Any, np.dtype[Any]]
 Info = dict[str, Any]
 
+METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 50}
 FASTEST = 1000.0  # m/s and rad/s: nothing that has not failed moves so fast
 
 
@@ -43,7 +44,7 @@ class Cart(gymnasium.Env[Array, Any]):
     ([0.002, 0.194, 0.067, -0.27], 1.0, False)
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012  Gymnasium's form
+    metadata = METADATA
 
     def __init__(
         self,
