@@ -33,7 +33,7 @@ BOUNDS = {
     "lr": ABOVE_ZERO,
     "clip": ABOVE_ZERO,
     **dict.fromkeys(("layers", "heads", "width", "context", "steps", "evaluations"), FROM_ONE),
-    **dict.fromkeys(("patience", "lora"), FROM_ONE),
+    **dict.fromkeys(("patience", "lora", "depth"), FROM_ONE),
     "vocabulary": Bound(lambda n: n > 256, "a whole number above 256, the number of bytes"),
     "samples": FROM_ZERO,
     "weight_decay": Bound(lambda x: 0 <= x < float("inf"), "a number from 0"),

@@ -6,21 +6,23 @@ own units. Not here: how a graph becomes ONNX (`kedja/io/onnx`), the run's folde
 | run on              | the file takes                                                             |
 |---------------------|----------------------------------------------------------------------------|
 | pictures            | `picture`, uint8 (batch, H, W): 0 is the background, 255 the ink           |
+| folders of pictures | `picture`, uint8 (batch, H, W), with colours (batch, H, W, 3)              |
 | a table of numbers  | `columns`, float64 (batch, columns), NaN where a number is missing         |
 | a table with texts  | `features`, float32 (batch, features), as the run's preparation makes them |
 """
 
 from __future__ import annotations
 
+import importlib
 import json as jsons
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
 
-from kedja.cli import recipes, runs
+from kedja.cli import families, recipes, runs
 from kedja.cli.output import note, say, say_json
 from kedja.data.prepare import Numeric, PicturePreparation, Preparation, TablePreparation, Target
 from kedja.front import functions
@@ -47,21 +49,50 @@ def export(
         raise UsageError(
             f"--to {to}: the kind of file is not known", fix="a name that ends in .onnx"
         )
-    record = runs.load(run)
-    model = runs.load_network(run, record)
-    preparation = record.preparation
-    raw = _raw(preparation)
+    family = families.MODELS.get(runs.model_of(run))
+    if family is not None and family.exports:
+        found: Exported = importlib.import_module(family.module).exported(run)
+    else:
+        found = _of_rows(run)
     onnx.save(
         to,
-        predictor(model, preparation, raw),
-        np.zeros((1, *raw.shape), raw.dtype),
+        found.answer,
+        found.example,
         opset=opset,
-        input_names=[raw.name],
-        output_names=["probabilities" if preparation.target.classes else "prediction"],
-        name=record.name,
-        metadata=_metadata(record, raw),
+        input_names=[found.takes],
+        output_names=[found.gives],
+        name=found.name,
+        metadata={key: jsons.dumps(each, ensure_ascii=False) for key, each in found.about.items()},
     )
     _report(to, opset, json)
+
+
+class Exported(NamedTuple):
+    """What a file is made of: `answer(x)` from an `example` of inputs, and the names of both.
+
+    `about` is what a reader needs beside the numbers.
+    """
+
+    answer: Callable[[Tensor], Tensor]
+    example: np.ndarray[Any, np.dtype[Any]]
+    takes: str
+    gives: str
+    name: str
+    about: Mapping[str, Any]
+
+
+def _of_rows(run: Path) -> Exported:
+    record = runs.load(run)
+    model = runs.load_network(run, record)
+    raw, target = _raw(record.preparation), record.preparation.target
+    return Exported(
+        predictor(model, record.preparation, raw),
+        np.zeros((1, *raw.shape), raw.dtype),
+        raw.name,
+        "probabilities" if target.classes else "prediction",
+        record.name,
+        _metadata(record, raw),
+    )
 
 
 def _report(to: Path, opset: int, json: bool) -> None:
@@ -98,13 +129,13 @@ def _raw(preparation: Preparation) -> Raw:
     return Raw("features", preparation.input_shape, np.float32, preparation.feature_names)
 
 
-def _metadata(record: runs.Record, raw: Raw) -> dict[str, str]:
-    """What a reader needs beside the numbers, as JSON texts."""
+def _metadata(record: runs.Record, raw: Raw) -> dict[str, Any]:
+    """What a reader needs beside the numbers."""
     target = record.preparation.target
     about: dict[str, Any] = {"data": record.name, "target": target.name}
     about |= {"classes": target.classes} if target.classes else {}
     about |= {raw.name: raw.columns} if raw.columns else {}
-    return {key: jsons.dumps(value, ensure_ascii=False) for key, value in about.items()}
+    return about
 
 
 # ------------------------------------------------------------------------ what the file computes

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from kedja.cli import bounds, runs
 from kedja.cli.output import note
-from kedja.data import expressions, labelled, ratings, source
+from kedja.data import expressions, labelled, pictures, ratings, source
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 
@@ -61,12 +61,14 @@ class Request:
 class Family(NamedTuple):
     """The module that trains some models, and the options of each besides `COMMON`.
 
-    Where it `answers`, its `predict(asked)` is what `kedja predict` calls for these models.
+    Where it `answers`, its `predict(asked)` is what `kedja predict` calls for these models; where
+    it `exports`, its `exported(run)` is what `kedja export` writes.
     """
 
     module: str
     models: Mapping[str, Sequence[str]]
     answers: bool = False
+    exports: bool = False
 
 
 COMMON = ("model", "lr", "warmup", "clip", "accumulate", "ema", "precision", "batch", "seed")
@@ -75,6 +77,10 @@ ROWS = ("epochs", "target", "optimizer", "schedule")
 TEXTS = (
     *("layers", "width", "context", "dropout", "steps", "evaluations", "weight_decay"),
     *("tokenizer", "vocabulary", "lines", "samples", "patience"),
+)
+PICTURES = (
+    *("size", "augment", "widths", "depth", "dropout"),
+    *("weight_decay", "schedule", "epochs"),
 )
 WORDS = ("width", "context", "vocabulary", "epochs")
 TUNED = "tuned"  # any model of text that is trained already, by --from
@@ -105,6 +111,12 @@ FAMILIES = (
         dict.fromkeys(("factors", "two-tower"), ("width", "implicit", "weight_decay", "epochs")),
         answers=True,
     ),
+    Family(
+        "kedja.cli.pictures",
+        {"cnn": (*PICTURES, "hidden"), "resnet": PICTURES},
+        answers=True,
+        exports=True,
+    ),
     Family("kedja.cli.language.tuning", {TUNED: ("from", "lora", "merge", "test", "epochs")}),
 )
 MODELS = {model: family for family in FAMILIES for model in family.models}
@@ -118,6 +130,7 @@ def _labelled(file: str) -> bool:
 RECOGNISED: tuple[tuple[Callable[[str], bool], str], ...] = (
     (expressions.NAME.__eq__, "encoder-decoder"),
     (ratings.are_in, "factors"),
+    (pictures.are_in, "cnn"),
     (_labelled, "text-classifier"),
     (source.is_text, "gpt"),
 )

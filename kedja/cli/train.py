@@ -19,18 +19,19 @@ def train(
     data: Annotated[
         list[str],
         typer.Argument(
-            help="digits, mnist, a folder with MNIST's files, a CSV file, text files, "
-            "JSON Lines, ratings, or expressions.",
+            help="digits, mnist, a folder with MNIST's files or with pictures in folders, "
+            "a CSV file, text files, JSON Lines, ratings, or expressions.",
             show_default=False,
         ),
     ],
     model: Annotated[
         str | None,
         typer.Option(
-            help="For rows: mlp, linear; for text: gpt, rnn, lstm, gru, bert, embedding, "
-            "encoder-decoder, text-classifier; for ratings: factors, two-tower.",
+            help="For rows: mlp, linear; for pictures: cnn, resnet; for text: gpt, rnn, lstm, "
+            "gru, bert, embedding, encoder-decoder, text-classifier; for ratings: factors, "
+            "two-tower.",
             metavar="NAME",
-            show_default="mlp or gpt",
+            show_default="mlp, cnn or gpt",
         ),
     ] = None,
     base: Annotated[
@@ -78,6 +79,35 @@ def train(
     ] = None,
     activation: Annotated[
         str | None, typer.Option(help="relu, tanh, sigmoid, gelu …", metavar="NAME")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Pixels of the pictures: 48, or 48x64 (height × width).",
+            metavar="SIDE",
+            rich_help_panel="Pictures",
+        ),
+    ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            help="By how much they are changed: none, or shift=0.1,rotate=10,zoom=0.1,shear=0.1,"
+            "flip,brightness=0.1,contrast=0.2,cutout=0.3.",
+            metavar="CHANGES",
+            rich_help_panel="Pictures",
+        ),
+    ] = None,
+    widths: Annotated[
+        str | None,
+        typer.Option(
+            help="Channels of each stage: 16,32,64.",
+            metavar="SIZES",
+            rich_help_panel="Pictures",
+        ),
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(help="Layers or blocks in each stage.", rich_help_panel="Pictures"),
     ] = None,
     optimizer: Annotated[
         str | None, typer.Option(help="sgd, adam, adamw, rmsprop, lion, muon …", metavar="NAME")

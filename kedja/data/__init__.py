@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING
 from kedja.ground import lazy
 
 if TYPE_CHECKING:
+    from kedja.data.augment import Augment
     from kedja.data.bpe import BPE
     from kedja.data.corpus import Corpus
     from kedja.data.dataset import Dataset, Split
+    from kedja.data.pictures import Pictures
     from kedja.data.ratings import Ratings
     from kedja.data.source import load
     from kedja.data.tokenizer import Bytes, Characters, Tokenizer
 
 __all__ = [
     "BPE",
+    "Augment",
     "Bytes",
     "Characters",
     "Corpus",
     "Dataset",
+    "Pictures",
     "Ratings",
     "Split",
     "Tokenizer",
@@ -30,10 +34,12 @@ __all__ = [
 ]
 
 _FILES = {
+    "augment": "Augment",
     "bpe": "BPE",
     "corpus": "Corpus",
     "dataset": "Dataset Split",
     "ratings": "Ratings",
+    "pictures": "Pictures",
     "source": "load",
     "tokenizer": "Bytes Characters Tokenizer",
 }

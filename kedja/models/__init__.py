@@ -8,12 +8,14 @@ layers (`kedja/nn`).
 from kedja.models import gpt2_files as gpt2_files
 from kedja.models import lora as lora
 from kedja.models.bert import Bert, BertConfig, Filled, fill
+from kedja.models.cnn import CNN, CNNConfig, lenet
 from kedja.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from kedja.models.folder import Saved, load, save
 from kedja.models.generate import Choice, Piece, Sample, generate, stream
 from kedja.models.gpt2 import GPT2
 from kedja.models.gpt2_config import GPT2Config
 from kedja.models.looking import Attention, attention
+from kedja.models.pictures import PictureLabel, classify_pictures
 from kedja.models.reading import Reading, read
 from kedja.models.recommenders import (
     Factors,
@@ -24,7 +26,7 @@ from kedja.models.recommenders import (
     recommend,
 )
 from kedja.models.recurrent import RecurrentConfig, RecurrentLM
-from kedja.models.resnet import ResNet, resnet18, resnet34
+from kedja.models.resnet import ResNet, ResNetConfig, SmallResNet, resnet18, resnet34
 from kedja.models.text_classifier import (
     Label,
     TextClassifier,
@@ -36,10 +38,12 @@ from kedja.models.unet import UNet
 from kedja.models.word_vectors import Vocabulary, WordVectors, WordVectorsConfig
 
 __all__ = [
+    "CNN",
     "GPT2",
     "Attention",
     "Bert",
     "BertConfig",
+    "CNNConfig",
     "Choice",
     "EncoderDecoder",
     "EncoderDecoderConfig",
@@ -48,13 +52,16 @@ __all__ = [
     "Filled",
     "GPT2Config",
     "Label",
+    "PictureLabel",
     "Piece",
     "Reading",
     "RecurrentConfig",
     "RecurrentLM",
     "ResNet",
+    "ResNetConfig",
     "Sample",
     "Saved",
+    "SmallResNet",
     "TextClassifier",
     "TextClassifierConfig",
     "Translation",
@@ -67,10 +74,12 @@ __all__ = [
     "alike",
     "attention",
     "classify",
+    "classify_pictures",
     "cross_attention",
     "exact_match",
     "fill",
     "generate",
+    "lenet",
     "load",
     "read",
     "recommend",

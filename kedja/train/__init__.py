@@ -1,8 +1,8 @@
 """Training: minibatches, epochs, validation, checkpoints. Start at `trainer.py`.
 
 That of single kinds of models (`language.py`, `answers.py`, `translation.py`, `classification.py`,
-`masked.py`, `vectors.py`, `recommending.py`), and examples that are not rows of arrays
-(`windows.py`), are loaded when they are first used.
+`masked.py`, `pictures.py`, `vectors.py`, `recommending.py`), and examples that are not rows of
+arrays (`windows.py`), are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kedja.train.classification import evaluate_classifier, fit_text_classifier
     from kedja.train.language import evaluate_language, fit_language
     from kedja.train.masked import evaluate_masked, fit_masked
+    from kedja.train.pictures import evaluate_pictures, fit_pictures
     from kedja.train.ranking import Ranking, evaluate_ranking, item_knn, popularity
     from kedja.train.recommending import fit_factors, fit_two_tower
     from kedja.train.translation import fit_translation
@@ -40,12 +41,14 @@ __all__ = [
     "evaluate_classifier",
     "evaluate_language",
     "evaluate_masked",
+    "evaluate_pictures",
     "evaluate_ranking",
     "fit",
     "fit_answers",
     "fit_factors",
     "fit_language",
     "fit_masked",
+    "fit_pictures",
     "fit_text_classifier",
     "fit_translation",
     "fit_two_tower",
@@ -61,6 +64,7 @@ _FILES = {
     "masked": "evaluate_masked fit_masked",
     "ranking": "Ranking evaluate_ranking item_knn popularity",
     "recommending": "fit_factors fit_two_tower",
+    "pictures": "evaluate_pictures fit_pictures",
     "translation": "fit_translation",
     "vectors": "fit_word_vectors",
     "windows": "Pieces Windows",

@@ -1,0 +1,275 @@
+"""`kedja train FOLDER|mnist|digits --model cnn|resnet`: pictures into classes.
+
+Not here: what all runs have in common (`task.py`), the training (`kedja/train/pictures.py`), the
+files (`kedja/data/pictures.py`). Next: `export.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kedja import models, optim
+from kedja.cli import runs, task
+from kedja.cli.asked import Asked
+from kedja.cli.export import Exported
+from kedja.cli.families import Request
+from kedja.cli.output import note, say, say_json
+from kedja.data import augment as augmenting
+from kedja.data import pictures as data
+from kedja.data.pictures import Pictures
+from kedja.front.functions import softmax
+from kedja.front.tensor import Tensor
+from kedja.ground.errors import UsageError
+from kedja.io import photos
+from kedja.models.pictures import PictureLabel, classify_pictures, inputs
+from kedja.train import pictures as training
+from kedja.train.history import History
+
+SHOWN = 5  # classes, or pairs of them, in a line
+TABLE = 20  # classes up to which the whole table of confusion is printed
+EVERY = 2.0  # seconds between two notes of progress
+SIZES = ("widths", "depth", "hidden", "dropout")  # options that are the configuration's
+
+
+def train(request: Request) -> None:
+    """Train a network on the pictures of DATA and test it."""
+    earlier = request.earlier
+    recorded: Mapping[str, Any] = {} if earlier is None else runs.read(earlier, _recipe)
+    options = {**recorded, **request.given}
+    found = _load(request.data, options, recorded)
+    task.run(request, _usual(found, options), partial(_prepare, found))
+
+
+def _recipe(content: Any) -> dict[str, Any]:
+    return dict(content["recipe"])
+
+
+def _load(
+    given: Sequence[str], options: Mapping[str, Any], recorded: Mapping[str, Any]
+) -> Pictures:
+    if len(given) > 1:
+        what = f"{len(given)} data sets: {', '.join(given)}"
+        raise UsageError(what, fix="give one folder, with a folder for each class")
+    fixed = bool(recorded) and not data.are_in(given[0])  # MNIST has its size
+    size = None if fixed or "size" not in options else data.parse_size(options["size"])
+    return data.load(given[0], size=size, seed=options.get("seed", 0), progress=_progress())
+
+
+def _progress() -> Callable[[int, int], None]:
+    """A note of how far the reading is, where it takes long."""
+    last = [time.monotonic()]
+
+    def told(done: int, total: int) -> None:
+        if time.monotonic() - last[0] > EVERY and done < total:
+            last[0] = time.monotonic()
+            note(f"read {done:,} of {total:,} pictures")
+
+    return told
+
+
+def _usual(found: Pictures, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that suit the pictures, each as it would be given."""
+    model = given.get("model", "cnn")
+    config = training.usual_config(found, model)
+    count = len(found.train)
+    batch = given.get("batch", training.usual_batch(count))
+    epochs = training.usual_epochs(count, batch)
+    steps = given.get("epochs", epochs) * -(-count // batch)
+    usual = {
+        "model": model,
+        "size": "x".join(map(str, found.shape[1:])),
+        "augment": str(training.usual_augment(found)),
+        "widths": _joined(config.widths),
+        "depth": config.depth,
+        "dropout": config.dropout,
+        "invert": found.drawn,
+        "batch": batch,
+        "epochs": epochs,
+        "lr": training.RATE,
+        "weight_decay": training.DECAY,
+        "schedule": "cosine",
+        "warmup": min(training.WARMUP, steps // 10),
+        "seed": 0,
+    }
+    return usual | ({"hidden": _joined(config.hidden)} if model == "cnn" else {})
+
+
+def _prepare(found: Pictures, given: tuple[str, ...], made: task.Options) -> task.Prepared:
+    read: dict[str, Callable[[str, str], Any]] = {"widths": _numbers, "hidden": _numbers}
+    sizes = {
+        name: read[name](name, made[name]) if name in read else made[name]
+        for name in SIZES
+        if name in made
+    }
+    config = training.usual_config(found, made["model"], **sizes)
+    augment = augmenting.parse(made["augment"])
+
+    def fit(**options: Any) -> History:
+        return training.fit_pictures(
+            found,
+            config=config,
+            augment=augment,
+            optimizer=optim.AdamW(made["lr"], weight_decay=made["weight_decay"]),
+            schedule=None if made["schedule"] == "constant" else made["schedule"],
+            **options,
+        )
+
+    network = training.network(config, made["seed"])
+    about = (*found.describe(), f"{network.num_parameters:,} parameters")
+    figures = partial(_figures, found)
+    return task.Prepared(network, None, about, fit, figures, _told, "PICTURE.png")
+
+
+def _joined(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers)) or "none"
+
+
+def _numbers(name: str, text: str) -> tuple[int, ...]:
+    """`16,32` as numbers, `none` as no numbers; UsageError where they are none."""
+    if text == "none" and name == "hidden":
+        return ()
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"--{name} {text!r}", fix=f"whole numbers from 1: --{name} 16,32")
+    return tuple(map(int, parts))
+
+
+# ------------------------------------------------------------------------------- figures
+
+
+def _figures(found: Pictures, model: Any) -> dict[str, Any]:
+    """What the network reaches on the pictures to test on, and the baselines on the same ones."""
+    mine = training.evaluate_pictures(model, found.test)
+    note("baselines: logistic regression and the nearest neighbour, on the pixels")
+    nearest, asked = training.nearest(found.train, found.test)
+    return {
+        "train_examples": len(found.train),
+        "test_examples": len(found.test),
+        "test_accuracy": mine.accuracy,
+        "test_balanced_accuracy": mine.balanced_accuracy,
+        "logistic_regression_accuracy": training.pixels_logistic(found),
+        "nearest_neighbour_accuracy": nearest,
+        "nearest_neighbour_examples": asked,
+        "classes": {
+            name: {"precision": of.precision, "recall": of.recall, "f1": of.f1, "count": of.count}
+            for name, of in mine.classes.items()
+        },
+        "confusion": mine.confusion.tolist(),
+    }
+
+
+def _told(results: Mapping[str, Any]) -> list[str]:
+    count, asked = results["test_examples"], results["nearest_neighbour_examples"]
+    of = "" if asked == count else f" (on {asked:,} of them)"
+    confusion = np.array(results["confusion"])
+    names = list(results["classes"])
+    table = _table(names, confusion) if len(names) <= TABLE else _pairs(names, confusion)
+    return [
+        f"test accuracy {results['test_accuracy']:.2%} on {count:,} pictures "
+        f"(mean of the classes {results['test_balanced_accuracy']:.2%})",
+        f"beside it, on the pixels: logistic regression "
+        f"{results['logistic_regression_accuracy']:.2%}, the nearest neighbour "
+        f"{results['nearest_neighbour_accuracy']:.2%}{of}",
+        *table,
+    ]
+
+
+def _table(names: Sequence[str], confusion: Any) -> list[str]:
+    """A row for each class: what its pictures are taken for, and the share that is right.
+
+    >>> import numpy as np
+    >>> print("\\n".join(_table(["cat", "dog"], np.array([[9, 1], [0, 5]]))))
+    is \\ said  cat  dog  right
+         cat    9    1  90.0 %
+         dog    .    5  100.0 %
+    """
+    corner = "is \\ said"
+    width = max(3, *(len(name) for name in names), len(str(confusion.max())))
+    first = max(len(corner), *(len(name) for name in names))
+    head = [corner.rjust(first), *(name.rjust(width) for name in names), "right"]
+    lines = ["  ".join(head)]
+    for name, row in zip(names, confusion, strict=True):
+        cells = [(str(each) if each else ".").rjust(width) for each in row]
+        right = row[names.index(name)] / max(1, row.sum())
+        lines.append("  ".join([name.rjust(first), *cells, f"{right:.1%}".replace("%", " %")]))
+    return lines
+
+
+def _pairs(names: Sequence[str], confusion: Any) -> list[str]:
+    """Where there are many classes: those found least, and what is most often taken for what."""
+    rights = np.diag(confusion) / np.maximum(1, confusion.sum(1))
+    worst = ", ".join(
+        f"{names[place]} {rights[place]:.0%}" for place in np.argsort(rights, kind="stable")[:SHOWN]
+    )
+    wrong = confusion - np.diag(np.diag(confusion))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:SHOWN]
+    pairs = [divmod(int(each), len(names)) for each in order]
+    taken = ", ".join(f"{names[i]} for {names[j]} ({wrong[i, j]})" for i, j in pairs if wrong[i, j])
+    return [f"found least: {worst}", f"most often taken: {taken or 'none for another'}"]
+
+
+# ------------------------------------------------------------------------------- asking
+
+
+def predict(asked: Asked) -> None:
+    """Print each picture's class."""
+    asked.require_plain("a network for pictures")
+    if asked.given:
+        raise UsageError("a network for pictures reads no --text", fix="give picture files")
+    if not asked.files:
+        raise UsageError("there is nothing to predict", fix="give picture files")
+    model = asked.model
+    invert = bool(runs.read(asked.run, _recipe).get("invert"))
+    rows = [read(file, model.config.shape, invert) for file in asked.files]
+    found = classify_pictures(model, np.stack(rows))
+    if asked.json:
+        told = [_json(*pair) for pair in zip(asked.files, found, strict=True)]
+        say_json({"run": str(asked.run), "predictions": told})
+        return
+    width = max(len(str(file)) for file in asked.files)
+    for file, each in zip(asked.files, found, strict=True):
+        say(f"{str(file).ljust(width)}  {_line(each)}")
+
+
+def read(file: Path, shape: tuple[int, int, int], invert: bool) -> Any:
+    """A picture as the network's bytes; with `invert`, dark ink on bright paper is turned round."""
+    pixels = photos.read(file, shape)
+    if not invert:
+        return pixels
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return 255 - pixels if edge.mean() > 127.5 else pixels
+
+
+def _json(file: Path, found: PictureLabel) -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "class": found.label,
+        "probability": found.probabilities[found.label],
+        "probabilities": found.probabilities,
+    }
+
+
+def _line(found: PictureLabel) -> str:
+    ranked = sorted(found.probabilities.items(), key=lambda pair: -pair[1])
+    rest = ", ".join(f"{name} {share:.1%}" for name, share in ranked[1:3])
+    return f"{found.label}  {found.probabilities[found.label]:.1%}  (then {rest})"
+
+
+def exported(run: Path) -> Exported:
+    """The network of a run as a file's content: bytes of pictures to the classes' probabilities."""
+    model = models.load(run).model
+    config = model.config
+
+    def probabilities(x: Tensor) -> Tensor:
+        return softmax(model(inputs(config, x)))
+
+    name = runs.read(run, lambda content: Path(content["data"]["source"][0]).stem)
+    example = np.zeros((1, *config.stored), np.uint8)
+    about = {"data": name, "classes": config.classes}
+    return Exported(probabilities, example, "picture", "probabilities", name, about)

@@ -1,0 +1,152 @@
+"""`kedja train`, `predict` and `export` of pictures: folders, digits, what goes wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kedja.cli import pictures as cli
+from kedja.data.pictures import load
+from tests.data.drawn import CLASSES, folder
+
+Image = pytest.importorskip("PIL.Image")
+SMALL = ["--epochs", "2", "--widths", "4,8", "--hidden", "8", "--batch", "8"]
+
+
+@pytest.fixture
+def kedja(terminal, tmp_path, monkeypatch):
+    """The command line in a folder with pictures."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEDJA_CACHE", str(tmp_path / "cache"))
+    folder(Path("shapes"), 10)
+    return terminal
+
+
+def trained(kedja, *more, data="shapes"):
+    result = kedja("train", data, *SMALL, "--out", "run", "--json", *more, tier="compile")
+    assert result.code == 0, result.err
+    return json.loads(result.out), result.err
+
+
+def test_a_folder_is_recognised_trained_and_told(kedja):
+    results, told = trained(kedja)
+    assert "coloured pictures of 16 × 16 pixels, 16 to train on, 4 to test on" in told
+    assert "augment shift=0.08" in told
+    assert results["model"] == "cnn"
+    assert results["classes"].keys() == set(CLASSES)
+    assert np.sum(results["confusion"]) == results["test_examples"] == 4
+    assert 0 <= results["nearest_neighbour_accuracy"] <= 1
+    assert 0 <= results["logistic_regression_accuracy"] <= 1
+
+
+def test_the_summary_has_the_table_of_what_is_taken_for_what(kedja):
+    result = kedja("train", "shapes", *SMALL, tier="compile")
+    assert result.code == 0, result.err
+    assert "is \\ said  cross   disc  right" in result.out
+    assert "kedja predict runs/shapes-cnn PICTURE.png" in result.out
+
+
+def test_a_run_goes_on_with_the_same_bits(kedja):
+    whole, _ = trained(kedja)
+    Path("run").rename("whole")
+    trained(kedja, "--epochs", "1", "--schedule", "constant")
+    other = kedja("train", "shapes", "--out", "run", "--resume", "--widths", "4", tier="compile")
+    assert other.code == 2
+    assert "--widths 4, but the run was started with 4,8" in other.err
+    resumed = kedja(
+        *("train", "shapes", "--out", "run", "--resume", "--epochs", "2", "--json"), tier="compile"
+    )
+    assert resumed.code == 0, resumed.err
+    assert json.loads(resumed.out)["steps"] == whole["steps"]
+
+
+@pytest.mark.parametrize("model", ["cnn", "resnet"])
+def test_predictions_are_those_of_the_exported_file(kedja, model):
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    hidden = ["--hidden", "8"] if model == "cnn" else []
+    options = ["--epochs", "1", "--widths", "4,8", *hidden, "--model", model, "--out", "run"]
+    result = kedja("train", "shapes", *options, tier="compile")
+    assert result.code == 0, result.err
+    files = ["shapes/disc/0.png", "shapes/cross/1.png"]
+    told = kedja("predict", "run", *files, "--json")
+    found = json.loads(told.out)["predictions"]
+    assert [each["file"] for each in found] == files
+    result = kedja("export", "run", "--to", "m.onnx")
+    assert "picture uint8[batch, 16, 16, 3] -> probabilities float32[batch, 2]" in result.out
+    session = runtime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
+    x = np.stack([np.asarray(Image.open(file)) for file in files])
+    [wanted] = session.run(None, {"picture": x})
+    shares = [[each["probabilities"][name] for name in CLASSES] for each in found]
+    np.testing.assert_allclose(shares, wanted, atol=1e-5)
+    assert "disc" in session.get_modelmeta().custom_metadata_map["classes"]
+
+
+def test_digits_take_paper_with_dark_ink(kedja):
+    pytest.importorskip("sklearn")
+    sizes = ["--epochs", "2", "--widths", "8", "--hidden", "16"]
+    result = kedja("train", "digits", "--model", "cnn", *sizes, "--out", "run", tier="compile")
+    assert result.code == 0, result.err
+    digit = load("digits").test.inputs[0]
+    Image.fromarray(digit).save("bright.png")
+    Image.fromarray(255 - digit).save("dark.png")
+    found = json.loads(kedja("predict", "run", "bright.png", "dark.png", "--json").out)
+    one, other = (each["probabilities"] for each in found["predictions"])
+    assert one == pytest.approx(other, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["shapes", "--augment", "shift"], "--augment shift"),
+        (["shapes", "--augment", "shfit=1"], "did you mean 'shift'"),
+        (["shapes", "--widths", "a"], "--widths 'a'"),
+        (["shapes", "--widths", "4,4,4,4,4"], "5 stages"),
+        (["shapes", "--size", "big"], "--size 'big'"),
+        (["shapes", "--heads", "2"], "the model cnn has no --heads"),
+        (["shapes", "shapes"], "2 data sets"),
+        (["digits", "--model", "cnn", "--size", "32"], "--size for digits"),
+        (["shapes", "--model", "resnet", "--hidden", "8"], "the model resnet has no --hidden"),
+        (["shapes", "--depth", "0"], "--depth 0"),
+    ],
+)
+def test_bad_options_get_one_clear_message(kedja, arguments, told):
+    result = kedja("train", *arguments)
+    assert result.code == 2
+    assert told in result.err
+    assert "Traceback" not in result.err
+    assert not Path("runs").exists()
+
+
+def test_bad_data_get_one_clear_message(kedja):
+    Path("empty/one").mkdir(parents=True)
+    for name, told in (("empty", "one class at most"), ("nowhere", "there are no pictures")):
+        result = kedja("train", name, "--model", "cnn")
+        assert (result.code, told in result.err) in ((1, True), (2, True)), result.err
+
+
+def test_bad_questions_get_one_clear_message(kedja):
+    trained(kedja)
+    Path("no.png").write_bytes(b"nothing")
+    for arguments, told in (
+        (["no.png"], "not a picture"),
+        (["missing.png"], "cannot read"),
+        ([], "nothing to predict"),
+        (["--text", "a"], "no --text"),
+        (["no.png", "--explain"], "no --explain"),
+    ):
+        result = kedja("predict", "run", *arguments)
+        assert result.code in (1, 2)
+        assert told in result.err
+
+
+def test_many_classes_are_told_in_two_lines():
+    names = [f"c{number}" for number in range(30)]
+    confusion = np.eye(30, dtype=int) * 9
+    confusion[3, 4] = 2
+    worst, taken = cli._pairs(names, confusion)
+    assert worst.startswith("found least: c3 82%")
+    assert taken == "most often taken: c3 for c4 (2)"
