@@ -22,6 +22,7 @@ _MODULES = {
     "train": "kedja.train",
     "inspection": "kedja.inspection",
     "rl": "kedja.rl",
+    "views": "kedja.views",
     "linalg": "kedja.front.linalg",
     "random": "kedja.front.random",
     "tree": "kedja.front.tree",

@@ -76,9 +76,10 @@ class KernelSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit
 
     def kernel_matrix(self, x: Any, z: Any = None) -> Array:
         """K of the rows of x (N, D) and of z (M, D), by default the support vectors: (N, M)."""
-        given = {"gamma": self.gamma_, "degree": self.degree, "coef0": self.coef0}
         other = self.support_vectors_ if z is None else z
-        return kernels.kernel_matrix(x, other, self.kernel, **given)
+        return kernels.kernel_matrix(
+            x, other, self.kernel, gamma=self.gamma_, degree=self.degree, coef0=self.coef0
+        )
 
     def decision_function(self, X: Any) -> Array:
         """f(x): (N,) with two classes, positive for the second; else (N, classes).
@@ -136,4 +137,5 @@ def scores(found: Array, classes: int) -> Array:
         votes[:, j] += ~wins
         sums[:, i] += found[:, pair]
         sums[:, j] -= found[:, pair]
-    return votes + sums / (3 * (np.abs(sums) + 1))  # below 1/3 either way
+    total: Array = votes + sums / (3 * (np.abs(sums) + 1))  # the part is below 1/3
+    return total

@@ -47,7 +47,6 @@ def rbf(x: Tensor, z: Tensor, gamma: float, degree: int, coef0: float) -> Tensor
 KERNELS = {"linear": linear, "polynomial": polynomial, "poly": polynomial, "rbf": rbf}
 
 
-
 def kernel_matrix(
     x: Any,
     z: Any = None,
@@ -85,9 +84,9 @@ def width(gamma: float | str, x: Array) -> float:
     """γ as a number; "scale" and "auto" as scikit-learn's SVC means them."""
     if gamma == "scale":
         spread = float(x.var())
-        return 1 / (x.shape[1] * spread) if spread else 1.0
+        return 1.0 / (int(x.shape[1]) * spread) if spread else 1.0
     if gamma == "auto":
-        return 1 / x.shape[1]
+        return 1.0 / int(x.shape[1])
     if isinstance(gamma, str) or not 0 < float(gamma) < np.inf:
         raise UsageError(f"gamma is {gamma!r}", fix="a number above 0, 'scale' or 'auto'")
     return float(gamma)

@@ -41,6 +41,7 @@ DENSE = 1000
 GROWTH = 4.0  # of the slope, where a round brought the gap down too little
 ENOUGH = 0.25
 ROUNDS = 200
+STALE = 5  # rounds that bring nothing: rounding is reached
 FLAT = 1e-13  # of the size of the terms of a gradient: rounding
 
 
@@ -96,7 +97,8 @@ def solve(x: Array, y: Array, c: Array, loss: str, tol: float, most: int) -> Sol
     hinge = loss == "hinge"
     slope = _first_slope(x, c) if hinge else 2 * c
     top = c if hinge else np.full_like(c, 1e100)
-    w, alpha, steps, before = np.zeros(x.shape[1]), np.zeros(len(x)), 0, np.inf
+    w, alpha = np.zeros(x.shape[1]), np.zeros(len(x))
+    steps, stale, before = 0, 0, np.inf
     best = Solution(w, np.inf, np.inf, 0, False)
     for _ in range(ROUNDS):
         shift = alpha / slope if hinge else np.zeros_like(c)
@@ -104,9 +106,10 @@ def solve(x: Array, y: Array, c: Array, loss: str, tol: float, most: int) -> Sol
         steps += taken
         alpha = np.clip(slope * (1 - y * (x @ w) + shift), 0, top)
         objective, gap = _judged(w, alpha, x, y, c, hinge)
+        stale = 0 if gap < best.gap else stale + 1
         if gap <= best.gap:
             best = Solution(w, objective, gap, steps, gap <= tol * max(objective, 1e-300))
-        if best.converged or steps >= most:
+        if best.converged or steps >= most or stale > STALE:
             break
         if gap > ENOUGH * before:
             slope = slope * GROWTH if hinge else slope

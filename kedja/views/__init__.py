@@ -1,0 +1,22 @@
+"""Pictures of what networks and kernels do: matplotlib's axes in and out, nothing is shown.
+
+Needs the extra `plots`. Not here: graphs of computations (`kedja/ir/show.py`). Next: `figures.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kedja.ground import lazy
+
+if TYPE_CHECKING:
+    from kedja.views.boundaries import compare_boundaries, plot_boundaries
+    from kedja.views.kernel_matrix import plot_kernel_matrix
+
+__all__ = ["compare_boundaries", "plot_boundaries", "plot_kernel_matrix"]
+
+_FILES = {
+    "boundaries": "compare_boundaries plot_boundaries",
+    "kernel_matrix": "plot_kernel_matrix",
+}
+__getattr__ = lazy.names("kedja.views", _FILES)
