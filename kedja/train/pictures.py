@@ -28,7 +28,7 @@ from kedja.train.trainer import Trainer
 Array = np.ndarray[Any, np.dtype[Any]]
 
 RATE, DECAY, WARMUP = 2e-3, 0.05, 100
-STEPS = 9000
+STEPS = 12_000
 MODELS = ("cnn", "resnet")
 # Digits and letters mean something else turned over; photographs do not.
 DRAWN = Augment(shift=0.08, rotate=10, zoom=0.1)
@@ -98,7 +98,7 @@ def usual_batch(count: int) -> int:
 
 
 def usual_epochs(count: int, batch: int) -> int:
-    """How often so many pictures are seen: some 9,000 steps, 10 to 60 epochs."""
+    """How often so many pictures are seen: some 12,000 steps, 10 to 60 epochs."""
     return min(60, max(10, round(STEPS * batch / count)))
 
 
@@ -110,7 +110,7 @@ def fit_pictures(
     augment: Augment | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
-    validation: Split | None = None,
+    validation: Split | bool = True,
     seed: int = 0,
     resume: bool = False,
     **options: Any,
@@ -118,12 +118,13 @@ def fit_pictures(
     """Train a network on pictures; the history holds the model.
 
     `config` and `augment` are usual ones unless given (`usual_config`, `usual_augment`). After each
-    epoch the network is measured on `validation`, the pictures to test on unless others are given;
-    nothing is chosen by that. `options` are those of `Trainer`. Raises what `Trainer` raises.
+    epoch the network is measured on the pictures to test on, or on those of `validation`, or not at
+    all (False); nothing is chosen by that. `options` are those of `Trainer`. Raises what `Trainer`
+    raises.
     """
     config = usual_config(pictures, model) if config is None else config
     augment = usual_augment(pictures) if augment is None else augment
-    held = pictures.test if validation is None else validation
+    held = pictures.test if validation is True else validation
     count = len(pictures.train)
     batch = batch_size or usual_batch(count)
     epochs = epochs or usual_epochs(count, batch)
@@ -146,7 +147,7 @@ def fit_pictures(
         pictures.train.inputs,
         pictures.train.targets,
         epochs=epochs,
-        validation=(held.inputs, held.targets),
+        validation=None if isinstance(held, bool) else (held.inputs, held.targets),
         resume=resume,
     )
 

@@ -110,7 +110,7 @@ def test_what_is_usual_follows_from_the_pictures():
     assert config.mean == found.moments()[0]
     digits = Pictures("digits", CLASSES, (1, 28, 28), found.train, found.test, drawn=True)
     assert not training.usual_augment(digits).flip
-    assert training.usual_epochs(60_000, 64) == 10
+    assert training.usual_epochs(60_000, 64) == 13
     assert training.usual_epochs(100, 32) == 60
     with pytest.raises(UsageError, match="no model 'cmm'"):
         training.usual_config(found, "cmm")
