@@ -38,6 +38,8 @@ BOUNDS = {
     "samples": FROM_ZERO,
     "weight_decay": Bound(lambda x: 0 <= x < float("inf"), "a number from 0"),
     "dropout": Bound(lambda x: 0 <= x < 1, "a number from 0, below 1"),
+    "seconds": Bound(lambda x: 0 < x <= 60, "a number above 0, at most 60"),
+    "rate": Bound(lambda n: 1000 <= n <= 768_000, "samples a second, 1000 to 768000"),
     "ema": Bound(lambda x: 0 < x < 1, "a number between 0 and 1, such as 0.999"),
 }
 

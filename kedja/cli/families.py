@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from kedja.cli import bounds, runs
 from kedja.cli.output import note
-from kedja.data import expressions, labelled, pictures, ratings, source
+from kedja.data import expressions, labelled, pictures, ratings, recordings, source
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 
@@ -83,6 +83,10 @@ PICTURES = (
     *("weight_decay", "schedule", "epochs"),
 )
 WORDS = ("width", "context", "vocabulary", "epochs")
+SOUND = (
+    *("width", "dropout", "weight_decay", "epochs"),
+    *("pattern", "leave_out", "seconds", "rate"),
+)
 TUNED = "tuned"  # any model of text that is trained already, by --from
 FAMILIES = (
     Family("kedja.cli.rows", {"mlp": ("hidden", "activation", *ROWS), "linear": ROWS}),
@@ -117,6 +121,7 @@ FAMILIES = (
         answers=True,
         exports=True,
     ),
+    Family("kedja.cli.sound", {"spectrogram-cnn": SOUND}, answers=True),
     Family("kedja.cli.language.tuning", {TUNED: ("from", "lora", "merge", "test", "epochs")}),
 )
 MODELS = {model: family for family in FAMILIES for model in family.models}
@@ -131,6 +136,7 @@ RECOGNISED: tuple[tuple[Callable[[str], bool], str], ...] = (
     (expressions.NAME.__eq__, "encoder-decoder"),
     (ratings.are_in, "factors"),
     (pictures.are_in, "cnn"),
+    (recordings.are_in, "spectrogram-cnn"),
     (_labelled, "text-classifier"),
     (source.is_text, "gpt"),
 )

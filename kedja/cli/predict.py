@@ -38,7 +38,7 @@ def predict(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Pictures of one digit, CSV files, JSON Lines, or text files line by line.",
+            help="Pictures of one digit, recordings, CSV files, JSON Lines, or text files by line.",
             show_default=False,
         ),
     ] = None,

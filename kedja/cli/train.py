@@ -20,7 +20,7 @@ def train(
         list[str],
         typer.Argument(
             help="digits, mnist, a folder with MNIST's files or with pictures in folders, "
-            "a CSV file, text files, JSON Lines, ratings, or expressions.",
+            "a CSV file, text files, JSON Lines, ratings, recordings, or expressions.",
             show_default=False,
         ),
     ],
@@ -29,7 +29,7 @@ def train(
         typer.Option(
             help="For rows: mlp, linear; for pictures: cnn, resnet; for text: gpt, rnn, lstm, "
             "gru, bert, embedding, encoder-decoder, text-classifier; for ratings: factors, "
-            "two-tower.",
+            "two-tower; for sound: spectrogram-cnn.",
             metavar="NAME",
             show_default="mlp, cnn or gpt",
         ),
@@ -152,6 +152,35 @@ def train(
         bool | None,
         typer.Option(
             "--implicit/--points", help="Rank what users met, or predict the points they gave."
+        ),
+    ] = None,
+    leave_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Test on a speaker who is not trained on; `each` tests every one in turn.",
+            metavar="SPEAKER",
+            rich_help_panel="Sound",
+        ),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="What files are called: '{label}/{speaker}_{index}'.",
+            metavar="PATTERN",
+            rich_help_panel="Sound",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="How much of each recording is heard; nearly all unless given.",
+            rich_help_panel="Sound",
+        ),
+    ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            help="Samples a second; the recordings' own unless given.", rich_help_panel="Sound"
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same bits.")] = None,

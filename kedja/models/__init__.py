@@ -27,6 +27,7 @@ from kedja.models.recommenders import (
 )
 from kedja.models.recurrent import RecurrentConfig, RecurrentLM
 from kedja.models.resnet import ResNet, ResNetConfig, SmallResNet, resnet18, resnet34
+from kedja.models.spectrogram_cnn import Heard, SpectrogramCNN, SpectrogramCNNConfig, hear
 from kedja.models.text_classifier import (
     Label,
     TextClassifier,
@@ -51,6 +52,7 @@ __all__ = [
     "FactorsConfig",
     "Filled",
     "GPT2Config",
+    "Heard",
     "Label",
     "PictureLabel",
     "Piece",
@@ -62,6 +64,8 @@ __all__ = [
     "Sample",
     "Saved",
     "SmallResNet",
+    "SpectrogramCNN",
+    "SpectrogramCNNConfig",
     "TextClassifier",
     "TextClassifierConfig",
     "Translation",
@@ -79,6 +83,7 @@ __all__ = [
     "exact_match",
     "fill",
     "generate",
+    "hear",
     "lenet",
     "load",
     "read",

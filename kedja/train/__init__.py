@@ -1,8 +1,8 @@
 """Training: minibatches, epochs, validation, checkpoints. Start at `trainer.py`.
 
 That of single kinds of models (`language.py`, `answers.py`, `translation.py`, `classification.py`,
-`masked.py`, `pictures.py`, `vectors.py`, `recommending.py`), and examples that are not rows of
-arrays (`windows.py`), are loaded when they are first used.
+`masked.py`, `pictures.py`, `sounds.py`, `vectors.py`, `recommending.py`), and examples that are not
+rows of arrays (`windows.py`), are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kedja.train.pictures import evaluate_pictures, fit_pictures
     from kedja.train.ranking import Ranking, evaluate_ranking, item_knn, popularity
     from kedja.train.recommending import fit_factors, fit_two_tower
+    from kedja.train.sounds import evaluate_sound, fit_sound
     from kedja.train.translation import fit_translation
     from kedja.train.vectors import fit_word_vectors
     from kedja.train.windows import Pieces, Windows
@@ -43,12 +44,14 @@ __all__ = [
     "evaluate_masked",
     "evaluate_pictures",
     "evaluate_ranking",
+    "evaluate_sound",
     "fit",
     "fit_answers",
     "fit_factors",
     "fit_language",
     "fit_masked",
     "fit_pictures",
+    "fit_sound",
     "fit_text_classifier",
     "fit_translation",
     "fit_two_tower",
@@ -65,6 +68,7 @@ _FILES = {
     "ranking": "Ranking evaluate_ranking item_knn popularity",
     "recommending": "fit_factors fit_two_tower",
     "pictures": "evaluate_pictures fit_pictures",
+    "sounds": "evaluate_sound fit_sound",
     "translation": "fit_translation",
     "vectors": "fit_word_vectors",
     "windows": "Pieces Windows",

@@ -1,0 +1,277 @@
+"""`kedja train recordings.tar.gz`: recordings into classes, and how unseen speakers fare.
+
+Recordings held out by chance have the speakers of the training; `--leave-out` measures others. Not
+here: what all runs have in common (`task.py`), training (`kedja/train/sounds.py`).
+Next: `task.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kedja import models, optim
+from kedja.cli import task
+from kedja.cli.asked import Asked
+from kedja.cli.families import Request
+from kedja.cli.output import note, say, say_json
+from kedja.data import recordings, sound, spectrogram
+from kedja.data.recordings import Recordings
+from kedja.ground.errors import StorageError, UsageError
+from kedja.inspection.groups import Groups, by_group, wilson
+from kedja.models import spectrogram_cnn
+from kedja.models.spectrogram_cnn import Heard
+from kedja.train import checkpoint, sounds
+from kedja.train.history import History
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+EACH = "each"  # --leave-out each: one training for every speaker
+SHOWN = 8  # classes in a line
+PICTURES = (".png", ".svg", ".pdf")
+WORSE = 0.01  # a difference that is worth a word
+
+USUAL: dict[str, Any] = {
+    "model": "spectrogram-cnn",
+    "width": 16,
+    "dropout": 0.3,
+    "batch": 64,
+    "lr": sounds.RATE,
+    "weight_decay": sounds.DECAY,
+    "seed": 0,
+}
+
+
+def train(request: Request) -> None:
+    """Train a classifier on the recordings of DATA, and test it on recordings held out."""
+    usual = dict(USUAL)
+    if "epochs" not in request.given and request.earlier is None:
+        count = recordings.count(_only(request.data))
+        usual["epochs"] = sounds.usual_epochs(count, request.given.get("batch", USUAL["batch"]))
+    task.run(request, usual, _prepare)
+
+
+@dataclass
+class Trial:
+    """What a run trains on and tests on; `unseen` are rows of a speaker who is not trained on.
+
+    With `--leave-out each`, `others` are who was right in each speaker's own training.
+    """
+
+    given: Recordings
+    train: Array
+    test: Array
+    unseen: Array | None
+    each: bool
+    others: dict[str, Array] = field(default_factory=dict)
+
+
+def _prepare(data: tuple[str, ...], made: task.Options) -> task.Prepared:
+    given = recordings.load(
+        _only(data),
+        pattern=made.get("pattern"),
+        rate=made.get("rate"),
+        seconds=made.get("seconds"),
+    )
+    trial = _trial(given, made)
+    sizes = {name: made[name] for name in ("width", "dropout")}
+    config = spectrogram_cnn.config_for(given.shape, given.classes, **sizes)
+    rate = optim.AdamW(made["lr"], weight_decay=made["weight_decay"])
+
+    def fit(**options: Any) -> History:
+        options |= {"config": config, "optimizer": rate}
+        history = sounds.fit_sound(given, trial.train, trial.test, **options)
+        if trial.each:
+            _without_each(trial, options)
+        return history
+
+    return task.Prepared(
+        models.SpectrogramCNN(config),
+        None,
+        list(_about(trial)),
+        fit,
+        lambda model: _figures(trial, model, made["seed"]),
+        _told,
+        "FILE.wav",
+    )
+
+
+def _only(data: Sequence[str]) -> str:
+    if len(data) > 1:
+        what = f"{len(data)} sets of recordings: {', '.join(data)}"
+        raise UsageError(what, fix="give one folder or archive")
+    return data[0]
+
+
+def _trial(given: Recordings, made: task.Options) -> Trial:
+    """Which rows are trained on, by `--leave-out`."""
+    left, seed = made.get("leave_out"), made["seed"]
+    each = left == EACH and EACH not in (given.speakers or ())
+    if left is None or each:
+        if each:
+            sounds.of_speaker(given, sounds.speakers(given)[0])  # there must be two
+        train, test = sounds.random_split(given, seed)
+        return Trial(given, train, test, None, each)
+    heard, unseen = sounds.of_speaker(given, left)
+    train, test = sounds.random_split(given, seed, heard)
+    return Trial(given, train, test, unseen, False)
+
+
+def _without_each(trial: Trial, options: Mapping[str, Any]) -> None:
+    """One more training for each speaker, without that one; each with a checkpoint of its own."""
+    names = sounds.speakers(trial.given)
+    for place, name in enumerate(names, 1):
+        note(f"training without {name}, {place} of {len(names)}")
+        folder = Path(options["checkpoint"]) / f"without-{place}"
+        again = {"checkpoint": folder, "resume": checkpoint.exists(folder)}
+        heard, unseen = sounds.of_speaker(trial.given, name)
+        history = sounds.fit_sound(trial.given, heard, **{**options, **again})
+        trial.others[name] = sounds.evaluate_sound(history.model, trial.given, unseen)
+
+
+def _about(trial: Trial) -> Iterator[str]:
+    given, shape = trial.given, trial.given.shape
+    counts = Counter(given.labels)
+    named = ", ".join(f"{name} ({counts[name]:,})" for name in given.classes[:SHOWN])
+    more = f" and {len(counts) - SHOWN} others" if len(counts) > SHOWN else ""
+    yield f"sound: {len(given.labels):,} recordings, {len(counts)} classes: {named}{more}"
+    if given.speakers is not None:
+        people = Counter(given.speakers).most_common()
+        named = ", ".join(f"{name} ({count:,})" for name, count in people[:SHOWN])
+        yield f"{len(people)} speakers: {named}{' and others' if len(people) > SHOWN else ''}"
+    cut = f", {trial.given.cut:,} longer ones cut" if given.cut else ""
+    size = f"pictures of {shape.frames} × {shape.bands}"
+    yield f"{shape.samples / shape.rate:.2f} s at {shape.rate:,} Hz, as {size}{cut}"
+
+
+# ------------------------------------------------------------------------------- figures
+
+
+def _figures(trial: Trial, model: Any, seed: int) -> dict[str, Any]:
+    """Shares of right answers with intervals, errors by speaker and class, and the baseline's."""
+    given, test = trial.given, trial.test
+    right = sounds.evaluate_sound(model, given, test)
+    simple = sounds.logistic_regression(given, trial.train, test, seed)
+    figures = {
+        "train_examples": len(trial.train),
+        "test_examples": len(test),
+        "test_accuracy": float(right.mean()),
+        "test_interval": _interval(right),
+        "mean_spectrum_accuracy": float(simple.mean()),
+        "by_class": _by(~right, [given.labels[row] for row in test], "class").to_json(),
+    }
+    if given.speakers is not None:
+        names = [given.speakers[row] for row in test]
+        figures["by_speaker"] = _by(~right, names, "speaker").to_json()
+    return figures | _unseen(trial, model)
+
+
+def _unseen(trial: Trial, model: Any) -> dict[str, Any]:
+    """How speakers fare who were not in the training, where that was measured."""
+    found = dict(trial.others)
+    if trial.unseen is not None:
+        assert trial.given.speakers is not None
+        right = sounds.evaluate_sound(model, trial.given, trial.unseen)
+        found[trial.given.speakers[trial.unseen[0]]] = right
+    if not found:
+        return {}
+    names = [name for name, right in found.items() for _ in right]
+    right = np.concatenate(list(found.values()))
+    return {
+        "unseen_accuracy": float(right.mean()),
+        "unseen_interval": _interval(right),
+        "unseen": _by(~right, names, "unseen speaker").to_json(),
+    }
+
+
+def _interval(right: Array) -> list[float]:
+    return list(wilson(int(right.sum()), len(right)))
+
+
+def _by(wrong: Array, names: Sequence[str], by: str) -> Groups:
+    return by_group(wrong, names, by=by)
+
+
+def _told(results: Mapping[str, Any]) -> list[str]:
+    share = _share(results["test_accuracy"], results["test_interval"])
+    lines = [
+        f"test accuracy {share} on {results['test_examples']:,} recordings held out by chance",
+        f"beside it: mean spectra by logistic regression {results['mean_spectrum_accuracy']:.1%}",
+    ]
+    if "by_speaker" in results:
+        lines += ["", *Groups.from_json(results["by_speaker"]).lines(), ""]
+    if "unseen" in results:
+        return [*lines, *_told_unseen(results)]
+    if "by_speaker" in results and len(results["by_speaker"]["groups"]) > 1:
+        lines.append("these speakers are in the training, too; for others: --leave-out each")
+    return lines
+
+
+def _told_unseen(results: Mapping[str, Any]) -> Iterator[str]:
+    share = _share(results["unseen_accuracy"], results["unseen_interval"])
+    yield f"accuracy {share} on speakers who were not in the training"
+    yield from ("", *Groups.from_json(results["unseen"]).lines(), "")
+    less = results["test_accuracy"] - results["unseen_accuracy"]
+    if less > WORSE:
+        yield (
+            f"a new speaker fares {100 * less:.1f} points worse than the test by chance says: "
+            "there, the network knows the voices"
+        )
+
+
+def _share(value: float, interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"{value:.1%} ({low:.1%} to {high:.1%})"
+
+
+# ------------------------------------------------------------------------------- asking
+
+
+def predict(asked: Asked) -> None:
+    """Print the class of each file of sound; `--plot` draws the picture that the network sees."""
+    if asked.given or asked.explain:
+        what = f"--text or --explain, but {asked.run} was trained on sound"
+        raise UsageError(what, fix="give FILES alone, or --plot FILE")
+    if not asked.files:
+        raise UsageError("there is nothing to predict", fix="give WAV or FLAC files")
+    model, files = asked.model, [str(each) for each in asked.files]
+    found = spectrogram_cnn.hear(model, files)
+    if asked.plot is not None:
+        _draw(model, files[0], asked.plot)
+    if asked.json:
+        told = [_json(*each) for each in zip(files, found, strict=True)]
+        say_json({"run": str(asked.run), "predictions": told})
+        return
+    width = max(map(len, files))
+    for file, answer in zip(files, found, strict=True):
+        say(f"{file.ljust(width)}  {_line(answer)}")
+
+
+def _json(file: str, answer: Heard) -> dict[str, Any]:
+    share = answer.probabilities[answer.label]
+    return {"file": file, "class": answer.label, "probability": share, **answer._asdict()}
+
+
+def _line(answer: Heard) -> str:
+    ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
+    rest = ", ".join(f"{name} {share:.1%}" for name, share in ranked[1:3])
+    return f"{answer.label}  {answer.probabilities[answer.label]:.1%}  (then {rest})"
+
+
+def _draw(model: Any, file: str, to: Path) -> None:
+    """The first file's picture, into a file."""
+    if to.suffix.lower() not in PICTURES:
+        raise UsageError(f"--plot {to}", fix=f"a name that ends in {', '.join(PICTURES)}")
+    shape = model.config.shape
+    wave, _ = sound.read(file, shape.rate, min(sound.LONGEST, shape.samples / shape.rate + 1))
+    try:
+        spectrogram.plot(shape(wave), shape).figure.savefig(to, dpi=150)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"cannot write: {reason}", where=str(to)) from error
+    note(f"drawn: {to}")
