@@ -87,6 +87,10 @@ SOUND = (
     *("width", "dropout", "weight_decay", "epochs"),
     *("pattern", "leave_out", "seconds", "rate"),
 )
+SERIES = (
+    *("target", "date", "past", "known", "every", "gather", "day_first", "horizon", "season"),
+    *("context", "level", "weight_decay", "epochs"),
+)
 TUNED = "tuned"  # any model of text that is trained already, by --from
 FAMILIES = (
     Family("kedja.cli.rows", {"mlp": ("hidden", "activation", *ROWS), "linear": ROWS}),
@@ -122,6 +126,15 @@ FAMILIES = (
         exports=True,
     ),
     Family("kedja.cli.sound", {"spectrogram-cnn": SOUND}, answers=True),
+    Family(
+        "kedja.cli.series",
+        {
+            "autoregression": SERIES,
+            "series-lstm": ("layers", "width", "dropout", *SERIES),
+            "series-transformer": ("layers", "width", "heads", "dropout", *SERIES),
+        },
+        answers=True,
+    ),
     Family("kedja.cli.language.tuning", {TUNED: ("from", "lora", "merge", "test", "epochs")}),
 )
 MODELS = {model: family for family in FAMILIES for model in family.models}
@@ -137,6 +150,7 @@ RECOGNISED: tuple[tuple[Callable[[str], bool], str], ...] = (
     (ratings.are_in, "factors"),
     (pictures.are_in, "cnn"),
     (recordings.are_in, "spectrogram-cnn"),
+    (source.is_series, "autoregression"),
     (_labelled, "text-classifier"),
     (source.is_text, "gpt"),
 )

@@ -49,7 +49,8 @@ def predict(
         bool, typer.Option("--explain", help="Show what in the text decided.")
     ] = False,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw attention, or a map of words.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Draw attention, a map of words, a forecast.", metavar="FILE"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

@@ -20,7 +20,7 @@ def train(
         list[str],
         typer.Argument(
             help="digits, mnist, a folder with MNIST's files or with pictures in folders, "
-            "a CSV file, text files, JSON Lines, ratings, recordings, or expressions.",
+            "CSV files, text files, JSON Lines, ratings, recordings, or expressions.",
             show_default=False,
         ),
     ],
@@ -29,7 +29,8 @@ def train(
         typer.Option(
             help="For rows: mlp, linear; for pictures: cnn, resnet; for text: gpt, rnn, lstm, "
             "gru, bert, embedding, encoder-decoder, text-classifier; for ratings: factors, "
-            "two-tower; for sound: spectrogram-cnn.",
+            "two-tower; for sound: spectrogram-cnn; "
+            "for series: autoregression, series-lstm, series-transformer.",
             metavar="NAME",
             show_default="mlp, cnn or gpt",
         ),
@@ -73,6 +74,61 @@ def train(
     ] = None,
     target: Annotated[
         str | None, typer.Option(help="The column to predict; the last unless given.")
+    ] = None,
+    horizon: Annotated[
+        int | None, typer.Option(help="How many steps are forecast.", rich_help_panel="Series")
+    ] = None,
+    season: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps of a season, 1 for none; found unless given.", rich_help_panel="Series"
+        ),
+    ] = None,
+    level: Annotated[
+        float | None,
+        typer.Option(
+            help="The share of values that intervals should hold: 0.9.", rich_help_panel="Series"
+        ),
+    ] = None,
+    date: Annotated[
+        str | None,
+        typer.Option(help="The column of dates.", metavar="COLUMN", rich_help_panel="Series"),
+    ] = None,
+    past: Annotated[
+        str | None,
+        typer.Option(
+            help="Further columns to learn from, of which the past is known.",
+            metavar="COLUMNS",
+            rich_help_panel="Series",
+        ),
+    ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            help="Further columns that are known in advance.",
+            metavar="COLUMNS",
+            rich_help_panel="Series",
+        ),
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            help="Gather rows into steps: day, 15min, month.",
+            metavar="STEP",
+            rich_help_panel="Series",
+        ),
+    ] = None,
+    gather: Annotated[
+        str | None,
+        typer.Option(
+            help="How rows are gathered: mean, sum, last.", metavar="HOW", rich_help_panel="Series"
+        ),
+    ] = None,
+    day_first: Annotated[
+        bool | None,
+        typer.Option(
+            "--day-first/--month-first", help="What 01/02/2024 is.", rich_help_panel="Series"
+        ),
     ] = None,
     hidden: Annotated[
         str | None, typer.Option(help="The sizes of the hidden layers: 128,64.", metavar="SIZES")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from kedja.data.dataset import Dataset, Split
     from kedja.data.pictures import Pictures
     from kedja.data.ratings import Ratings
+    from kedja.data.seasonal import Seasonal
+    from kedja.data.series import Series
     from kedja.data.source import load
     from kedja.data.tokenizer import Bytes, Characters, Tokenizer
 
@@ -28,6 +30,8 @@ __all__ = [
     "Dataset",
     "Pictures",
     "Ratings",
+    "Seasonal",
+    "Series",
     "Split",
     "Tokenizer",
     "load",
@@ -40,6 +44,8 @@ _FILES = {
     "dataset": "Dataset Split",
     "ratings": "Ratings",
     "pictures": "Pictures",
+    "seasonal": "Seasonal",
+    "series": "Series",
     "source": "load",
     "tokenizer": "Bytes Characters Tokenizer",
 }

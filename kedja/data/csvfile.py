@@ -28,6 +28,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 # Cells are held as Python texts: short ones take some twenty times the file's size in memory,
 # 2.4 GB for a file of this size.
 MAX_BYTES = 128 * 1024**2
+HEAD_BYTES = 64 * 1024
 
 DELIMITERS = (",", ";", "\t")
 
@@ -71,7 +72,22 @@ def read(path: str | os.PathLike[str]) -> Cells:
     missing or ambiguous header, and for rows of another length than the header's.
     """
     where = os.fspath(path)
-    text = _decode(_load(where), where)
+    return _cells(_decode(_load(where), where), where)
+
+
+def head(path: str | os.PathLike[str]) -> Cells:
+    """The first rows of a CSV file, enough to see what it is; raises as `read` does."""
+    where = os.fspath(path)
+    try:
+        with open(where, "rb") as file:
+            start = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise DataError(f"cannot read: {error.strerror}", where=where) from error
+    whole = len(start) < HEAD_BYTES
+    return _cells(_decode(start if whole else start[: start.rfind(b"\n") + 1], where), where)
+
+
+def _cells(text: str, where: str) -> Cells:
     delimiter = _delimiter(text)
     records = _records(text, delimiter, where)
     names = _header(*next(records), where)

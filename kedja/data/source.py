@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from kedja.data import digits, mnist, table, text
+from kedja.data import digits, mnist, series, table, text
 from kedja.data.dataset import Dataset
 from kedja.ground.errors import DataError, UsageError
 from kedja.ground.suggest import did_you_mean
@@ -69,6 +69,11 @@ def is_text(data: str) -> bool:
     except DataError:
         return False
     return True
+
+
+def is_series(data: str) -> bool:
+    """Whether `data` is a table with a column of dates, one row for each: its head is looked at."""
+    return data not in NAMES and _is_table(data) and series.is_in(data)
 
 
 def _is_table(path: str) -> bool:

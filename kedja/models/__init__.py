@@ -11,6 +11,13 @@ from kedja.models.bert import Bert, BertConfig, Filled, fill
 from kedja.models.cnn import CNN, CNNConfig, lenet
 from kedja.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from kedja.models.folder import Saved, load, save
+from kedja.models.forecaster import (
+    Autoregression,
+    ForecasterConfig,
+    SeriesLSTM,
+    SeriesTransformer,
+)
+from kedja.models.forecasts import Forecast, forecast
 from kedja.models.generate import Choice, Piece, Sample, generate, stream
 from kedja.models.gpt2 import GPT2
 from kedja.models.gpt2_config import GPT2Config
@@ -42,6 +49,7 @@ __all__ = [
     "CNN",
     "GPT2",
     "Attention",
+    "Autoregression",
     "Bert",
     "BertConfig",
     "CNNConfig",
@@ -51,6 +59,8 @@ __all__ = [
     "Factors",
     "FactorsConfig",
     "Filled",
+    "Forecast",
+    "ForecasterConfig",
     "GPT2Config",
     "Heard",
     "Label",
@@ -63,6 +73,8 @@ __all__ = [
     "ResNetConfig",
     "Sample",
     "Saved",
+    "SeriesLSTM",
+    "SeriesTransformer",
     "SmallResNet",
     "SpectrogramCNN",
     "SpectrogramCNNConfig",
@@ -82,6 +94,7 @@ __all__ = [
     "cross_attention",
     "exact_match",
     "fill",
+    "forecast",
     "generate",
     "hear",
     "lenet",

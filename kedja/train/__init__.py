@@ -1,8 +1,8 @@
 """Training: minibatches, epochs, validation, checkpoints. Start at `trainer.py`.
 
 That of single kinds of models (`language.py`, `answers.py`, `translation.py`, `classification.py`,
-`masked.py`, `pictures.py`, `sounds.py`, `vectors.py`, `recommending.py`), and examples that are not
-rows of arrays (`windows.py`), are loaded when they are first used.
+`masked.py`, `pictures.py`, `sounds.py`, `vectors.py`, `recommending.py`, `forecasting.py`), and
+examples that are not rows of arrays (`windows.py`), are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from kedja.train.trainer import Trainer, fit
 if TYPE_CHECKING:
     from kedja.train.answers import Tuned, evaluate_answers, fit_answers
     from kedja.train.classification import evaluate_classifier, fit_text_classifier
+    from kedja.train.forecasting import fit_forecaster
     from kedja.train.language import evaluate_language, fit_language
     from kedja.train.masked import evaluate_masked, fit_masked
     from kedja.train.pictures import evaluate_pictures, fit_pictures
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kedja.train.sounds import evaluate_sound, fit_sound
     from kedja.train.translation import fit_translation
     from kedja.train.vectors import fit_word_vectors
+    from kedja.train.walking import WalkForward, walk_forward
     from kedja.train.windows import Pieces, Windows
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Ranking",
     "Trainer",
     "Tuned",
+    "WalkForward",
     "Windows",
     "evaluate_answers",
     "evaluate_classifier",
@@ -48,6 +51,7 @@ __all__ = [
     "fit",
     "fit_answers",
     "fit_factors",
+    "fit_forecaster",
     "fit_language",
     "fit_masked",
     "fit_pictures",
@@ -58,11 +62,13 @@ __all__ = [
     "fit_word_vectors",
     "item_knn",
     "popularity",
+    "walk_forward",
 ]
 
 _FILES = {
     "answers": "Tuned evaluate_answers fit_answers",
     "classification": "evaluate_classifier fit_text_classifier",
+    "forecasting": "fit_forecaster",
     "language": "evaluate_language fit_language",
     "masked": "evaluate_masked fit_masked",
     "ranking": "Ranking evaluate_ranking item_knn popularity",
@@ -71,6 +77,7 @@ _FILES = {
     "sounds": "evaluate_sound fit_sound",
     "translation": "fit_translation",
     "vectors": "fit_word_vectors",
+    "walking": "WalkForward walk_forward",
     "windows": "Pieces Windows",
 }
 __getattr__ = lazy.names("kedja.train", _FILES)

@@ -11,12 +11,14 @@ from kedja.ground import lazy
 
 if TYPE_CHECKING:
     from kedja.views.boundaries import compare_boundaries, plot_boundaries
+    from kedja.views.forecasts import plot_forecast
     from kedja.views.kernel_matrix import plot_kernel_matrix
 
-__all__ = ["compare_boundaries", "plot_boundaries", "plot_kernel_matrix"]
+__all__ = ["compare_boundaries", "plot_boundaries", "plot_forecast", "plot_kernel_matrix"]
 
 _FILES = {
     "boundaries": "compare_boundaries plot_boundaries",
+    "forecasts": "plot_forecast",
     "kernel_matrix": "plot_kernel_matrix",
 }
 __getattr__ = lazy.names("kedja.views", _FILES)

@@ -1,0 +1,266 @@
+"""Training a forecaster on a series: parts by time, the loss, intervals that hold.
+
+The network learns from the earlier part of the series that it is given. The later part, a fifth,
+says when to stop and how wide intervals have to be. Scales are those of the earlier part alone, and
+no window of it reaches into the later one. What comes after the given series is never looked at:
+to test, give `series.until(row)`, and forecast from there on (`walking.py`).
+
+Low and high are learned as quantiles, by the pinball loss (R. Koenker and G. Bassett: Regression
+quantiles, 1978), then widened, or narrowed, by what they missed on the later part: conformalized
+quantile regression (Y. Romano, E. Patterson and E. Candès, 2019), for each coming step by itself
+where there are windows enough. That they hold as often as asked is a theorem for exchangeable
+windows; windows of a series are not quite, so the share that holds is measured.
+
+Not here: the networks (`kedja/models/forecaster.py`). Next: `walking.py`.
+Dimensions: N steps, T past and H coming steps of a window, O windows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import kedja as kj
+from kedja import Tensor, optim
+from kedja.data import seasons
+from kedja.data.series import Series
+from kedja.front import random
+from kedja.ground.errors import DataError, UsageError
+from kedja.ground.suggest import did_you_mean
+from kedja.models.forecaster import (
+    FORECASTERS,
+    Autoregression,
+    Forecaster,
+    ForecasterConfig,
+)
+from kedja.models.forecasts import forecasts, inputs
+from kedja.train.early_stopping import EarlyStopping
+from kedja.train.history import History
+from kedja.train.series_windows import SeriesWindows
+from kedja.train.trainer import Trainer
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+HELD = 0.2  # of what is given says when to stop and how wide intervals are
+STEPS, EPOCHS = 2000, (10, 300)
+SHORTEST, LONGEST = 16, 512  # of the past that is looked at, unless it is said
+RATES = {"autoregression": 1e-3, "series-lstm": 5e-3, "series-transformer": 2e-3}
+DECAY, CLIP = 1e-2, 1.0
+RIDGE, SOLVED = 0.1, 20_000  # of least squares: the penalty, and windows that are looked at
+
+
+@dataclass(frozen=True)
+class ForecastLoss:
+    """(mean − y)² + pinball(low) + pinball(high), the mean over windows and steps."""
+
+    low: float
+    high: float
+
+    def __call__(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """prediction (B, H, 3), y (B, H) → a scalar."""
+        rest = kj.expand_dims(y, -1) - prediction  # (B, H, 3)
+        parts = [pinball(rest[..., 1], self.low), pinball(rest[..., 2], self.high)]
+        return kj.mean(rest[..., 0] ** 2 + parts[0] + parts[1])
+
+
+def pinball(rest: Tensor, quantile: float) -> Tensor:
+    """max(q r, (q − 1) r) for r = y − ŷ: smallest in the mean where ŷ is the q-quantile of y."""
+    return kj.maximum(quantile * rest, (quantile - 1) * rest)
+
+
+def fit_forecaster(
+    series: Series,
+    model: str = "autoregression",
+    *,
+    horizon: int,
+    past: int | None = None,
+    season: int | None = None,
+    level: float = 0.9,
+    epochs: int | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    resume: bool = False,
+    width: int = 32,
+    layers: int = 1,
+    heads: int = 4,
+    dropout: float = 0.0,
+    **options: Any,
+) -> History:
+    """Train `autoregression`, `series-lstm` or `series-transformer`; the history holds the model.
+
+    It forecasts `horizon` steps from the last `past` (two seasons unless given), with intervals in
+    which `level` of the values should lie. The season is found unless given (1 for none). `width`
+    and so on are the network's; further options are those of `Trainer`.
+    Raises DataError for a series that is too short, UsageError for an unknown model.
+    """
+    sizes: dict[str, Any] = {"width": width, "layers": layers, "heads": heads, "dropout": dropout}
+    given: dict[str, Any] = {"horizon": horizon, "past": past, "season": season, "level": level}
+    config = config_for(series, model, **given, **sizes)
+    learned, held = windows(config, series)
+    epochs = usual_epochs(learned.count, batch_size) if epochs is None else epochs
+    usual = {
+        "optimizer": optim.AdamW(RATES[model], weight_decay=DECAY),
+        "schedule": "cosine",
+        "clip_norm": CLIP,
+        "early_stopping": EarlyStopping(patience=max(5, epochs // 6)),
+    }
+    random.seed(seed)
+    trainer = Trainer(
+        started(FORECASTERS[model][1](config), learned),
+        loss=ForecastLoss(*config.quantiles),
+        **{**usual, **options},
+        batch_size=batch_size,
+        seed=seed,
+    )
+    history = trainer.fit(learned, epochs=epochs, validation=held, resume=resume)
+    history.model = calibrated(history.model, series)
+    return history
+
+
+def started(model: Forecaster, learned: SeriesWindows) -> Forecaster:
+    """An autoregression at the mean of least squares, from which training goes on; others as is.
+
+    For each step: min |y − past w − known v − b|² + λ (|w|² + |v|² + b²), solved exactly.
+    """
+    if not isinstance(model, Autoregression):
+        return model
+    config = model.config
+    table, moments = learned.arrays["table"].astype(np.float64), learned.arrays["origins"]
+    moments = moments[:: math.ceil(len(moments) / SOLVED)]
+    rows = moments[:, None] + np.arange(-config.past, config.horizon)
+    past = table[rows[:, : config.past], : len(config.columns)]  # (O, T, C)
+    level = past[:, -min(config.season, config.past) :, :1].mean(1)
+    past[..., :1] -= level[:, None]
+    flat = np.concatenate([past.reshape(len(rows), -1), np.ones_like(level)], 1)
+    known = table[rows[:, config.past :], config.lagged :]  # (O, H, K)
+    y = table[rows[:, config.past :], 0] - level  # (O, H)
+    found = np.stack(
+        [_ridge(np.concatenate([flat, known[:, h]], 1), y[:, h]) for h in range(config.horizon)]
+    ).astype(np.float32)  # (H, T C + 1 + K)
+    lags = flat.shape[1] - 1
+    weight, bias = kj.tensor(found[:, :lags]), kj.tensor(found[:, lags])
+    return model.replace(
+        past=model.past.replace(weight=weight, bias=bias), known=kj.tensor(found[:, lags + 1 :])
+    )
+
+
+def _ridge(x: Array, y: Array) -> Array:
+    return np.asarray(np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y))
+
+
+def usual_epochs(count: int, batch_size: int) -> int:
+    """Passes over so many windows that make some 2,000 updates."""
+    least, most = EPOCHS
+    return min(most, max(least, round(STEPS / math.ceil(count / batch_size))))
+
+
+# ------------------------------------------------------------------------------------ parts
+
+
+def learned_rows(count: int, horizon: int) -> int:
+    """How many of `count` rows are learned from; the others, a horizon at least, are held out."""
+    return count - max(horizon, round(HELD * count))
+
+
+def config_for(
+    series: Series,
+    model: str,
+    *,
+    horizon: int,
+    past: int | None = None,
+    season: int | None = None,
+    **options: Any,
+) -> ForecasterConfig:
+    """What a forecaster of this series has to know; scales and seasons are of the learned part."""
+    if model not in FORECASTERS:
+        raise UsageError(f"there is no forecaster {model!r}", fix=did_you_mean(model, FORECASTERS))
+    if horizon < 1 or (season is not None and season < 1):
+        what = f"a horizon of {horizon} and a season of {season} steps"
+        raise UsageError(what, fix="whole numbers from 1")
+    rows = learned_rows(len(series), horizon)
+    if rows < 3 * horizon + 2:
+        what = f"{len(series)} values are too few to forecast {horizon} steps and to test that"
+        raise DataError(what, fix=f"give {5 * horizon + 10} values or more, or a shorter horizon")
+    earlier = series.table[:rows]
+    season = seasons.find(earlier[:, 0], series.spacing) if season is None else season
+    scales = earlier.std(0)
+    scales[0] = distance(earlier[:, 0], horizon, season)
+    return FORECASTERS[model][0](
+        past=past if past is not None else usual_past(rows, horizon, season),
+        horizon=horizon,
+        season=season,
+        columns=series.columns,
+        known=series.known,
+        periods=seasons.periods(earlier[:, 0], season, series.spacing, horizon),
+        means=tuple(earlier.mean(0).tolist()),
+        scales=tuple(np.where(scales > 0, scales, 1.0).tolist()),
+        spacing=series.spacing,
+        **options,
+    )
+
+
+def distance(values: Array, horizon: int, season: int) -> float:
+    """The root mean square of coming values (1 … H) from the level: the mean of the last season."""
+    squares = [np.mean(seasons.from_level(values, season, h) ** 2) for h in range(1, horizon + 1)]
+    return float(np.sqrt(np.mean(squares)))
+
+
+def usual_past(rows: int, horizon: int, season: int) -> int:
+    """Two seasons, within bounds that leave windows to learn from."""
+    wanted = max(SHORTEST, 2 * season)
+    return max(1, min(wanted, LONGEST, (rows - horizon) // 2))
+
+
+def origins(series: Series, config: ForecasterConfig, start: int, stop: int) -> Array:
+    """Where windows may begin whose H coming steps lie in [start, stop) and are all there."""
+    first: Array = np.arange(max(start, config.past), stop - config.horizon + 1)
+    missing = np.concatenate([[0], np.cumsum(~series.there)])
+    whole: Array = first[missing[first + config.horizon] == missing[first]]
+    return whole
+
+
+def windows(config: ForecasterConfig, series: Series) -> tuple[SeriesWindows, SeriesWindows]:
+    """What is learned, and the later windows that are held out."""
+    table = inputs(config, series)
+    rows = learned_rows(len(series), config.horizon)
+    parts = [(0, rows), (rows, len(series))]
+    made = [
+        SeriesWindows(table, origins(series, config, *part), config.past, config.horizon)
+        for part in parts
+    ]
+    return made[0], made[1]
+
+
+# -------------------------------------------------------------------------------- intervals
+
+
+def calibrated(model: Forecaster, series: Series) -> Forecaster:
+    """The model with margins such that its intervals hold on the later part of its series."""
+    config = model.config
+    rows = learned_rows(len(series), config.horizon)
+    starts = origins(series, config, rows, len(series))
+    bare = model.replace(margins=kj.zeros(config.horizon))
+    found = forecasts(bare, series, starts.tolist())  # (O, H, 3)
+    truth = series.values[starts[:, None] + np.arange(config.horizon)]
+    missed = np.maximum(found[..., 1] - truth, truth - found[..., 2]) / config.scales[0]
+    margins = margins_for(missed, config.level)
+    return model.replace(margins=kj.tensor(margins.astype(np.float32)))
+
+
+def margins_for(missed: Array, level: float) -> Array:
+    """By how much intervals must grow, (H,), from how far values (O, H) lay outside of them.
+
+    For each step it is the ⌈(O + 1) · level⌉-th smallest; of all steps together where O is less.
+
+    >>> margins_for(np.arange(9.0)[:, None], 0.8)
+    array([7.])
+    """
+    count, horizon = missed.shape
+    rank = math.ceil((count + 1) * level)
+    if rank <= count:
+        return np.asarray(np.sort(missed, axis=0)[rank - 1])
+    rank = min(missed.size, math.ceil((missed.size + 1) * level))
+    return np.full(horizon, np.sort(missed, axis=None)[rank - 1])
