@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from textwrap import indent
 
-from kedja.compiler import attend, fuse, layouts, reciprocals, runtime_object, split, widen
+from kedja.compiler import attend, fuse, halves, layouts, reciprocals, runtime_object, split, widen
 from kedja.compiler.attention_kernels import AttentionKernel
 from kedja.compiler.attention_plan import plan as attention_plan
 from kedja.compiler.build import Build
@@ -133,6 +133,7 @@ def lower(
     with timed("split"):
         graph = inside_too(graph, reciprocals.reciprocals)
         graph = inside_too(graph, split.split)
+        graph = inside_too(graph, halves.halved)
     _verified(graph, "widened")
     report(PASSES, lambda: f"simplified, widened and split:\n{_listing(graph)}")
     graph = ready(graph)

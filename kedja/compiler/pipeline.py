@@ -7,6 +7,7 @@
     widen      half dtypes computed in float32                       graph -> graph
     reciprocals  shared divisors inverted once               graph -> graph
     split      long reductions cut into chunks                       graph -> graph
+    halves     gradients of weights over two halves of the rows      graph -> graph
     fuse       which values are kept in memory                       graph -> decision
     kernels    kept values grouped into loop nests and products      decision -> kernels
     schedule   order, in-place state, tasks                          kernels -> schedule
