@@ -7,6 +7,7 @@ line, or divided by lines of dashes where a sample has several lines. Not here: 
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kedja.cli import runs
+from kedja.cli.language import texts
 from kedja.cli.output import note, say, say_json
 from kedja.front.tables import plain
 from kedja.ground.errors import UsageError
@@ -62,6 +65,7 @@ def generate(
     if tokenizer is None:
         what = f"{run} has no {folder.TOKENIZER}, so there is no text"
         raise UsageError(what, fix="copy the tokenizer.json of the model into it")
+    _require_list(run, prompt)
     options: dict[str, Any] = {
         "tokens": tokens,
         "temperature": temperature,
@@ -79,6 +83,21 @@ def generate(
     elif shown is None:
         _say(samples, prompt, explain)
     _tell(samples, model)
+
+
+def _require_list(run: Path, prompt: str) -> None:
+    """Raise UsageError for a prompt without a tag, where a run has learned several lists.
+
+    Each line that it learned began with its list's tag, so that it goes on from nothing else.
+    """
+    if not runs.path(run).exists():
+        return
+    lines = runs.read(run, lambda content: bool(content["recipe"].get("lines")))
+    tags = texts.tags(runs.sources_of(run), lines) if lines else []
+    if tags and not prompt.startswith(tuple(tags)):
+        what = f"the run has learned several lists, and the prompt {prompt!r} names none of them"
+        examples = (shlex.quote(f"{tag}{prompt}") for tag in tags)
+        raise UsageError(what, fix=" or ".join(f"--prompt {each}" for each in examples))
 
 
 def _drawn(pieces: Any, shown: str | None, count: int) -> list[Sample]:

@@ -22,24 +22,25 @@ def is_named_so(path: str | os.PathLike[str]) -> bool:
     return os.fspath(path).lower().endswith(SUFFIXES)
 
 
-def records(path: str | os.PathLike[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def records(
+    path: str | os.PathLike[str], example: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Each object, after the file and line where it stands. Empty lines are passed over.
 
-    Raises DataError as `text.pieces` does, and where a line holds no JSON object.
+    `example` is shown to who gave something else. Raises DataError as `text.pieces` does, and where
+    a line holds no JSON object.
     """
+    fix = f"one object on each line, such as {json.dumps(example)}"
     for number, line in textfile.lines(path):
         where = f"{os.fspath(path)}, line {number}"
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"this is no JSON ({error})", where=where, fix=_FIX) from error
+            raise DataError(f"this is no JSON ({error})", where=where, fix=fix) from error
         if not isinstance(value, dict):
             what = f"here stands {_kind(value)}, no JSON object"
-            raise DataError(what, where=where, fix=_FIX)
+            raise DataError(what, where=where, fix=fix)
         yield where, value
-
-
-_FIX = 'one object on each line, such as {"prompt": "2 + 2 =", "answer": "4"}'
 
 
 def text(record: Mapping[str, Any], name: str, where: str, *, empty: bool = False) -> str:

@@ -16,6 +16,8 @@ from typing import Any
 from kedja.data import jsonlines
 from kedja.ground.errors import DataError
 
+EXAMPLE = {"text": "The bill is due.", "label": "money"}
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -33,14 +35,14 @@ def read(path: str | os.PathLike[str], *, labels: bool = True) -> list[Labelled]
     Raises DataError as `jsonlines.records` does, and where a text or a label is missing or of the
     wrong kind, with the line.
     """
-    return [_labelled(record, where, labels) for where, record in jsonlines.records(path)]
+    return [_labelled(record, where, labels) for where, record in jsonlines.records(path, EXAMPLE)]
 
 
 def are_in(path: str | os.PathLike[str]) -> bool:
     """Whether a file seems to hold labelled texts: by its name, and a label in its first line."""
     if not jsonlines.is_named_so(path):
         return False
-    first = next(iter(jsonlines.records(path)), ("", {}))[1]
+    first = next(iter(jsonlines.records(path, EXAMPLE)), ("", {}))[1]
     return "label" in first and "text" in first
 
 

@@ -21,6 +21,7 @@ from kedja.data.batches import split_order
 from kedja.ground.errors import DataError, UsageError
 
 MARK = "|"
+EXAMPLE = {"prompt": "2 + 2 =", "answer": "4"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def divide(
 
 
 def _from_json(path: str | os.PathLike[str]) -> Iterator[Prompt]:
-    for where, record in jsonlines.records(path):
+    for where, record in jsonlines.records(path, EXAMPLE):
         prompt = jsonlines.text(record, "prompt", where)
         answer = jsonlines.text(record, "answer", where)
         yield Prompt(prompt.strip(), answer.strip(), where)

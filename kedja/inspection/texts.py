@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kedja.data import jsonlines
+from kedja.data import jsonlines, labelled
 from kedja.data import text as textfile
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
@@ -29,7 +29,7 @@ def from_json_lines(path: str | os.PathLike[str], label: str | None) -> Subject:
     records: list[Mapping[str, Any]] = []
     places: list[str] = []
     found: tuple[Finding, ...] = ()
-    for place, record in jsonlines.records(path):
+    for place, record in jsonlines.records(path, labelled.EXAMPLE):
         size += sum(len(value) for value in record.values() if isinstance(value, str)) + 100
         if size > MAX_CHARACTERS:
             found = (cut(len(records)),)

@@ -13,7 +13,7 @@ choice of a token (`sampling.py`). Next: `stepping.py`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -147,9 +147,6 @@ class _Generation:
             raise UsageError(what, fix="give a GPT or a recurrent model")
         self.tokenizer, self.explain, self.tokens = tokenizer, explain, tokens
         self.stops = _stops(stop, tokenizer)
-        if not hasattr(model, "new_state"):
-            what = f"{type(model).__name__} does not write text token by token"
-            raise UsageError(what, fix="a GPT2 or a RecurrentLM does")
         size: int = model.config.vocab_size
         given = prompt_tokens(prompt, tokenizer, size, model.context)
         rules = _rules(sampling, tokenizer, size)
@@ -278,11 +275,25 @@ def _encoded(prompt: str, tokenizer: Tokenizer | None) -> Array:
         return tokens
     names = (START, ENDS[0]) if tokens.size else (START, *ENDS)
     begin = [specials[name] for name in names if name in specials][:1]
-    if not tokens.size and not begin:
-        tags = ", ".join(specials)
-        fix = f"begin with text, or one of {tags}" if tags else "begin with some text"
-        raise UsageError("the prompt is empty, and the model has no token to begin with", fix=fix)
+    if not tokens.size:
+        _require_beginning(specials)
     return np.concatenate([np.array(begin, np.int32), tokens])
+
+
+def _require_beginning(specials: Mapping[str, int]) -> None:
+    """Raise UsageError where an empty prompt is none of the model's beginnings.
+
+    Lists that were learned together begin with a tag each (`Corpus.read`), never with `<end>`.
+    """
+    if START in specials:
+        return
+    tags = [name for name in specials if name not in (*ENDS, *NEVER)]
+    if tags and ENDS[0] in specials:
+        what = "the prompt is empty, and the model has learned several kinds of text"
+        raise UsageError(what, fix=f"say which by beginning with {' or '.join(tags)}")
+    if not any(name in specials for name in ENDS):
+        fix = f"begin with text, or one of {', '.join(tags)}" if tags else "begin with some text"
+        raise UsageError("the prompt is empty, and the model has no token to begin with", fix=fix)
 
 
 def _stops(stop: str | Sequence[str], tokenizer: Tokenizer | None) -> tuple[str, ...]:

@@ -93,6 +93,19 @@ def test_two_lists_have_a_tag_each(kedja):
     assert all("<" not in each.text for each in found)
 
 
+def test_the_generator_is_asked_for_one_of_two_lists(kedja):
+    """Without a tag it says which there are; a model of one list is asked for nothing."""
+    trained(kedja, "names.txt", "spells.txt", *GPT)
+    for prompt in ("", "an"):
+        code, out, err = kedja("generate", "runs/names-spells-gpt", "--prompt", prompt)
+        assert (code, out) == (2, "")
+        assert f"--prompt '<names>{prompt}' or --prompt '<spells>{prompt}'" in err
+    asked = ("--prompt", "<spells>a", "--tokens", 3)
+    assert kedja("generate", "runs/names-spells-gpt", *asked)[0] == 0
+    trained(kedja, "names.txt", *GPT)
+    assert kedja("generate", "runs/names-gpt", "--tokens", 3)[0] == 0
+
+
 def test_options_reach_the_training(kedja):
     options = ["--precision", "bfloat16", "--accumulate", 2, "--dropout", 0.3, "--clip", 0.5]
     options += [

@@ -70,7 +70,7 @@ def test_text_that_holds_none(file, content, reason, fix):
 @pytest.mark.parametrize(
     ("line", "reason", "fix"),
     [
-        ("{", "no JSON", "one object"),
+        ("{", "no JSON", 'one object on each line, such as {"prompt"'),
         ("[" * 100_000, "no JSON", "one object"),
         ("[1]", "a list, no JSON object", "one object"),
         ("null", "null, no JSON object", "one object"),
@@ -178,3 +178,11 @@ def test_names_of_files():
 def test_a_labelled_text_may_be_empty(tmp_path):
     path = write_records(tmp_path / "a.jsonl", {"text": "", "label": "a"})
     assert labelled.read(path)[0].text == ""
+
+
+def test_the_example_is_one_of_labelled_texts(tmp_path):
+    path = tmp_path / "mails.jsonl"
+    path.write_text("hello")
+    with pytest.raises(DataError) as caught:
+        labelled.read(path)
+    assert '{"text": "The bill is due.", "label": "money"}' in caught.value.fix

@@ -262,6 +262,10 @@ def test_prompts():
         tokens("", Characters("ab"), 2, None)
     with pytest.raises(UsageError, match=r"(?s)the prompt is empty.*<names>"):
         tokens("", Characters("ab", ["<names>"]), 3, None)
+    lists = Characters("ab", ["<end>", "<names>", "<spells>"])
+    with pytest.raises(UsageError, match=r"(?s)the prompt is empty.*<names> or <spells>"):
+        tokens("", lists, 5, None)
+    assert tokens("<spells>", lists, 5, None).tolist() == [4]
     for wrong in ([], [[1]], [0.5]):
         with pytest.raises(UsageError, match="prompt"):
             tokens(wrong, None, 5, None)
