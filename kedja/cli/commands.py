@@ -70,6 +70,13 @@ COMMANDS = {
         *("kedja.cli.inspect", "inspect", "What a data set holds, and what is wrong with it."),
         ["kedja inspect digits", "kedja inspect play.txt --json"],
     ),
+    "play": Command(
+        *("kedja.cli.play", "play", "Let a trained agent act in its environment."),
+        [
+            "kedja train kedja/TwoPoles-v0 --model cma-es --out poles",
+            "kedja play poles --gif poles.gif --limit 200",
+        ],
+    ),
     "op": Command(
         *("kedja.cli.op", "op", "What an op is, and where each part of it stands."),
         ["kedja op tanh"],

@@ -19,6 +19,7 @@ from kedja.cli.output import note
 from kedja.data import expressions, labelled, pictures, ratings, recordings, source
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
+from kedja.rl import environments
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,25 @@ class Request:
         return found
 
 
+COMMON = ("model", "lr", "warmup", "clip", "accumulate", "ema", "precision", "batch", "seed")
+
+
+
 class Family(NamedTuple):
-    """The module that trains some models, and the options of each besides `COMMON`.
+    """The module that trains some models, and the options of each besides the `common` ones.
 
     Where it `answers`, its `predict(asked)` is what `kedja predict` calls for these models; where
-    it `exports`, its `exported(run)` is what `kedja export` writes.
+    it `exports`, its `exported(run)` is what `kedja export` writes; where it `plays`, its
+    `agent(run, environment)` is what `kedja play` lets act.
     """
 
     module: str
     models: Mapping[str, Sequence[str]]
     answers: bool = False
     exports: bool = False
+    plays: bool = False
+    common: Sequence[str] = COMMON
 
-
-COMMON = ("model", "lr", "warmup", "clip", "accumulate", "ema", "precision", "batch", "seed")
 
 ROWS = ("epochs", "target", "optimizer", "schedule")
 TEXTS = (
@@ -90,6 +96,10 @@ SOUND = (
 SERIES = (
     *("target", "date", "past", "known", "every", "gather", "day_first", "horizon", "season"),
     *("context", "level", "weight_decay", "epochs"),
+)
+EVOLUTION = (
+    *("hidden", "recurrent", "population", "sigma", "generations", "episodes", "limit"),
+    *("fitness", "goal"),
 )
 TUNED = "tuned"  # any model of text that is trained already, by --from
 FAMILIES = (
@@ -135,6 +145,12 @@ FAMILIES = (
         },
         answers=True,
     ),
+    Family(
+        "kedja.cli.agents.evolution",
+        dict.fromkeys(("cma-es", "genetic"), EVOLUTION),
+        plays=True,
+        common=("model", "seed"),
+    ),
     Family("kedja.cli.language.tuning", {TUNED: ("from", "lora", "merge", "test", "epochs")}),
 )
 MODELS = {model: family for family in FAMILIES for model in family.models}
@@ -144,9 +160,14 @@ def _labelled(file: str) -> bool:
     return source.is_text(file) and labelled.are_in(file)
 
 
+def _acted_in(name: str) -> bool:
+    return environments.is_name(name) and not Path(name).exists()
+
+
 # What DATA is, by a look at it, and the model that suits it; rows of numbers are the rest.
 RECOGNISED: tuple[tuple[Callable[[str], bool], str], ...] = (
     (expressions.NAME.__eq__, "encoder-decoder"),
+    (_acted_in, "cma-es"),
     (ratings.are_in, "factors"),
     (pictures.are_in, "cnn"),
     (recordings.are_in, "spectrogram-cnn"),
@@ -192,11 +213,11 @@ def usual(data: Sequence[str]) -> str:
 
 def require_options(model: str, given: Mapping[str, Any]) -> None:
     """Raise UsageError for an option that the model does not have."""
-    has = {*COMMON, *MODELS[model].models[model]}
+    has = {*MODELS[model].common, *MODELS[model].models[model]}
     for name in given:
         if name not in has:
             others = [each for each, family in MODELS.items() if name in family.models[each]]
             raise UsageError(
                 f"the model {model} has no --{name.replace('_', '-')}",
-                fix=f"leave it out, or use {' or '.join(others)}",
+                fix=f"leave it out, or use {' or '.join(others)}" if others else "leave it out",
             )

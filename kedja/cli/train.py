@@ -7,11 +7,13 @@ Next: `families.py`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kedja.cli import families
+
+AGENTS: Any = {"rich_help_panel": "Environments"}
 
 
 def train(
@@ -20,7 +22,8 @@ def train(
         list[str],
         typer.Argument(
             help="digits, mnist, a folder with MNIST's files or with pictures in folders, "
-            "CSV files, text files, JSON Lines, ratings, recordings, or expressions.",
+            "CSV files, text files, JSON Lines, ratings, recordings, expressions, or an "
+            "environment such as kedja/TwoPoles-v0.",
             show_default=False,
         ),
     ],
@@ -29,8 +32,8 @@ def train(
         typer.Option(
             help="For rows: mlp, linear; for pictures: cnn, resnet; for text: gpt, rnn, lstm, "
             "gru, bert, embedding, encoder-decoder, text-classifier; for ratings: factors, "
-            "two-tower; for sound: spectrogram-cnn; "
-            "for series: autoregression, series-lstm, series-transformer.",
+            "two-tower; for sound: spectrogram-cnn; for series: autoregression, series-lstm, "
+            "series-transformer; for environments: cma-es, genetic.",
             metavar="NAME",
             show_default="mlp, cnn or gpt",
         ),
@@ -192,6 +195,32 @@ def train(
     batch: Annotated[int | None, typer.Option(help="Examples in a minibatch.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
     steps: Annotated[int | None, typer.Option(help="Updates, for text.")] = None,
+    recurrent: Annotated[
+        bool | None,
+        typer.Option("--recurrent/--forward", help="Whether a policy remembers.", **AGENTS),
+    ] = None,
+    population: Annotated[
+        int | None, typer.Option(help="Candidates of a generation.", **AGENTS)
+    ] = None,
+    sigma: Annotated[
+        float | None, typer.Option(help="How widely the first weights are spread.", **AGENTS)
+    ] = None,
+    generations: Annotated[
+        int | None, typer.Option(help="When to give up looking.", **AGENTS)
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option(help="Episodes in which a candidate is tried.", **AGENTS)
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Steps of an episode at most.", **AGENTS)
+    ] = None,
+    fitness: Annotated[
+        str | None,
+        typer.Option(help="reward, or for poles gruau, which wants calm.", **AGENTS),
+    ] = None,
+    goal: Annotated[
+        float | None, typer.Option(help="The fitness that is enough.", **AGENTS)
+    ] = None,
     balanced: Annotated[
         bool | None, typer.Option("--balanced", help="Rare classes of texts count as much.")
     ] = None,

@@ -5,12 +5,19 @@ stand in `environments/`, their physics in `physics.py`, evolution in `evolution
 networks for other ends (`kedja/models`). Next: `physics.py`.
 """
 
-from kedja.rl.environments import make, register
-from kedja.rl.evolution import Evolution, evolve
-from kedja.rl.fleet import ride
-from kedja.rl.playing import agent_of, play
-from kedja.rl.policies import Policy, PolicyConfig
-from kedja.rl.rendering import write_gif
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kedja.ground import lazy
+
+if TYPE_CHECKING:
+    from kedja.rl.environments import make, register
+    from kedja.rl.evolution.evolve import Evolution, evolve
+    from kedja.rl.fleet import ride
+    from kedja.rl.playing import agent_of, play
+    from kedja.rl.policies import Policy, PolicyConfig
+    from kedja.rl.rendering import write_gif
 
 __all__ = [
     "Evolution",
@@ -24,3 +31,13 @@ __all__ = [
     "ride",
     "write_gif",
 ]
+
+_FILES = {
+    "environments": "make register",
+    "evolution.evolve": "Evolution evolve",
+    "fleet": "ride",
+    "playing": "agent_of play",
+    "policies": "Policy PolicyConfig",
+    "rendering": "write_gif",
+}
+__getattr__ = lazy.names("kedja.rl", _FILES)

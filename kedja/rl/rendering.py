@@ -81,15 +81,18 @@ def write_gif(file: str | os.PathLike[str], pictures: Sequence[Any], seconds: fl
     if not len(pictures):
         raise UsageError("an animation without pictures", fix="play at least one step")
     frames = [_pillow().fromarray(np.asarray(each)) for each in pictures]
+    time = max(20, round(1000 * seconds))
+    _write(frames[0], file, "GIF", save_all=True, append_images=frames[1:], duration=time, loop=0)
+
+
+def write_png(file: str | os.PathLike[str], picture: Any) -> None:
+    """A picture (height, width, 3) of bytes as a file; raises as `write_gif` does."""
+    _write(_pillow().fromarray(np.asarray(picture)).quantize(64), file, "PNG")
+
+
+def _write(image: Any, file: Any, format: str, **options: Any) -> None:
     try:
-        frames[0].save(
-            file,
-            format="GIF",
-            save_all=True,
-            append_images=frames[1:],
-            duration=max(20, round(1000 * seconds)),
-            loop=0,
-        )
+        image.save(file, format=format, **options)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise StorageError(f"cannot write {file}: {reason}", fix="choose another file") from None

@@ -1,0 +1,222 @@
+"""`kedja train ENVIRONMENT --model cma-es`: policies found by evolution, tested, and kept.
+
+The run's folder is a model's folder (`config.json`, `model.safetensors`), with `run.json` and what
+the search was told (`evolution.safetensors`) beside. Not here: the search
+(`kedja/rl/evolution`), playing what was found (`../play.py`). Next: `../play.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kedja import models
+from kedja.cli import runs
+from kedja.cli.families import Request
+from kedja.cli.output import note, say, say_json
+from kedja.cli.rows import sizes
+from kedja.ground.errors import Interrupted, UsageError
+from kedja.models import folder as folders
+from kedja.rl.environments import TASKS, make
+from kedja.rl.evolution import poles
+from kedja.rl.evolution.evolve import Evolution, evolve
+from kedja.rl.physics import TWO, Task
+from kedja.rl.playing import Agent, agent_of, play
+from kedja.rl.policies import Policy
+from kedja.rl.spaces import config_for
+
+Options = dict[str, Any]
+
+TESTS = 20  # episodes
+TEST_SEED = 1_000_000  # far from the seeds that were trained with
+
+USUAL: Options = {
+    "model": "cma-es",
+    "hidden": "8",
+    "recurrent": False,
+    "population": None,
+    "sigma": 1.0,
+    "generations": 200,
+    "episodes": 4,
+    "limit": None,
+    "fitness": "reward",
+    "goal": None,
+    "seed": 0,
+}
+CARTS: Options = {**USUAL, "episodes": 1, "generations": 1000}
+SEEING: Options = {**CARTS, "hidden": "none", "limit": poles.LONG}
+BLIND: Options = {**CARTS, "hidden": "3", "recurrent": True}
+DAMPED: Options = {**BLIND, "fitness": "gruau", "limit": poles.SHORT}
+
+
+def usual(name: str) -> Options:
+    """The options for an environment where none are given."""
+    task = TASKS.get(name)
+    if task is None:
+        return USUAL
+    if task.velocities:
+        return SEEING
+    return DAMPED if task.poles == TWO else BLIND
+
+
+def train(request: Request) -> None:
+    """Search until the environment is solved; test; keep the policy."""
+    if len(request.data) != 1:
+        raise UsageError("several environments", fix="name one, such as kedja/TwoPoles-v0")
+    name, earlier = request.data[0], request.resumed()
+    env = make(name)
+    if earlier is None:
+        made = {**usual(name), **request.given}
+        policy = _policy(env, made)
+        folder = runs.fresh(request.out, name.replace("/", "-"), made["model"])
+        folders.describe(folder, policy)
+    else:
+        folder, made = earlier, _continued(earlier, request)
+        policy = _policy(env, made)
+    _write(folder, name, made, None)
+    for line in _about(name, policy, made, folder):
+        note(line)
+    found = _evolved(name, policy, made, folder, request)
+    results = _results(name, made, found, folder)
+    folders.save(folder, found.policy)
+    _write(folder, name, made, results)
+    if request.json:
+        say_json(results)
+    else:
+        say("\n".join(_summary(results)))
+
+
+def agent(run: Path, environment: Any) -> Agent:
+    """The policy of a run as an agent in its environment; for `kedja play`."""
+    return agent_of(models.load(run).model, environment)
+
+
+def _policy(env: Any, made: Options) -> Policy:
+    hidden = () if made["hidden"] == "none" else sizes(made["hidden"])
+    return Policy(config_for(env, hidden, recurrent=made["recurrent"]))
+
+
+def _continued(folder: Path, request: Request) -> Options:
+    """The options of a run that goes on; UsageError where the command line contradicts them."""
+    made = runs.read(folder, lambda content: dict(content["recipe"]))
+    runs.require_same_data(folder, request.data, runs.sources_of(folder))
+    for name, value in request.given.items():
+        if value != made.get(name) and name != "generations":
+            raise runs.other_data(folder, f"--{name}", str(value), str(made.get(name)))
+    return {**made, **request.given}
+
+
+def _write(folder: Path, name: str, made: Options, results: Any) -> None:
+    runs.write(folder, {"data": {"source": [name]}, "recipe": made, "results": results})
+
+
+def _about(name: str, policy: Policy, made: Options, folder: Path) -> list[str]:
+    config = policy.config
+    kind = "recurrent" if config.recurrent else "forward"
+    hidden = "-".join(map(str, config.hidden)) or "none"
+    acts = f"{config.actions} actions" if config.discrete else f"{config.actions} numbers"
+    return [
+        f"{name}: {config.observations} numbers observed, {acts} to choose",
+        f"{made['model']}: a {kind} policy, hidden units {hidden}, "
+        f"{policy.num_parameters:,} weights, sigma {made['sigma']:g}, fitness {made['fitness']}, "
+        f"{made['episodes']} episodes each, seed {made['seed']}",
+        f"run: {folder}",
+    ]
+
+
+def _evolved(name: str, policy: Policy, made: Options, folder: Path, request: Request) -> Evolution:
+    same = ("population", "sigma", "generations", "episodes", "limit", "fitness", "goal", "seed")
+    try:
+        return evolve(
+            name,
+            search=made["model"],
+            policy=policy,
+            accept=_accept(name, made),
+            checkpoint=folder,
+            resume=request.resume,
+            **{each: made[each] for each in same},
+        )
+    except Interrupted as error:
+        command = runs.command(request.data, folder)
+        raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
+
+
+def _accept(name: str, made: Options) -> Any:
+    """The usual test for Gruau's fitness: 100,000 steps, and 200 of the 625 other starts."""
+    if made["fitness"] != "gruau" or made["goal"] is not None:
+        return None
+    task = TASKS.get(name, Task(TWO))
+    return lambda policy: (
+        poles.lasts(task, policy) and poles.generalises(task, policy) >= poles.ENOUGH
+    )
+
+
+# ------------------------------------------------------------------------------- what it reached
+
+
+def _results(name: str, made: Options, found: Evolution, folder: Path) -> Options:
+    """What `--json` prints."""
+    return {
+        "data": [name],
+        **made,
+        "parameters": found.policy.num_parameters,
+        "solved": found.solved,
+        "best_fitness": found.fitness,
+        "generations_lived": len(found.generations),
+        "evaluations": found.evaluations,
+        "train_seconds": found.seconds,
+        **_tested(name, found.policy),
+        "run": str(folder),
+    }
+
+
+def _tested(name: str, policy: Policy) -> Options:
+    """For carts the usual tests; else fresh episodes beside those of random actions."""
+    task = TASKS.get(name)
+    if task is not None:
+        starts = poles.generalises(task, policy)
+        return {"lasts": poles.lasts(task, policy), "steps": poles.LONG, "other_starts": starts}
+    env = make(name)
+    mine = [each.reward for each in play(env, agent_of(policy, env), TESTS, seed=TEST_SEED)]
+    env.action_space.seed(TEST_SEED)
+    by_chance = play(env, lambda *_: env.action_space.sample(), TESTS, seed=TEST_SEED)
+    return {
+        "test_episodes": TESTS,
+        "test_reward": float(np.mean(mine)),
+        "test_deviation": float(np.std(mine)),
+        "random_reward": float(np.mean([each.reward for each in by_chance])),
+    }
+
+
+def _summary(results: Mapping[str, Any]) -> list[str]:
+    """The results for people, one fact a line."""
+    end = "solved" if results["solved"] else "not solved"
+    return [
+        f"{results['model']} on {results['data'][0]}: {end} after {results['evaluations']:,} "
+        f"evaluations in {results['generations_lived']:,} generations",
+        *_told(results),
+        f"best fitness {results['best_fitness']:.6g}, {results['parameters']:,} weights, "
+        f"{results['train_seconds']:.1f} s",
+        f"run: {results['run']}",
+        f"next: kedja play {results['run']} --gif poles.gif"
+        if "lasts" in results
+        else f"next: kedja play {results['run']} --episodes 5",
+    ]
+
+
+def _told(results: Mapping[str, Any]) -> list[str]:
+    if "lasts" in results:
+        ends = "balances" if results["lasts"] else "does not balance"
+        return [
+            f"{ends} for {results['steps']:,} steps from the usual start",
+            f"balances for {poles.SHORT:,} steps from {results['other_starts']} of the 625 "
+            "other starts",
+        ]
+    return [
+        f"{results['test_episodes']} new episodes: reward {results['test_reward']:.1f} in the mean "
+        f"(deviation {results['test_deviation']:.1f}); random actions "
+        f"{results['random_reward']:.1f}"
+    ]

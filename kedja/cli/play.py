@@ -1,0 +1,72 @@
+"""`kedja play`: episodes of a trained agent, as figures and as an animation.
+
+Which agent a run holds is known to the module of its family, whose `agent(run, environment)` is
+called. Not here: training (`agents/`). Next: `agents/evolution.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kedja.cli import families, runs
+from kedja.cli.output import note, say, say_json
+from kedja.ground.errors import UsageError
+from kedja.rl import playing
+from kedja.rl.environments import library, make
+from kedja.rl.rendering import write_gif
+
+
+def play(
+    run: Annotated[Path, typer.Argument(help="The folder of a run of `kedja train ENVIRONMENT`.")],
+    episodes: Annotated[int, typer.Option(help="How many episodes are played.", min=1)] = 1,
+    gif: Annotated[
+        Path | None, typer.Option(help="Write the episodes as an animation.", metavar="FILE")
+    ] = None,
+    every: Annotated[
+        int, typer.Option(help="Steps between two pictures of the animation.", min=1)
+    ] = 4,
+    limit: Annotated[int | None, typer.Option(help="Steps of an episode at most.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Episode i starts from seed + i.", min=0)] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Let a trained agent act, and count what it earns."""
+    model = runs.model_of(run)
+    family = families.MODELS.get(model)
+    if family is None or not family.plays:
+        what = f"{run} is a run of the model {model}, which does not act"
+        raise UsageError(what, fix="name a run on an environment: kedja train kedja/TwoPoles-v0")
+    name = runs.sources_of(run)[0]
+    options: dict[str, Any] = {} if limit is None else {"max_episode_steps": limit}
+    try:
+        env = make(name, render_mode="rgb_array" if gif else None, **options)
+        agent = importlib.import_module(family.module).agent(run, env)
+        found = playing.play(env, agent, episodes, seed=seed, every=every if gif else 0)
+    except library().error.DependencyNotInstalled as error:
+        raise UsageError(f"{name} cannot be drawn: {error}", fix="leave --gif out") from error
+    if gif is not None:
+        fps = env.metadata.get("render_fps") or 25
+        write_gif(gif, [each for one in found for each in one.pictures], every / fps)
+        note(f"wrote {gif}")
+    if json:
+        say_json({"run": str(run), "environment": name, **_json(found)})
+    else:
+        say("\n".join(_lines(found)))
+
+
+def _json(found: list[playing.Episode]) -> dict[str, Any]:
+    rows = [{"reward": e.reward, "steps": e.steps, "terminated": e.terminated} for e in found]
+    return {"mean_reward": playing.mean_reward(found), "episodes": rows}
+
+
+def _lines(found: list[playing.Episode]) -> list[str]:
+    rows = [
+        f"episode {number}: reward {each.reward:.6g} in {each.steps:,} steps, "
+        f"{'ended' if each.terminated else 'cut off'}"
+        for number, each in enumerate(found, 1)
+    ]
+    mean = f"mean reward {playing.mean_reward(found):.6g}"
+    return [*rows, mean] if len(found) > 1 else rows
