@@ -62,7 +62,6 @@ class Request:
 COMMON = ("model", "lr", "warmup", "clip", "accumulate", "ema", "precision", "batch", "seed")
 
 
-
 class Family(NamedTuple):
     """The module that trains some models, and the options of each besides the `common` ones.
 
