@@ -18,6 +18,7 @@ training rows alone. Sums are exact (`math.fsum`), so that they are the same on 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -64,6 +65,7 @@ class Numeric:
     """A column of numbers: (x − mean) / std, a missing x being the training rows' median.
 
     `indicator` adds a feature that is 1 where x was missing; training rows have to lack some.
+    `edges`, in standard units, part the training rows into pieces, for networks that ask for them.
     """
 
     type: ClassVar[str] = "numeric"
@@ -72,6 +74,7 @@ class Numeric:
     mean: float
     std: float
     indicator: bool
+    edges: tuple[float, ...] = ()
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -112,7 +115,30 @@ class Categorical:
         out[np.arange(len(chosen)), chosen] = 1
 
 
-Column = Numeric | Categorical
+@dataclass(frozen=True)
+class Coded:
+    """A column of texts as one feature, the number of its text, for a network with vectors.
+
+    The last number stands for texts that training did not have, and for missing ones.
+    """
+
+    type: ClassVar[str] = "coded"
+    name: str
+    categories: tuple[str, ...]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The name of the feature."""
+        return (self.name,)
+
+    def encode(self, column: RawColumn, out: Array) -> None:
+        """Fill `out` (N, 1) with a number for each of N texts (None where missing)."""
+        places: dict[object, int] = {text: place for place, text in enumerate(self.categories)}
+        other = len(self.categories)
+        out[:, 0] = [places.get(text, other) for text in column]
+
+
+Column = Numeric | Categorical | Coded
 
 
 @dataclass(frozen=True)
@@ -198,18 +224,36 @@ class PicturePreparation:
 Preparation = TablePreparation | PicturePreparation
 
 
-def fit_numeric(name: str, train: Array) -> Numeric:
-    """Median, mean and standard deviation of the training rows, float64 (N,) with NaN."""
+def fit_numeric(name: str, train: Array, pieces: int = 0) -> Numeric:
+    """Median, mean and standard deviation of the training rows, float64 (N,) with NaN.
+
+    With `pieces`, also the edges that part the known values into so many parts of equal size, or
+    fewer where values repeat.
+    """
     missing = np.isnan(train)
     known = train[~missing]
     median = float(np.median(known)) if known.size else 0.0
     mean, std = _moments(np.where(missing, median, train))
-    return Numeric(name, median, mean, std, bool(missing.any()))
+    edges = _edges(_standard(known, mean, std), pieces) if pieces and known.size else ()
+    return Numeric(name, median, mean, std, bool(missing.any()), edges)
+
+
+def _edges(known: Array, pieces: int) -> tuple[float, ...]:
+    """Quantiles, those that float32 tells apart; none where there is one value only."""
+    places = np.linspace(0, 1, pieces + 1)
+    edges = np.unique(np.quantile(known, places).astype(np.float32))
+    return tuple(edges.astype(np.float64).tolist()) if len(edges) > 1 else ()
 
 
 def fit_categorical(name: str, train: Sequence[str | None]) -> Categorical:
     """The texts of the training rows, sorted."""
     return Categorical(name, tuple(sorted({text for text in train if text is not None})))
+
+
+def fit_coded(name: str, train: Sequence[str | None], fewest: int = 1) -> Coded:
+    """The texts that at least so many training rows have, sorted."""
+    counts = Counter(text for text in train if text is not None)
+    return Coded(name, tuple(sorted(text for text, n in counts.items() if n >= fewest)))
 
 
 def fit_number_target(name: str, train: Array) -> Target:
@@ -248,8 +292,11 @@ def _target(value: Any) -> Target:
 def _column(value: Any) -> Column:
     if value["type"] == Categorical.type:
         return Categorical(str(value["name"]), _texts(value["categories"]))
+    if value["type"] == Coded.type:
+        return Coded(str(value["name"]), _texts(value["categories"]))
     median, mean, std = (float(value[key]) for key in ("median", "mean", "std"))
-    return Numeric(str(value["name"]), median, mean, std, bool(value["indicator"]))
+    edges = tuple(map(float, value.get("edges", ())))
+    return Numeric(str(value["name"]), median, mean, std, bool(value["indicator"]), edges)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

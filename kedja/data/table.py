@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,25 @@ import numpy as np
 from kedja.data import csvfile, prepare
 from kedja.data.csvfile import Cells
 from kedja.data.dataset import Dataset, Split, divide
-from kedja.data.prepare import Categorical, Column, Numeric, RawColumn, TablePreparation, Target
+from kedja.data.prepare import (
+    Categorical,
+    Coded,
+    Column,
+    Numeric,
+    RawColumn,
+    TablePreparation,
+    Target,
+)
 from kedja.ground.errors import DataError, UsageError
 from kedja.ground.suggest import did_you_mean
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MAX_CATEGORIES = 100
+# Where texts become vectors, there may be more; texts of fewer rows are one category, the others,
+# unless there are few rows altogether.
+MAX_CODES = 10_000
+RARE, RARE_ROWS = 3, 1000
 # A whole-number target with at most so many values, each seen twice on average, names classes.
 MAX_NUMBER_CLASSES = 20
 MAX_TEXT_CLASSES = 1000
@@ -48,8 +60,17 @@ _ID_NAME = re.compile(
 )
 
 
-def load(path: str | os.PathLike[str], *, target: str | None = None, seed: int = 0) -> Dataset:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    target: str | None = None,
+    seed: int = 0,
+    pieces: int | None = None,
+) -> Dataset:
     """Read a CSV file as a data set that predicts the column `target` (the last, if None).
+
+    With `pieces` it is prepared for `kedja.models.TabularMLP`: numbers with the edges of at most so
+    many pieces, texts as category numbers, of which there may be more.
 
     The task is classification if the target holds texts or few whole numbers, else regression.
     Rows without a target are left out; a fifth of the others, drawn by `seed`, is for testing.
@@ -58,14 +79,14 @@ def load(path: str | os.PathLike[str], *, target: str | None = None, seed: int =
     """
     cells = csvfile.read(path)
     name = _target_name(cells, target)
-    columns = {column: _typed(cells, column) for column in cells.columns}
+    columns = {column: typed(cells, column) for column in cells.columns}
     rows = np.flatnonzero(~_missing(columns[name]))
     with _located(cells.where):
         columns = {column: _take(raw, rows) for column, raw in columns.items()}
         classes, answers = _answers(name, columns.pop(name))
         train, test = divide(len(rows), seed, answers if classes else None)
-        kept, notes = _choose(columns)
-        fitted = tuple(_fit(column, _take(raw, train)) for column, raw in kept.items())
+        kept, notes = choose(columns, MAX_CATEGORIES if pieces is None else MAX_CODES)
+        fitted = fit({name: _take(raw, train) for name, raw in kept.items()}, pieces)
         _check_size(fitted, len(rows))
     if classes:
         goal = Target(name, classes)
@@ -123,7 +144,7 @@ def _target_name(cells: Cells, target: str | None) -> str:
     return target
 
 
-def _typed(cells: Cells, name: str) -> RawColumn:
+def typed(cells: Cells, name: str) -> RawColumn:
     """A column as numbers if it is one of numbers, else as texts."""
     found = csvfile.numbers(cells, name)
     if not found.bad:
@@ -137,7 +158,7 @@ def _typed(cells: Cells, name: str) -> RawColumn:
 
 def _like(cells: Cells, column: Column) -> RawColumn:
     """A column of new rows, of the type that it had in training."""
-    if isinstance(column, Categorical):
+    if isinstance(column, Categorical | Coded):
         return csvfile.texts(cells, column.name)
     found = csvfile.numbers(cells, column.name)
     if found.bad:
@@ -193,9 +214,14 @@ def _are_classes(values: Array) -> bool:
     return few and bool((distinct == np.rint(distinct)).all())
 
 
-def _choose(columns: dict[str, RawColumn]) -> tuple[dict[str, RawColumn], list[str]]:
-    """The columns worth learning from, and a note for each of the others."""
-    reasons = {name: _useless(name, column) for name, column in columns.items()}
+def choose(
+    columns: Mapping[str, RawColumn], most: int = MAX_CATEGORIES
+) -> tuple[dict[str, RawColumn], list[str]]:
+    """The columns worth learning from, and a note for each of the others.
+
+    Raises DataError where none is left.
+    """
+    reasons = {name: _useless(name, column, most) for name, column in columns.items()}
     kept = {name: column for name, column in columns.items() if reasons[name] is None}
     notes = [f"column {name!r} is left out: {why}" for name, why in reasons.items() if why]
     if not kept:
@@ -204,7 +230,7 @@ def _choose(columns: dict[str, RawColumn]) -> tuple[dict[str, RawColumn], list[s
     return kept, notes
 
 
-def _useless(name: str, column: RawColumn) -> str | None:
+def _useless(name: str, column: RawColumn, most: int) -> str | None:
     """Why a column cannot help to predict, if it cannot."""
     missing = _missing(column)
     known = _take(column, np.flatnonzero(~missing))
@@ -217,8 +243,8 @@ def _useless(name: str, column: RawColumn) -> str | None:
     if isinstance(known, np.ndarray):
         whole = bool((known == np.rint(known)).all())
         return "it numbers the rows" if whole and distinct == rows and _is_id(name) else None
-    if distinct > MAX_CATEGORIES:
-        return f"it has {distinct:,} different texts, more than {MAX_CATEGORIES}"
+    if distinct > most:
+        return f"it has {distinct:,} different texts, more than {most:,}"
     return "every row has its own text" if distinct == rows >= _FEW_ROWS else None
 
 
@@ -226,10 +252,17 @@ def _is_id(name: str) -> bool:
     return bool(_ID_NAME.search(name) or _ID_NAME.search(name.lower()))
 
 
-def _fit(name: str, train: RawColumn) -> Column:
+def fit(train: Mapping[str, RawColumn], pieces: int | None = None) -> tuple[Column, ...]:
+    """How each column becomes features, from the training rows alone; `pieces` as for `load`."""
+    return tuple(_fit(name, column, pieces) for name, column in train.items())
+
+
+def _fit(name: str, train: RawColumn, pieces: int | None) -> Column:
     if isinstance(train, np.ndarray):
-        return prepare.fit_numeric(name, train)
-    return prepare.fit_categorical(name, train)
+        return prepare.fit_numeric(name, train, pieces or 0)
+    if pieces is None:
+        return prepare.fit_categorical(name, train)
+    return prepare.fit_coded(name, train, RARE if len(train) >= RARE_ROWS else 1)
 
 
 def _check_size(columns: Sequence[Column], rows: int) -> None:

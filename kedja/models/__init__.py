@@ -35,6 +35,7 @@ from kedja.models.recommenders import (
 from kedja.models.recurrent import RecurrentConfig, RecurrentLM
 from kedja.models.resnet import ResNet, ResNetConfig, SmallResNet, resnet18, resnet34
 from kedja.models.spectrogram_cnn import Heard, SpectrogramCNN, SpectrogramCNNConfig, hear
+from kedja.models.tabular import TabularConfig, TabularMLP
 from kedja.models.text_classifier import (
     Label,
     TextClassifier,
@@ -78,6 +79,8 @@ __all__ = [
     "SmallResNet",
     "SpectrogramCNN",
     "SpectrogramCNNConfig",
+    "TabularConfig",
+    "TabularMLP",
     "TextClassifier",
     "TextClassifierConfig",
     "Translation",

@@ -3,6 +3,8 @@
 That of single kinds of models (`language.py`, `answers.py`, `translation.py`, `classification.py`,
 `masked.py`, `pictures.py`, `sounds.py`, `vectors.py`, `recommending.py`, `forecasting.py`), and
 examples that are not rows of arrays (`windows.py`), are loaded when they are first used.
+`masked.py`, `pictures.py`, `sounds.py`, `tables.py`, `vectors.py`, `recommending.py`), and examples
+that are not rows of arrays (`windows.py`), are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from kedja.train.ranking import Ranking, evaluate_ranking, item_knn, popularity
     from kedja.train.recommending import fit_factors, fit_two_tower
     from kedja.train.sounds import evaluate_sound, fit_sound
+    from kedja.train.tables import fit_table
     from kedja.train.translation import fit_translation
     from kedja.train.vectors import fit_word_vectors
     from kedja.train.walking import WalkForward, walk_forward
@@ -56,6 +59,7 @@ __all__ = [
     "fit_masked",
     "fit_pictures",
     "fit_sound",
+    "fit_table",
     "fit_text_classifier",
     "fit_translation",
     "fit_two_tower",
@@ -75,6 +79,7 @@ _FILES = {
     "recommending": "fit_factors fit_two_tower",
     "pictures": "evaluate_pictures fit_pictures",
     "sounds": "evaluate_sound fit_sound",
+    "tables": "fit_table",
     "translation": "fit_translation",
     "vectors": "fit_word_vectors",
     "walking": "WalkForward walk_forward",

@@ -159,3 +159,35 @@ def without(*path):
 def test_damaged_json(value):
     with pytest.raises(CheckpointError, match="preparation of the data is damaged"):
         prepare.from_json(value)
+
+
+# ------------------------------------------------------------------------- for TabularMLP
+
+
+def test_edges_part_the_known_values_into_equal_parts():
+    column = prepare.fit_numeric("x", np.array([*range(9), np.nan], float), pieces=4)
+    edges = np.array(column.edges) * column.std + column.mean
+    np.testing.assert_allclose(edges, [0, 2, 4, 6, 8], atol=1e-6)
+
+
+def test_repeated_values_give_fewer_edges_and_one_value_none():
+    twice = prepare.fit_numeric("x", np.array([0.0] * 9 + [1.0]), pieces=4)
+    assert len(twice.edges) == 2
+    assert prepare.fit_numeric("x", np.ones(5), pieces=4).edges == ()
+
+
+def test_coded_texts_are_numbers_with_the_others_last():
+    column = prepare.fit_coded("town", ["Ulm", "Bonn", "Ulm", None, "Köln"], fewest=1)
+    out = np.empty((4, 1), np.float32)
+    column.encode(["Bonn", "Ulm", None, "Rom"], out)
+    assert out[:, 0].tolist() == [0, 2, 3, 3]
+    assert prepare.fit_coded("town", ["Ulm", "Bonn", "Ulm"], fewest=2).categories == ("Ulm",)
+
+
+def test_a_preparation_with_codes_and_edges_comes_back_from_json():
+    columns = (
+        prepare.fit_numeric("x", np.arange(8.0), pieces=3),
+        prepare.fit_coded("town", ["Ulm", "Bonn"]),
+    )
+    made = prepare.TablePreparation(columns, prepare.Target("y"))
+    assert prepare.from_json(json.loads(json.dumps(made.to_json()))) == made

@@ -1,0 +1,82 @@
+"""Tables as they are: texts, missing values, several networks, refusals."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="estimators need scikit-learn")
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from kedja.estimators import TableClassifier, TableRegressor
+from kedja.ground.errors import DataError
+
+QUICK = {"max_iter": 40, "random_state": 0}
+
+
+def rows(n=300, seed=0):
+    """A number, a text with gaps, a number with gaps; y is a step in the first and the text's."""
+    random = np.random.default_rng(seed)
+    size, town = random.uniform(0, 10, n), random.choice(["Ulm", "Bonn", None], n)
+    empty = np.where(random.random(n) < 0.2, np.nan, random.normal(size=n))
+    worth = {"Ulm": 3.0, "Bonn": -3.0, None: 0.0}
+    y = np.where(size > 5, 10.0, 0.0) + [worth[each] for each in town]
+    return np.array([size, town, empty], dtype=object).T, y
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    x, y = rows()
+    return TableRegressor(**QUICK).fit(x, y)
+
+
+def test_mixed_columns_are_learned(fitted):
+    assert fitted.score(*rows(seed=1)) > 0.9
+    kinds = [column.type for column in fitted.preparation_.columns]
+    assert kinds == ["numeric", "coded", "numeric"]
+
+
+def test_texts_that_were_never_seen_count_as_the_others(fitted):
+    unknown, missing = fitted.predict([[2.0, "Köln", 0.0], [2.0, None, 0.0]])
+    assert unknown == missing
+
+
+def test_a_pickle_says_the_same(fitted):
+    x, _ = rows(seed=1)
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict(x), fitted.predict(x))
+
+
+def test_several_networks_are_averaged():
+    x, y = rows(100)
+    both = TableRegressor(n_networks=2, max_iter=3, random_state=0).fit(x, y)
+    each = []
+    for network in both.networks_:
+        alone = pickle.loads(pickle.dumps(both))
+        alone.networks_ = [network]
+        each.append(alone.predict(x))
+    np.testing.assert_allclose(both.predict(x), np.mean(each, axis=0), rtol=1e-5)
+    assert (each[0] != each[1]).any()
+
+
+def test_classes_of_texts():
+    x, y = rows()
+    labels = np.where(y > 5, "dear", "cheap")
+    net = TableClassifier(**QUICK).fit(x, labels)
+    asked, right = rows(seed=1)
+    assert net.score(asked, np.where(right > 5, "dear", "cheap")) > 0.95
+    np.testing.assert_allclose(net.predict_proba(asked).sum(axis=1), 1)
+
+
+def test_texts_where_numbers_were_are_refused(fitted):
+    with pytest.raises(DataError, match="'x0' held numbers in training"):
+        fitted.predict([["large", "Ulm", 0.0]])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks([TableRegressor(max_iter=60), TableClassifier(max_iter=60)])
+def test_scikit_learns_checks_of_tables(estimator, check):
+    check(estimator)
