@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from kedja.cli import bounds, runs
 from kedja.cli.output import note
-from kedja.data import expressions, labelled, pictures, ratings, recordings, source
+from kedja.data import captioned, expressions, labelled, pictures, ratings, recordings, source
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.rl import environments
@@ -142,6 +142,8 @@ FAMILIES = (
             "series-lstm": ("layers", "width", "dropout", *SERIES),
             "series-transformer": ("layers", "width", "heads", "dropout", *SERIES),
         },
+        "kedja.cli.captions",
+        {"clip": ("size", "widths", "width", "layers", "weight_decay", "epochs")},
         answers=True,
     ),
     Family(
@@ -168,6 +170,7 @@ RECOGNISED: tuple[tuple[Callable[[str], bool], str], ...] = (
     (expressions.NAME.__eq__, "encoder-decoder"),
     (_acted_in, "cma-es"),
     (ratings.are_in, "factors"),
+    (captioned.are_in, "clip"),
     (pictures.are_in, "cnn"),
     (recordings.are_in, "spectrogram-cnn"),
     (source.is_series, "autoregression"),

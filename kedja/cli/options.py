@@ -1,4 +1,4 @@
-"""Options that give numbers: `--at w0=-1,w1=0.5`, `--start 2,2`, `--box=-2:3,-2:2`.
+"""Options that give numbers: `--at w0=-1,w1=0.5`, `--start 2,2`, `--box=-2:3,-2:2`, `--hidden 9,4`.
 
 Next: `explain.py` and `descend.py`, which take them.
 """
@@ -21,6 +21,18 @@ def number(text: str, option: str) -> float:
     if not math.isfinite(value):
         raise UsageError(f"{option}: {text.strip()!r} is not a number", fix="for example 0.5")
     return value
+
+
+def sizes(text: str, option: str) -> tuple[int, ...]:
+    """`128,64` as whole numbers from 1; UsageError that names the option where they are none.
+
+    >>> sizes("128, 64", "--hidden")
+    (128, 64)
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"{option} {text!r}", fix=f"whole numbers from 1: {option} 128,64")
+    return tuple(map(int, parts))
 
 
 def assignments(text: str, option: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from kedja.cli import runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.export import Exported
 from kedja.cli.families import Request
+from kedja.cli.options import sizes
 from kedja.cli.output import note, say, say_json
 from kedja.data import augment as augmenting
 from kedja.data import pictures as data
@@ -101,13 +102,13 @@ def _usual(found: Pictures, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _prepare(found: Pictures, given: tuple[str, ...], made: task.Options) -> task.Prepared:
-    read: dict[str, Callable[[str, str], Any]] = {"widths": _numbers, "hidden": _numbers}
-    sizes = {
-        name: read[name](name, made[name]) if name in read else made[name]
+    read: dict[str, Callable[[str, str], Any]] = {"widths": sizes, "hidden": _layers}
+    chosen = {
+        name: read[name](made[name], f"--{name}") if name in read else made[name]
         for name in SIZES
         if name in made
     }
-    config = training.usual_config(found, made["model"], **sizes)
+    config = training.usual_config(found, made["model"], **chosen)
     augment = augmenting.parse(made["augment"])
 
     def fit(**options: Any) -> History:
@@ -130,14 +131,9 @@ def _joined(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers)) or "none"
 
 
-def _numbers(name: str, text: str) -> tuple[int, ...]:
-    """`16,32` as numbers, `none` as no numbers; UsageError where they are none."""
-    if text == "none" and name == "hidden":
-        return ()
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UsageError(f"--{name} {text!r}", fix=f"whole numbers from 1: --{name} 16,32")
-    return tuple(map(int, parts))
+def _layers(text: str, option: str) -> tuple[int, ...]:
+    """As `sizes`, and `none` as no layers."""
+    return () if text == "none" else sizes(text, option)
 
 
 # ------------------------------------------------------------------------------- figures

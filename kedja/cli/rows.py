@@ -16,6 +16,7 @@ from kedja import nn
 from kedja import train as training
 from kedja.cli import recipes, runs
 from kedja.cli.families import Request
+from kedja.cli.options import sizes
 from kedja.cli.output import note, say, say_json
 from kedja.data import source
 from kedja.data.dataset import Dataset
@@ -27,7 +28,7 @@ from kedja.train.history import History
 def train(request: Request) -> None:
     """Train a network on the rows or pictures of DATA and test it."""
     given = dict(request.given)
-    given["hidden"] = sizes(given["hidden"]) if "hidden" in given else None
+    given["hidden"] = sizes(given["hidden"], "--hidden") if "hidden" in given else None
     if "activation" in given:
         given["activation"] = nn.activation_name(given["activation"])
     folder, record, found = _start(request, given)
@@ -38,18 +39,6 @@ def train(request: Request) -> None:
         say_json(results)
     else:
         say(summary(results))
-
-
-def sizes(text: str) -> tuple[int, ...]:
-    """`128,64` as sizes of layers; UsageError where they are none.
-
-    >>> sizes("128, 64")
-    (128, 64)
-    """
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UsageError(f"--hidden {text!r}", fix="whole numbers from 1: --hidden 128,64")
-    return tuple(map(int, parts))
 
 
 # ------------------------------------------------------------------------------- the start

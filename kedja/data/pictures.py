@@ -77,13 +77,18 @@ class Pictures:
 
         From counts of the 256 values, so they are exact and the same on every machine.
         """
-        counts = _counts(self.train.inputs, self.shape[0])  # (C, 256)
-        values = np.arange(256) / 255
-        shares = counts / counts.sum(1, keepdims=True)
-        mean = shares @ values
-        deviation = np.sqrt((shares * (values - mean[:, None]) ** 2).sum(1))
-        rounded = [[round(float(each), 6) for each in row] for row in (mean, deviation)]
-        return tuple(rounded[0]), tuple(each or 1.0 for each in rounded[1])
+        return moments(self.train.inputs, self.shape[0])
+
+
+def moments(inputs: Array, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of bytes (N, H, W[, C]), taken as 0 to 1."""
+    counts = _counts(inputs, channels)  # (C, 256)
+    values = np.arange(256) / 255
+    shares = counts / counts.sum(1, keepdims=True)
+    mean = shares @ values
+    deviation = np.sqrt((shares * (values - mean[:, None]) ** 2).sum(1))
+    rounded = [[round(float(each), 6) for each in row] for row in (mean, deviation)]
+    return tuple(rounded[0]), tuple(each or 1.0 for each in rounded[1])
 
 
 def _counts(inputs: Array, channels: int) -> Array:

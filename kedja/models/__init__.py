@@ -8,6 +8,7 @@ layers (`kedja/nn`).
 from kedja.models import gpt2_files as gpt2_files
 from kedja.models import lora as lora
 from kedja.models.bert import Bert, BertConfig, Filled, fill
+from kedja.models.clip import Clip, ClipConfig, choose
 from kedja.models.cnn import CNN, CNNConfig, lenet
 from kedja.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from kedja.models.folder import Saved, load, save
@@ -55,6 +56,8 @@ __all__ = [
     "BertConfig",
     "CNNConfig",
     "Choice",
+    "Clip",
+    "ClipConfig",
     "EncoderDecoder",
     "EncoderDecoderConfig",
     "Factors",
@@ -92,6 +95,7 @@ __all__ = [
     "WordVectorsConfig",
     "alike",
     "attention",
+    "choose",
     "classify",
     "classify_pictures",
     "cross_attention",

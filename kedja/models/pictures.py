@@ -9,6 +9,7 @@ Dimensions: B pictures, C channels, H W height and width, D numbers of a code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -121,12 +122,17 @@ def classify_pictures(model: PictureNet, pictures: Any) -> list[PictureLabel]:
 
 def probabilities(model: PictureNet, pictures: Any) -> Array:
     """The classes' probabilities of bytes (B, H, W) or (B, H, W, C): float64 (B, classes)."""
-    if not len(pictures):
-        return np.zeros((0, len(model.config.classes)))
-    run = kj.jit(answer) if len(pictures) >= COMPILED else answer
-    starts = range(0, len(pictures), BATCH)
-    parts = [run(model, pictures[start : start + BATCH]).numpy() for start in starts]
-    return np.concatenate(parts)
+    found: Array = in_batches(answer, model, pictures, len(model.config.classes))
+    return found.astype(np.float64)
+
+
+def in_batches(function: Callable[[Any, Any], Tensor], model: Any, given: Any, width: int) -> Array:
+    """`function(model, rows)`, (B, width) each, of many rows: batch by batch, compiled if many."""
+    if not len(given):
+        return np.zeros((0, width), np.float32)
+    run = kj.jit(function) if len(given) >= COMPILED else function
+    starts = range(0, len(given), BATCH)
+    return np.concatenate([run(model, given[start : start + BATCH]).numpy() for start in starts])
 
 
 def answer(model: Any, pictures: Any) -> Tensor:

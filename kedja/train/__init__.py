@@ -20,6 +20,7 @@ from kedja.train.trainer import Trainer, fit
 if TYPE_CHECKING:
     from kedja.train.answers import Tuned, evaluate_answers, fit_answers
     from kedja.train.classification import evaluate_classifier, fit_text_classifier
+    from kedja.train.contrastive import evaluate_retrieval, fit_clip, zero_shot
     from kedja.train.forecasting import fit_forecaster
     from kedja.train.language import evaluate_language, fit_language
     from kedja.train.masked import evaluate_masked, fit_masked
@@ -50,9 +51,11 @@ __all__ = [
     "evaluate_masked",
     "evaluate_pictures",
     "evaluate_ranking",
+    "evaluate_retrieval",
     "evaluate_sound",
     "fit",
     "fit_answers",
+    "fit_clip",
     "fit_factors",
     "fit_forecaster",
     "fit_language",
@@ -67,12 +70,14 @@ __all__ = [
     "item_knn",
     "popularity",
     "walk_forward",
+    "zero_shot",
 ]
 
 _FILES = {
     "answers": "Tuned evaluate_answers fit_answers",
     "classification": "evaluate_classifier fit_text_classifier",
     "forecasting": "fit_forecaster",
+    "contrastive": "evaluate_retrieval fit_clip zero_shot",
     "language": "evaluate_language fit_language",
     "masked": "evaluate_masked fit_masked",
     "ranking": "Ranking evaluate_ranking item_knn popularity",

@@ -34,7 +34,7 @@ class Kind(NamedTuple):
 
 
 class Examples(ABC):
-    """Examples by number: inputs x and, where there are any, targets y.
+    """Examples by number: inputs x and, where there are any, targets y or further inputs.
 
     The arrays that they lie in are given to the compiled step as they are, never copied; the step
     draws the numbers of its batch from the epoch's order and gathers the examples itself.
@@ -53,7 +53,7 @@ class Examples(ABC):
     @property
     @abstractmethod
     def kinds(self) -> dict[str, Kind]:
-        """Shape and dtype of one example: of x, and of y where there are targets."""
+        """Shape and dtype of one example: of x, of y where there are targets, of further inputs."""
 
     @abstractmethod
     def batch(self, data: Mapping[str, Tensor], numbers: Tensor) -> Batch:

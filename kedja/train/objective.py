@@ -24,8 +24,9 @@ class Objective(NamedTuple):
     """A loss and what comes before the network.
 
     `loss(prediction, target)`, or `loss(model, x)` where there are no targets, is the mean over
-    the batch. `prepare` turns a raw batch into the network's input, inside the step. `policy` says
-    in which dtype the network's products are computed.
+    the batch; further inputs are given to the latter by their names. `prepare` turns a raw batch
+    into the network's input, inside the step. `policy` says in which dtype the network's products
+    are computed.
     """
 
     loss: Function
@@ -45,8 +46,9 @@ class Objective(NamedTuple):
     def of_batch(self, model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """The loss, a scalar, and the predictions that it is of (None without targets)."""
         if "y" not in batch:
+            further = {name: each for name, each in batch.items() if name != "x"}
             with self._scope():
-                return as_tensor(self.loss(model, self._prepared(batch["x"]))), None
+                return as_tensor(self.loss(model, self._prepared(batch["x"]), **further)), None
         prediction = self.predict(model, batch["x"])
         _require_rows(prediction, batch["x"].shape[0])
         prediction = aligned(prediction, batch["y"])

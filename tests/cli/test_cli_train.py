@@ -15,7 +15,7 @@ from paths import SHARED, needs
 import kedja as kj
 from kedja.cli import recipes, runs
 from kedja.cli.main import main
-from kedja.cli.rows import sizes
+from kedja.cli.options import sizes
 from kedja.data import digits
 from kedja.ground.errors import CheckpointError, UsageError
 from kedja.io import weights
@@ -429,10 +429,10 @@ def test_weights_of_another_network_are_refused(kedja):
 
 
 def test_sizes():
-    assert sizes("128, 64") == (128, 64)
+    assert sizes("128, 64", "--hidden") == (128, 64)
     for text in ("", "1,,2", "-1", "1.5", "²"):
         with pytest.raises(UsageError):
-            sizes(text)
+            sizes(text, "--hidden")
 
 
 def test_recipes_follow_the_data():
