@@ -1,4 +1,4 @@
-"""`kedja train FOLDER|mnist|shapes --model clip`: pictures and captions in one space.
+"""`kedja train FOLDER|mnist|drawn-shapes --model clip`: pictures and captions in one space.
 
 FOLDER holds pictures and a list of captions; digits are captioned by their labels, shapes are
 drawn. Not here: what all runs have in common (`task.py`), the training

@@ -31,7 +31,7 @@ CAPTION_NAMES = ("caption", "text", "description", "sentence")
 SIZE = 32
 MOST_BYTES = 1 << 30
 UNREAD_SHARE = 0.2
-NAME = "shapes"  # DATA that is drawn
+NAME = "drawn-shapes"  # DATA that is drawn
 DRAWN, DRAWN_TEST = 20_000, 2000
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DIGIT_TEMPLATES = (
@@ -85,7 +85,7 @@ def are_in(data: str) -> bool:
 
 
 def load(data: str, *, seed: int = 0, size: tuple[int, int] | None = None) -> Captioned:
-    """The captioned pictures of a folder, of `mnist` or `digits`, or the drawn `shapes`.
+    """The captioned pictures of a folder, of `mnist` or `digits`, or the `drawn-shapes`.
 
     A fifth of a folder is held out; equal captions and equal files stay on one side. Digits get
     captions from their labels by templates that the seed draws. Raises UsageError and DataError
