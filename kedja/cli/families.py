@@ -142,6 +142,9 @@ FAMILIES = (
             "series-lstm": ("layers", "width", "dropout", *SERIES),
             "series-transformer": ("layers", "width", "heads", "dropout", *SERIES),
         },
+        answers=True,
+    ),
+    Family(
         "kedja.cli.captions",
         {"clip": ("size", "widths", "width", "layers", "weight_decay", "epochs")},
         answers=True,
