@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
-from kedja.data import digits, mnist, series, table, text
+from kedja.data import digits, mnist, picture_files, series, table, text
 from kedja.data.dataset import Dataset
 from kedja.ground.errors import DataError, UsageError
 from kedja.ground.suggest import did_you_mean
@@ -84,6 +85,9 @@ def _unknown(data: str) -> UsageError:
     """Why `data` cannot be read, with what comes close to it."""
     if os.path.isdir(data):
         what = "the folder holds no IDX files (train-images-idx3-ubyte and its three companions)"
+        if picture_files.are_in(Path(data)):
+            what = "the folder holds pictures by class, which this model does not read"
+            return UsageError(what, where=data, fix="--model cnn, or resnet")
         tables = [path for path in _entries(data) if _is_table(path)]
         fix = f"give one of its tables: {', '.join(tables[:3])}" if tables else _ANY
         return UsageError(what, where=data, fix=fix)

@@ -111,6 +111,7 @@ def test_digits_take_paper_with_dark_ink(kedja):
         (["digits", "--model", "cnn", "--size", "32"], "--size for digits"),
         (["shapes", "--model", "resnet", "--hidden", "8"], "the model resnet has no --hidden"),
         (["shapes", "--depth", "0"], "--depth 0"),
+        (["shapes", "--model", "mlp"], "--model cnn, or resnet"),
     ],
 )
 def test_bad_options_get_one_clear_message(kedja, arguments, told):

@@ -8,7 +8,7 @@ import pytest
 import kedja as kj
 from kedja.data.augment import Augment
 from kedja.data.dataset import Split
-from kedja.data.pictures import Pictures
+from kedja.data.pictures import Pictures, load
 from kedja.ground.errors import Interrupted, UsageError
 from kedja.train import pictures as training
 from tests.data.drawn import CLASSES, picture
@@ -92,6 +92,15 @@ def test_the_nearest_neighbour_is_scikit_learns(monkeypatch):
         assert training.nearest(train, test, block) == (pytest.approx(wanted), 20)
     monkeypatch.setattr(training, "WORK", 50 * 16 * 5)
     assert training.nearest(train, test)[1] == 5
+
+
+def test_logistic_regression_is_as_good_as_scikit_learns():
+    linear = pytest.importorskip("sklearn.linear_model")
+    found = load("digits")
+    rows = [each.inputs.reshape(len(each), -1) / 255 for each in (found.train, found.test)]
+    theirs = linear.LogisticRegression(max_iter=2000).fit(rows[0], found.train.targets)
+    wanted = theirs.score(rows[1], found.test.targets)
+    assert training.pixels_logistic(found) >= wanted - 0.01
 
 
 def test_logistic_regression_on_the_pixels_learns_what_a_line_can_divide():
