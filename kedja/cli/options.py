@@ -35,6 +35,11 @@ def sizes(text: str, option: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
+def layers(text: str, option: str) -> tuple[int, ...]:
+    """As `sizes`, and `none` as no layers."""
+    return () if text == "none" else sizes(text, option)
+
+
 def assignments(text: str, option: str) -> dict[str, str]:
     """`w0=-1,w1=0.5` as names and texts.
 

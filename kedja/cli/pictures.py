@@ -19,7 +19,7 @@ from kedja.cli import runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.export import Exported
 from kedja.cli.families import Request
-from kedja.cli.options import sizes
+from kedja.cli.options import layers, sizes
 from kedja.cli.output import note, say, say_json
 from kedja.data import augment as augmenting
 from kedja.data import pictures as data
@@ -102,7 +102,7 @@ def _usual(found: Pictures, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _prepare(found: Pictures, given: tuple[str, ...], made: task.Options) -> task.Prepared:
-    read: dict[str, Callable[[str, str], Any]] = {"widths": sizes, "hidden": _layers}
+    read: dict[str, Callable[[str, str], Any]] = {"widths": sizes, "hidden": layers}
     chosen = {
         name: read[name](made[name], f"--{name}") if name in read else made[name]
         for name in SIZES
@@ -129,11 +129,6 @@ def _prepare(found: Pictures, given: tuple[str, ...], made: task.Options) -> tas
 
 def _joined(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers)) or "none"
-
-
-def _layers(text: str, option: str) -> tuple[int, ...]:
-    """As `sizes`, and `none` as no layers."""
-    return () if text == "none" else sizes(text, option)
 
 
 # ------------------------------------------------------------------------------- figures

@@ -38,6 +38,7 @@ DIGIT_TEMPLATES = (
     *("a {}", "the digit {}", "the number {}", "a handwritten {}", "this is a {}"),
     *("somebody wrote a {}", "a {} in white on black", "{}"),
 )
+_EXAMPLE = {"file": "1.png", "caption": "a black cat"}
 _FIX = f"a folder of pictures with one of {', '.join(LISTS)}"
 
 
@@ -213,7 +214,7 @@ def _divided(found: Array, captions: Sequence[str], seed: int) -> tuple[Array, A
 def _rows(file: Path) -> Iterator[tuple[str, str, str]]:
     """Each picture's file, caption, and where that stands."""
     if file.suffix == ".jsonl":
-        for where, row in jsonlines.records(file):
+        for where, row in jsonlines.records(file, _EXAMPLE):
             name, caption = (
                 jsonlines.text(row, _known(row, names, where), where)
                 for names in (FILE_NAMES, CAPTION_NAMES)

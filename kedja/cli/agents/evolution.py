@@ -16,8 +16,8 @@ import numpy as np
 from kedja import models
 from kedja.cli import runs
 from kedja.cli.families import Request
+from kedja.cli.options import layers
 from kedja.cli.output import note, say, say_json
-from kedja.cli.rows import sizes
 from kedja.ground.errors import Interrupted, UsageError
 from kedja.models import folder as folders
 from kedja.rl.environments import TASKS, make
@@ -95,7 +95,7 @@ def agent(run: Path, environment: Any) -> Agent:
 
 
 def _policy(env: Any, made: Options) -> Policy:
-    hidden = () if made["hidden"] == "none" else sizes(made["hidden"])
+    hidden = layers(made["hidden"], "--hidden")
     return Policy(config_for(env, hidden, recurrent=made["recurrent"]))
 
 
