@@ -5,7 +5,7 @@ Not here: series from files (`series.py`). Next: `kedja/train/forecasting.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,15 @@ class Seasonal:
     def series(self, count: int, every: str = "hour") -> Series:
         """The same as a series."""
         return of_values(self.values(count), every=every)
+
+    def best_forecasts(self, values: Array, origins: Any, horizon: int) -> Array:
+        """What one who knows all but ε forecasts of these values at rows `origins`: (O, H)."""
+        certain = replace(self, noise=0.0).values(len(values) + horizon)
+        origins = np.asarray(origins)
+        rest = values[origins - 1] - certain[origins - 1]
+        fading = self.persistence ** np.arange(1, horizon + 1)
+        coming = certain[origins[:, None] + np.arange(horizon)]
+        return np.asarray(coming + rest[:, None] * fading)
 
     def best(self, step: int) -> float:
         """The root mean square of the best forecast `step` steps ahead.
