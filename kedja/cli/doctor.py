@@ -26,6 +26,7 @@ CORE = ("numpy", "ml_dtypes", "llvmlite", "safetensors", "typer", "rich", "platf
 EXTRAS = {
     "learn": ("scikit-learn", "sklearn", "bundled digits, estimators"),
     "vision": ("pillow", "PIL", "pictures"),
+    "audio": ("soundfile", "soundfile", "sound"),
     "plots": ("matplotlib", "matplotlib", "drawings"),
     "xla": ("jax", "jax", "GPUs and TPUs through XLA"),
     "onnx": ("onnx", "onnx", "networks from other systems, and to them"),

@@ -7,6 +7,7 @@ own units. Not here: how a graph becomes ONNX (`kedja/io/onnx`), the run's folde
 |---------------------|----------------------------------------------------------------------------|
 | pictures            | `picture`, uint8 (batch, H, W): 0 is the background, 255 the ink           |
 | folders of pictures | `picture`, uint8 (batch, H, W), with colours (batch, H, W, 3)              |
+| recordings          | `spectrogram`, float32 (batch, frames, bands), as `LogMel` makes them      |
 | a table of numbers  | `columns`, float64 (batch, columns), NaN where a number is missing         |
 | a table with texts  | `features`, float32 (batch, features), as the run's preparation makes them |
 """

@@ -134,7 +134,6 @@ FAMILIES = (
         answers=True,
         exports=True,
     ),
-    Family("kedja.cli.sound", {"spectrogram-cnn": SOUND}, answers=True),
     Family(
         "kedja.cli.series",
         {
@@ -155,6 +154,7 @@ FAMILIES = (
         plays=True,
         common=("model", "seed"),
     ),
+    Family("kedja.cli.sound", {"spectrogram-cnn": SOUND}, answers=True, exports=True),
     Family("kedja.cli.language.tuning", {TUNED: ("from", "lora", "merge", "test", "epochs")}),
 )
 MODELS = {model: family for family in FAMILIES for model in family.models}

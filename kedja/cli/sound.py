@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kedja import models, optim
-from kedja.cli import task
+from kedja.cli import runs, task
 from kedja.cli.asked import Asked
+from kedja.cli.export import Exported
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
 from kedja.data import recordings, sound, spectrogram
 from kedja.data.recordings import Recordings
+from kedja.front.functions import softmax
+from kedja.front.tensor import Tensor
 from kedja.ground.errors import StorageError, UsageError
 from kedja.inspection.groups import Groups, by_group, wilson
 from kedja.models import spectrogram_cnn
@@ -72,6 +75,7 @@ class Trial:
 
 
 def _prepare(data: tuple[str, ...], made: task.Options) -> task.Prepared:
+    note(f"{data[0]}: its recordings are read")
     given = recordings.load(
         _only(data),
         pattern=made.get("pattern"),
@@ -227,6 +231,23 @@ def _told_unseen(results: Mapping[str, Any]) -> Iterator[str]:
 def _share(value: float, interval: Sequence[float]) -> str:
     low, high = interval
     return f"{value:.1%} ({low:.1%} to {high:.1%})"
+
+
+# ------------------------------------------------------------------------- as an ONNX file
+
+
+def exported(run: Path) -> Exported:
+    """The network of a run as a file's content: spectrograms to the classes' probabilities."""
+    model = models.load(run).model
+    shape = model.config.shape
+
+    def probabilities(x: Tensor) -> Tensor:
+        return softmax(model(x))
+
+    name = runs.read(run, lambda content: Path(content["data"]["source"][0]).stem)
+    example = np.zeros((1, shape.frames, shape.bands), np.float32)
+    about = {"data": name, "classes": model.config.classes, "log_mel": asdict(shape)}
+    return Exported(probabilities, example, "spectrogram", "probabilities", name, about)
 
 
 # ------------------------------------------------------------------------------- asking

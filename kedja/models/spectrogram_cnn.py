@@ -49,9 +49,9 @@ class SpectrogramCNNConfig:
     frames: int
     channels: tuple[int, ...] = (16, 32, 64, 64)
     dropout: float = 0.3
-    shift: float = 0.15
-    frame_mask: float = 0.2
-    band_mask: float = 0.2
+    shift: float = 0.1
+    frame_mask: float = 0.1
+    band_mask: float = 0.1
 
     def __post_init__(self) -> None:
         for name in ("classes", "channels"):  # JSON has lists

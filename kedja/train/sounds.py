@@ -28,7 +28,7 @@ from kedja.train.trainer import Trainer
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-RATE, DECAY, STEPS = 3e-3, 0.05, 750
+RATE, DECAY, STEPS = 3e-3, 0.05, 600
 SHARE = 0.2  # of each class is held out
 NEIGHBOURS = 5
 
@@ -93,7 +93,7 @@ def fit_sound(
     """Train a classifier on the rows `train` of recordings (all unless given).
 
     The rows `test` validate on the way. `config` is a usual one unless given, `epochs` make some
-    750 steps; further options are `Trainer`'s. The history holds the model.
+    600 steps; further options are `Trainer`'s. The history holds the model.
     """
     rows = np.arange(len(given.labels)) if train is None else train
     x, y = given.inputs, given.targets

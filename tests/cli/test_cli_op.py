@@ -80,7 +80,7 @@ def test_the_doctor_finds_what_is_here(terminal: Terminal) -> None:
     assert data["processor"]["vector_bits"] in (128, 256, 512)
     assert data["threads"]["used"] >= 1
     assert data["flags"]["tier"] == "interpret"
-    assert set(data["extras"]) == {"learn", "vision", "plots", "xla", "onnx"}
+    assert set(data["extras"]) == {"learn", "vision", "audio", "plots", "xla", "onnx"}
     text = terminal("doctor").out
     for word in ("processor", "threads", "cache", "[plots]"):
         assert word in text

@@ -13,6 +13,8 @@ import pytest
 
 import kedja as kj
 from kedja.cli.main import main
+from kedja.data import sound
+from kedja.data.spectrogram import LogMel
 from kedja.ground.errors import Interrupted
 from kedja.train import sounds
 
@@ -80,6 +82,22 @@ def test_recordings_are_recognised_trained_tested_and_asked(kedja):
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
     assert answer["class"] == max(answer["probabilities"], key=answer["probabilities"].get)
     assert Path("a.png").stat().st_size > 1000
+    require_the_same_as_onnx(kedja, answer)
+
+
+def require_the_same_as_onnx(kedja, answer):
+    """The exported file says of the same picture what `predict` said."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    assert kedja("export", "run", "--to", "a.onnx")[0] == 0
+    session = onnxruntime.InferenceSession("a.onnx")
+    about = session.get_modelmeta().custom_metadata_map
+    shape = LogMel(**json.loads(about["log_mel"]))
+    picture = shape(sound.read("tones/low_anna_0.wav", shape.rate)[0])
+    [found] = session.run(None, {"spectrogram": np.stack([picture, picture])})
+    classes = json.loads(about["classes"])
+    expected = [answer["probabilities"][each] for each in classes]
+    assert found[1] == pytest.approx(expected, abs=1e-5)
 
 
 def test_one_speaker_is_left_out_of_one_training(kedja):
