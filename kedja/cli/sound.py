@@ -26,7 +26,7 @@ from kedja.data.recordings import Recordings
 from kedja.front.functions import softmax
 from kedja.front.tensor import Tensor
 from kedja.ground.errors import StorageError, UsageError
-from kedja.inspection.groups import Groups, by_group, wilson
+from kedja.inspection.groups import Groups, bootstrap, by_group, wilson
 from kedja.models import spectrogram_cnn
 from kedja.models.spectrogram_cnn import Heard
 from kedja.train import checkpoint, sounds
@@ -186,11 +186,31 @@ def _unseen(trial: Trial, model: Any) -> dict[str, Any]:
         return {}
     names = [name for name, right in found.items() for _ in right]
     right = np.concatenate(list(found.values()))
+    means = [float(each.mean()) for each in found.values()]
     return {
-        "unseen_accuracy": float(right.mean()),
-        "unseen_interval": _interval(right),
+        "unseen_accuracy": float(np.mean(means)),
+        "unseen_interval": _interval_of_speakers(right, means),
+        "unseen_mean_spectrum_accuracy": float(np.mean([_simple(trial, each) for each in found])),
         "unseen": _by(~right, names, "unseen speaker").to_json(),
     }
+
+
+def _simple(trial: Trial, name: str) -> float:
+    """The baseline's accuracy on a speaker whom it was not trained on."""
+    others, theirs = sounds.of_speaker(trial.given, name)
+    train = others if trial.each else trial.train
+    return float(sounds.logistic_regression(trial.given, train, theirs).mean())
+
+
+def _interval_of_speakers(right: Array, means: Sequence[float]) -> list[float]:
+    """Of the mean over speakers: the wider of the intervals over recordings and over
+    speakers, since recordings of one speaker are alike, and speakers are few.
+    """
+    one = wilson(int(right.sum()), len(right))
+    if len(means) == 1:
+        return list(one)
+    other = bootstrap(means)
+    return [min(one.low, other.low), max(one.high, other.high)]
 
 
 def _interval(right: Array) -> list[float]:
@@ -219,6 +239,7 @@ def _told(results: Mapping[str, Any]) -> list[str]:
 def _told_unseen(results: Mapping[str, Any]) -> Iterator[str]:
     share = _share(results["unseen_accuracy"], results["unseen_interval"])
     yield f"accuracy {share} on speakers who were not in the training"
+    yield f"beside it: mean spectra {results['unseen_mean_spectrum_accuracy']:.1%}"
     yield from ("", *Groups.from_json(results["unseen"]).lines(), "")
     less = results["test_accuracy"] - results["unseen_accuracy"]
     if less > WORSE:
