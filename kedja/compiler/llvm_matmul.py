@@ -161,7 +161,7 @@ class _Product:
         plan, shape = self.plan, self.plan.shape
         columns = plan.tail if last and plan.tail else plan.lanes
         mask_out = columns < plan.lanes and not self.buffered
-        given = (self.vectors, columns, shape.b_strides[1], shape.k, mask_out, plan.asks_columns)
+        given = (self.vectors, columns, shape.b_strides[1], shape.k, mask_out, plan.columns_apart)
         if plan.pairs:
             readers = (
                 PairReader(self.module, kind, plan.lanes) for kind in (plan.pairs.a, plan.pairs.b)

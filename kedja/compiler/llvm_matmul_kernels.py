@@ -211,7 +211,7 @@ class Dot:
     b_stride: int  # from one column of B to the next
     steps: int
     mask_out: bool  # out must not be written beyond the columns
-    ahead: bool  # whether the next columns are asked for while these are used
+    apart: bool  # whether one column is read after the other, as a B in no cache stands in memory
 
     def emit(self, prefix: str) -> ir.Function:
         """Add the function to the module."""
@@ -225,40 +225,44 @@ class Dot:
         return made
 
     def _sums(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> list[ir.Value]:
-        """Lane sums along k: whole vectors in a loop, then the masked rest."""
-        lanes = self.vectors_of.lanes
+        """Lane sums along k of all columns: each has one order of adding, apart or together."""
+        if not self.apart:
+            return self._along(b, x, y, range(self.columns))
+        return [each for c in range(self.columns) for each in self._along(b, x, y, (c,))]
+
+    def _along(
+        self, b: ir.IRBuilder, x: ir.Value, y: ir.Value, columns: Sequence[int]
+    ) -> list[ir.Value]:
+        """Lane sums of some columns: whole vectors in a loop, then the masked rest."""
+        lanes = self.per_vector
         whole, rest = self.steps // lanes * lanes, self.steps % lanes
-        sums: list[ir.Value] = [self.vectors_of.zero] * self.columns
+        sums: list[ir.Value] = [self.vectors_of.zero] * len(columns)
         if whole:
             with for_carry(b, 0, whole, sums, lanes, name="k") as loop:
-                loop.carry(*self._step(b, x, y, loop.index, loop.values, None))
+                found = self._step(b, (x, y, loop.index), columns, loop.values, lanes)
+                loop.carry(*found)
             sums = loop.results
-        if rest:
-            sums = self._step(b, x, y, i64(whole), sums, self.vectors_of.mask(b, rest))
-        return sums
+        return self._step(b, (x, y, i64(whole)), columns, sums, rest) if rest else sums
+
+    @property
+    def per_vector(self) -> int:
+        """Steps of k that one vector holds."""
+        return self.vectors_of.lanes
 
     def _step(
         self,
         b: ir.IRBuilder,
-        x: ir.Value,
-        y: ir.Value,
-        k: ir.Value,
+        place: tuple[ir.Value, ir.Value, ir.Value],
+        columns: Sequence[int],
         sums: Sequence[ir.Value],
-        mask: ir.Value | None,
+        count: int,
     ) -> list[ir.Value]:
-        vectors = self.vectors_of
+        """The sums after `count` more steps, from (A, B, k) on."""
+        (x, y, k), vectors = place, self.vectors_of
+        mask = vectors.mask(b, count) if count < vectors.lanes else None
         left = vectors.load(b, x, k, mask)
         base = vectors.at(b, y, k)
-        self.ask(b, vectors, base)
-        rights = [vectors.load(b, base, c * self.b_stride, mask) for c in range(self.columns)]
+        rights = [vectors.load(b, base, c * self.b_stride, mask) for c in columns]
         return [
             vectors.multiply_add(b, left, right, s) for right, s in zip(rights, sums, strict=True)
         ]
-
-    def ask(self, b: ir.IRBuilder, stored: Vectors, base: ir.Value) -> None:
-        """Ask for the same steps of the columns that follow, which stand behind these.
-
-        A column is too short a stretch for the processor to see by itself how it goes on.
-        """
-        for column in range(self.columns, 2 * self.columns if self.ahead else self.columns):
-            ask(b, stored.module, stored.at(b, base, column * self.b_stride), level=2)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from kedja.compiler import llvm_ir as ir
-from kedja.compiler.llvm_blocks import I16, I64, PTR, declare, for_carry, for_range, i64
+from kedja.compiler.llvm_blocks import I16, I64, PTR, declare, for_range, i64
 from kedja.compiler.llvm_half import BRAIN
 from kedja.compiler.llvm_matmul_kernels import Dot, internal
 from kedja.compiler.llvm_matmul_vectors import Vectors
@@ -99,32 +99,24 @@ class PairDot(Dot):
     left: PairReader
     right: PairReader
 
-    def _sums(self, b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> list[ir.Value]:
-        """Lane sums along k: whole vectors of pairs in a loop, then the masked rest."""
-        step = 2 * self.vectors_of.lanes
-        whole = self.steps // step * step
-        sums: list[ir.Value] = [self.vectors_of.zero] * self.columns
-        if whole:
-            with for_carry(b, 0, whole, sums, step, name="k") as loop:
-                loop.carry(*self._pairs(b, (x, y, loop.index), loop.values, step))
-            sums = loop.results
-        if self.steps > whole:
-            sums = self._pairs(b, (x, y, i64(whole)), sums, self.steps - whole)
-        return sums
+    @property
+    def per_vector(self) -> int:
+        """Steps of k that one vector holds: two for each lane."""
+        return 2 * self.vectors_of.lanes
 
-    def _pairs(
+    def _step(
         self,
         b: ir.IRBuilder,
         place: tuple[ir.Value, ir.Value, ir.Value],
+        columns: Sequence[int],
         sums: Sequence[ir.Value],
         count: int,
     ) -> list[ir.Value]:
         x, y, k = place
         left = self.left.along(b, self.left.source.at(b, x, k), count)
         base = self.right.source.at(b, y, k)
-        self.ask(b, self.right.source, base)
         made = []
-        for column, total in enumerate(sums):
+        for column, total in zip(columns, sums, strict=True):
             at = self.right.source.at(b, base, column * self.b_stride)
             right = self.right.along(b, at, count)
             made.append(self.vectors_of.multiply_add(b, left, right, total))

@@ -75,13 +75,14 @@ class _Parts:
         first, last = (
             b.mul(as_i64(each), i64(TOGETHER)) for each in share(b, number, plan.blocks, plan.parts)
         )
-        whole = shape.k // TOGETHER * TOGETHER
+        together = plan.together
+        whole = shape.k // together * together
         stop = b.select(b.icmp_signed("<", last, i64(whole)), last, i64(whole))
-        with for_range(b, first, stop, TOGETHER, name="k") as k:
-            self._steps(b, part, k, TOGETHER)
-        if shape.k % TOGETHER:
+        with for_range(b, first, stop, together, name="k") as k:
+            self._steps(b, part, k, together)
+        if shape.k % together:
             with b.if_then(b.icmp_signed("<", stop, last)):
-                self._steps(b, part, i64(whole), shape.k % TOGETHER)
+                self._steps(b, part, i64(whole), shape.k % together)
         b.ret_void()
 
     def _part(self, b: ir.IRBuilder, args: ir.Value, z: ir.Value, task: ir.Value) -> _Part:

@@ -1,9 +1,10 @@
 """Products of few rows with a matrix that no cache holds: memory is what they wait for.
 
 The steps of k are cut into parts, one for each task, so that every task reads one stretch of B from
-end to end. A part's sums stand in scratch; a second phase adds the parts in their order and runs
-the epilogue. Each element of B is read once, for all rows of A. B may be bfloat16 whose products
-are summed in float32: it is widened where it is read. Not here: the code (`llvm_matmul_parts.py`).
+end to end, for a single row of A in the order in which B stands in memory. A part's sums stand in
+scratch; a second phase adds the parts in their order and runs the epilogue. Each element of B is
+read once, for all rows of A. B may be bfloat16 whose products are summed in float32: it is widened
+where it is read. Not here: the code (`llvm_matmul_parts.py`).
 Next: `matmul_plan.py`.
 """
 
@@ -17,7 +18,7 @@ from kedja.ground.dtypes import DType, bfloat16
 
 # Rows of A. With more of them the multiply-adds count, too.
 FEW = 4
-# Steps of k that are taken together: as many rows of B are read side by side.
+# Steps of k in the unit of a part. Where sums are dear they are taken together, side by side.
 TOGETHER = 8
 # The steps of a part, at least, and the parts of a product, at most.
 PART = 96
@@ -69,10 +70,20 @@ class PartsPlan:
         return max(1, min(TASKS, self.shape.n // COLUMNS))
 
     @property
+    def together(self) -> int:
+        """Steps of k that are taken together, as many rows of B being read side by side.
+
+        One, where the sums stay in the first-level cache: B is then read as it stands, which no
+        other order reaches. It does not change the order in which a sum is made.
+        """
+        sums = self.shape.m * self.width * self.shape.dtype.itemsize
+        return 1 if self.shape.m == 1 and sums <= self.target.l1 // 2 else TOGETHER
+
+    @property
     def asks(self) -> bool:
         """Whether the rows that come next are asked for: where they stay in the cache till then."""
         size = self.dtypes[1].itemsize
-        return TOGETHER * self.shape.n * size <= self.target.l2 // 4
+        return self.together > 1 and TOGETHER * self.shape.n * size <= self.target.l2 // 4
 
     @property
     def scratch_bytes(self) -> int:

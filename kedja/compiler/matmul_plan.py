@@ -101,8 +101,8 @@ class MatmulPlan:
         return PANELS_AHEAD * self.panel_width if asks else 0
 
     @property
-    def asks_columns(self) -> bool:
-        """Whether the dot kernel asks for the columns of B that come next: B is in no cache."""
+    def columns_apart(self) -> bool:
+        """Whether the dot kernel reads one column of B after the other: B is in no cache."""
         size = (self.pairs.b if self.pairs else self.shape.dtype).itemsize
         return self.shape.k * self.shape.n * size > self.target.l2
 

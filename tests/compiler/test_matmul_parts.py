@@ -125,10 +125,10 @@ def test_any_number_of_threads_gives_the_same_bits():
 @pytest.mark.parametrize("m", [1, 2, 3])
 @pytest.mark.parametrize("n", [47, 160])
 def test_a_large_matrix_that_is_stored_turned(m, n):
-    """Its columns are read where they stand, the next ones asked for."""
+    """Its columns are read where they stand, one after the other."""
     a, b = operand(m, 517, F32, False, 1), operand(517, n, F32, True, 2)
     made = plan(shape_of(a, b), small(host_target()))
     assert made.kernel == "dot"
-    assert made.asks_columns
-    assert not plan(shape_of(a, b), host_target()).asks_columns
+    assert made.columns_apart
+    assert not plan(shape_of(a, b), host_target()).columns_apart
     assert_product(multiply(a, b, small(host_target())), a, b)
