@@ -31,6 +31,7 @@ BOUNDS = {
     "accumulate": FROM_ONE,
     "warmup": FROM_ZERO,
     "lr": ABOVE_ZERO,
+    **dict.fromkeys(("c", "gamma"), ABOVE_ZERO),
     "clip": ABOVE_ZERO,
     **dict.fromkeys(("layers", "heads", "width", "context", "steps", "evaluations"), FROM_ONE),
     **dict.fromkeys(("patience", "lora", "depth", "horizon", "season"), FROM_ONE),

@@ -55,6 +55,13 @@ COMMANDS = {
         *("kedja.cli.explain", "explain", "Each node of an expression: formula, value, gradient."),
         ['kedja explain "tanh(w * x + b)" --at w=2,x=1,b=0'],
     ),
+    "importance": Command(
+        *("kedja.cli.importance", "importance", "Which columns of a table a network leans on."),
+        [
+            "kedja train flowers.csv --epochs 2 --out flowers",
+            "kedja importance flowers --repeats 3",
+        ],
+    ),
     "attention": Command(
         *("kedja.cli.attention", "attention", "Who looks at whom in a network that reads a text."),
         [

@@ -30,7 +30,6 @@ from kedja.front import functions
 from kedja.front.tensor import Tensor
 from kedja.ground.errors import UsageError
 from kedja.io import onnx
-from kedja.nn import Sequential
 
 OPSET = onnx.OPSET
 
@@ -142,7 +141,7 @@ def _metadata(record: runs.Record, raw: Raw) -> dict[str, Any]:
 # ------------------------------------------------------------------------ what the file computes
 
 
-def predictor(model: Sequential, preparation: Preparation, raw: Raw) -> Callable[[Tensor], Tensor]:
+def predictor(model: Any, preparation: Preparation, raw: Raw) -> Callable[[Tensor], Tensor]:
     """From raw examples to answers: preparation, network, probabilities or units."""
     step = recipes.prepare(preparation)
 

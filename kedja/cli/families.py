@@ -102,7 +102,14 @@ EVOLUTION = (
 )
 TUNED = "tuned"  # any model of text that is trained already, by --from
 FAMILIES = (
-    Family("kedja.cli.rows", {"mlp": ("hidden", "activation", *ROWS), "linear": ROWS}),
+    Family(
+        "kedja.cli.rows",
+        {
+            "mlp": ("hidden", "activation", *ROWS, "dropout", "weight_decay", "patience"),
+            "linear": ROWS,
+        },
+    ),
+    Family("kedja.cli.kernels", {"svm": ("kernel", "c", "gamma", "target")}, answers=True),
     Family(
         "kedja.cli.language.decoder",
         {"gpt": ("heads", *TEXTS), "rnn": TEXTS, "lstm": TEXTS, "gru": TEXTS},

@@ -10,8 +10,9 @@ Not here: the options' texts (`train.py`), the run's folder (`runs.py`). Next: `
 | larger tables            | 128, 64 | adam, 0.002     | 64    | some 10,000 steps     |
 | the same for `linear`    | none    | adam, 0.03      |       |                       |
 
-Small tables are left early because longer training fits their noise. Tables get at least 20 and
-at most 200 epochs.
+So are tables for `linear`; `mlp` takes the options of `kedja/train/tables.py` for them. Small
+tables are left early because longer training fits their noise. Tables get at least 20 and at most
+200 epochs.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from typing import Any
 
 from kedja import nn, optim
 from kedja.data.dataset import Dataset
-from kedja.data.prepare import Preparation
+from kedja.data.prepare import Preparation, TablePreparation
 from kedja.front import random
 from kedja.front.tensor import Tensor
 from kedja.ground.dtypes import float32
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
+from kedja.models.tabular import TabularConfig, TabularMLP, inputs_of
+from kedja.train import tables
 
 MODELS = ("mlp", "linear")
 RATES = {
@@ -75,6 +78,10 @@ class Recipe:
     accumulate: int = 1
     ema: float | None = None
     precision: str | None = None
+    embeddings: bool = False  # the network for tables, with pieces of numbers and vectors of texts
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+    patience: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON's types."""
@@ -102,6 +109,9 @@ class Recipe:
             f"updates from {self.accumulate} batches": self.accumulate != 1,
             f"average with decay {self.ema}": self.ema is not None,
             f"products in {self.precision}": self.precision is not None,
+            f"dropout {self.dropout:g}": self.dropout,
+            f"decay {self.weight_decay:g}": self.weight_decay,
+            f"patience of {self.patience} epochs": self.patience is not None,
         }
         return [text for text, given in parts.items() if given]
 
@@ -116,15 +126,46 @@ def recipe(data: Dataset, given: Mapping[str, Any]) -> Recipe:
     start = _usual(data, model)
     if "optimizer" in chosen:
         name = chosen["optimizer"] = _optimizer_name(chosen["optimizer"])
-        start = replace(start, lr=RATES[name])
+        start = _by(name, start, chosen)
         if name in WHOLE:
             start = replace(start, batch=len(data.train), epochs=200)
     return replace(start, **chosen)
 
 
+def _by(optimizer: str, start: Recipe, chosen: Mapping[str, Any]) -> Recipe:
+    """The recipe with an optimizer of the user's, at its usual rate; decay is AdamW's alone."""
+    if optimizer == start.optimizer:
+        return start
+    if optimizer != "adamw" and "weight_decay" in chosen:
+        raise UsageError(f"--weight-decay with {optimizer}", fix="--optimizer adamw has it")
+    return replace(start, lr=RATES[optimizer], weight_decay=0.0)
+
+
+def _embedded(rows: int) -> Recipe:
+    """What suits the network for tables."""
+    batch = tables.usual_batch(rows)
+    return Recipe(
+        "mlp",
+        tables.usual_hidden(rows),
+        "relu",
+        "adamw",
+        tables.RATE,
+        batch,
+        tables.usual_epochs(rows, batch),
+        seed=0,
+        schedule="cosine",
+        embeddings=True,
+        dropout=TabularConfig.dropout,
+        weight_decay=tables.DECAY,
+        patience=tables.PATIENCE,
+    )
+
+
 def _usual(data: Dataset, model: str) -> Recipe:
     """What suits a data set where the user says nothing."""
     table = data.kind == "table"
+    if table and model == "mlp":
+        return _embedded(len(data.train))
     size = len(data.train) if table else math.prod(data.input_shape)
     small = size <= (SMALL_TABLE if table else SMALL_PICTURE)
     batch = 32 if small else 64
@@ -155,19 +196,25 @@ def _optimizer_name(given: str) -> str:
     return plain
 
 
-def network(made: Recipe, preparation: Preparation) -> nn.Sequential:
+def network(made: Recipe, preparation: Preparation) -> nn.Sequential | TabularMLP:
     """The network of a recipe, its weights drawn by the recipe's seed.
 
     The initialiser follows from the activation.
     """
-    inputs = math.prod(preparation.input_shape)
     outputs = len(preparation.target.classes) or 1
+    if made.embeddings and isinstance(preparation, TablePreparation):
+        inputs_told, sizes_told = inputs_of(preparation), (made.hidden, made.activation)
+        config = TabularConfig(inputs_told, outputs, *sizes_told, made.dropout)
+        return TabularMLP(config, key=random.key(made.seed))
+    inputs = math.prod(preparation.input_shape)
     sizes = [inputs, *made.hidden, outputs]
     return nn.mlp(sizes, made.activation, key=random.key(made.seed))
 
 
 def optimizer(made: Recipe) -> optim.Optimizer:
     """The optimiser of a recipe. Muon moves the matrices, AdamW beside it everything else."""
+    if made.optimizer == "adamw" and made.embeddings:
+        return optim.AdamW(made.lr, weight_decay=made.weight_decay)
     if made.optimizer != "muon":
         return optim.optimizer(made.optimizer, lr=made.lr)
     muon = optim.Muon(made.lr, adjust_lr_fn="match_rms_adamw")

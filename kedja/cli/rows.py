@@ -21,7 +21,7 @@ from kedja.cli.output import note, say, say_json
 from kedja.data import source
 from kedja.data.dataset import Dataset
 from kedja.ground.errors import Interrupted, UsageError
-from kedja.train import checkpoint
+from kedja.train import checkpoint, tables
 from kedja.train.history import History
 
 
@@ -32,8 +32,8 @@ def train(request: Request) -> None:
     if "activation" in given:
         given["activation"] = nn.activation_name(given["activation"])
     folder, record, found = _start(request, given)
-    history = _trained(folder, record, found, request)
-    results = _results(folder, record, found, history)
+    history, figures = _trained(folder, record, found, request)
+    results = _results(folder, record, found, history, figures)
     runs.save(folder, replace(record, results=results))
     if request.json:
         say_json(results)
@@ -50,9 +50,12 @@ def _start(request: Request, given: Mapping[str, Any]) -> tuple[Path, runs.Recor
     folder = request.resumed()
     if folder is not None:
         record = _continued(folder, data, target, given)
-        found = source.load(data, target=record.target, seed=record.recipe.seed, progress=_loaded)
+        embeddings, seed = record.recipe.embeddings, record.recipe.seed
+        found = read(data, record.target, seed, embeddings=embeddings)
     else:
-        found = source.load(data, target=target, seed=given.get("seed", 0), progress=_loaded)
+        embeddings = given.get("model", "mlp") == "mlp"
+        found = read(data, target, given.get("seed", 0), embeddings=embeddings)
+        _require_table(found, given)
         made = recipes.recipe(found, {k: v for k, v in given.items() if k != "target"})
         record = runs.Record(data, target, found.name, made, found.preparation)
         folder = runs.fresh(request.out, found.name, made.model)
@@ -60,6 +63,20 @@ def _start(request: Request, given: Mapping[str, Any]) -> tuple[Path, runs.Recor
     for line in (*found.describe(), f"{record.recipe.text}", f"run: {folder}"):
         note(line)
     return folder, record, found
+
+
+def read(data: str, target: str | None, seed: int, *, embeddings: bool) -> Dataset:
+    """The data; a table as the network for tables wants it, if that is to be trained."""
+    pieces = 0 if embeddings else None
+    return source.load(data, target=target, seed=seed, progress=_loaded, pieces=pieces)
+
+
+def _require_table(found: Dataset, given: Mapping[str, Any]) -> None:
+    """Raise UsageError for options of the network for tables beside other data."""
+    for name in ("dropout", "weight_decay", "patience"):
+        if name in given and found.kind != "table":
+            what = f"--{name.replace('_', '-')}, but {found.name} is no table"
+            raise UsageError(what, fix="leave it out")
 
 
 def _only(data: Sequence[str]) -> str:
@@ -90,7 +107,10 @@ def _loaded(name: str, done: int, total: int | None) -> None:
 # ---------------------------------------------------------------------------- the training
 
 
-def _trained(folder: Path, record: runs.Record, found: Dataset, request: Request) -> History:
+def _trained(
+    folder: Path, record: runs.Record, found: Dataset, request: Request
+) -> tuple[History, dict[str, float]]:
+    """The run, and the figures on the rows to test on."""
     made, numeric = record.recipe, found.task == "regression"
     trainer = training.Trainer(
         recipes.network(made, record.preparation),
@@ -108,27 +128,43 @@ def _trained(folder: Path, record: runs.Record, found: Dataset, request: Request
         accumulate=made.accumulate,
         ema=made.ema,
         precision=made.precision,
+        early_stopping=_stopping(made, found),
     )
     test = (found.test.inputs, found.test.targets)
+    stops = _stopping(made, found) is not None
     try:
-        return trainer.fit(
+        history = trainer.fit(
             found.train.inputs,
             found.train.targets,
             epochs=made.epochs,
-            validation=test,
+            validation=tables.HELD_OUT if stops else test,
             resume=request.resume,
         )
     except Interrupted as error:
         command = runs.command([record.data], folder)
         raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
+    return history, trainer.evaluate(*test) if stops else dict(history.validation)
+
+
+def _stopping(made: recipes.Recipe, found: Dataset) -> training.EarlyStopping | None:
+    """The best epoch is chosen on rows held out of the training, never on those of the test."""
+    if made.patience is None or len(found.train) * tables.HELD_OUT < tables.FEWEST:
+        return None
+    return training.EarlyStopping(made.patience)
 
 
 # ----------------------------------------------------------------------------- the results
 
 
-def _results(folder: Path, record: runs.Record, found: Dataset, history: History) -> dict[str, Any]:
+def _results(
+    folder: Path,
+    record: runs.Record,
+    found: Dataset,
+    history: History,
+    figures: dict[str, float],
+) -> dict[str, Any]:
     """What `--json` prints. Errors of a numeric target are in its own units."""
-    made, figures = record.recipe, dict(history.validation)
+    made = record.recipe
     results = {
         "task": found.task,
         "data": found.name,

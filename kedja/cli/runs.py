@@ -30,6 +30,7 @@ from kedja.data import prepare
 from kedja.data.prepare import Preparation
 from kedja.ground.errors import CheckpointError, StorageError, UsageError
 from kedja.io import atomic, weights
+from kedja.models.tabular import TabularMLP
 from kedja.nn import Sequential
 from kedja.train import checkpoint
 from kedja.version import __version__
@@ -162,7 +163,7 @@ def _no_run(folder: Path) -> UsageError:
     return UsageError(f"{folder} holds no run", fix=fix)
 
 
-def load_network(folder: Path, record: Record) -> Sequential:
+def load_network(folder: Path, record: Record) -> Sequential | TabularMLP:
     """The trained network of a run.
 
     Raises CheckpointError where the weights are missing, damaged, or do not fit the record.

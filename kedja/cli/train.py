@@ -30,7 +30,7 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            help="For rows: mlp, linear; for pictures: cnn, resnet; for text: gpt, rnn, lstm, "
+            help="For rows: mlp, linear, svm; for pictures: cnn, resnet; for text: gpt, rnn, lstm, "
             "gru, bert, embedding, encoder-decoder, text-classifier; for ratings: factors, "
             "two-tower; for sound: spectrogram-cnn; for series: autoregression, series-lstm, "
             "series-transformer; for environments: cma-es, genetic.",
@@ -172,6 +172,17 @@ def train(
         str | None, typer.Option(help="sgd, adam, adamw, rmsprop, lion, muon …", metavar="NAME")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="The learning rate.")] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option(help="Of an svm: linear, polynomial, rbf.", metavar="NAME"),
+    ] = None,
+    c: Annotated[
+        float | None,
+        typer.Option("--c", help="Of an svm: the cost of an example beyond its margin."),
+    ] = None,
+    gamma: Annotated[
+        float | None, typer.Option(help="Of an svm's kernel: how near an example must be.")
+    ] = None,
     schedule: Annotated[
         str | None,
         typer.Option(

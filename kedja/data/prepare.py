@@ -224,6 +224,11 @@ class PicturePreparation:
 Preparation = TablePreparation | PicturePreparation
 
 
+def pieces_for(rows: int) -> int:
+    """Into how many pieces the numbers of a column are parted where nothing else is asked."""
+    return min(32, max(2, rows // 25))
+
+
 def fit_numeric(name: str, train: Array, pieces: int = 0) -> Numeric:
     """Median, mean and standard deviation of the training rows, float64 (N,) with NaN.
 

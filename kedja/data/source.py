@@ -29,20 +29,22 @@ def load(
     target: str | None = None,
     seed: int = 0,
     progress: mnist.Progress | None = None,
+    pieces: int | None = None,
 ) -> Dataset:
     """Read the data set that `data` means.
 
     `digits` is bundled with scikit-learn; `mnist` comes from the cache, or from the network if
     it is not there (no other data does), `progress` being told of each chunk; a folder holds
     MNIST's IDX files; a file is a table, of which `target` names the column to predict (None: the
-    last) and `seed` draws the rows to test on. A name wins over a file of that name: write
+    last), `seed` draws the rows to test on, and `pieces` prepares it for a network for tables, as
+    `table.load` says. A name wins over a file of that name: write
     `./digits` for the file.
 
     Raises UsageError where nothing of that name or kind is found, or where pictures are given a
     target; DataError where the content cannot be read.
     """
     if data not in NAMES and _is_table(data):
-        return table.load(data, target=target, seed=seed)
+        return table.load(data, target=target, seed=seed, pieces=pieces)
     read = _picture_reader(data, progress)
     if target is not None:
         what = f"there is no column {target!r}: {data} holds pictures, which have labels"

@@ -70,7 +70,8 @@ def load(
     """Read a CSV file as a data set that predicts the column `target` (the last, if None).
 
     With `pieces` it is prepared for `kedja.models.TabularMLP`: numbers with the edges of at most so
-    many pieces, texts as category numbers, of which there may be more.
+    many pieces (0: as suits the number of rows), texts as category numbers, of which there may be
+    more.
 
     The task is classification if the target holds texts or few whole numbers, else regression.
     Rows without a target are left out; a fifth of the others, drawn by `seed`, is for testing.
@@ -86,6 +87,7 @@ def load(
         classes, answers = _answers(name, columns.pop(name))
         train, test = divide(len(rows), seed, answers if classes else None)
         kept, notes = choose(columns, MAX_CATEGORIES if pieces is None else MAX_CODES)
+        pieces = prepare.pieces_for(len(train)) if pieces == 0 else pieces
         fitted = fit({name: _take(raw, train) for name, raw in kept.items()}, pieces)
         _check_size(fitted, len(rows))
     if classes:
@@ -121,6 +123,44 @@ def read_inputs(path: str | os.PathLike[str], preparation: TablePreparation) -> 
     }
     with _located(cells.where):
         return preparation.encode(raw)
+
+
+def read_examples(
+    path: str | os.PathLike[str], preparation: TablePreparation
+) -> tuple[Array, Array]:
+    """The rows of a CSV file that have a target: inputs float32 (N, F), and the targets (N,).
+
+    Targets are class numbers, int64, or float32 in standard units. Raises DataError as
+    `read_inputs` does, and for a missing target column or classes that training did not have.
+    """
+    target, cells = preparation.target, csvfile.read(path)
+    if target.name not in cells.columns:
+        what = f"the target column {target.name!r} is missing"
+        raise DataError(what, where=cells.where, fix="give rows whose target is known")
+    inputs = read_inputs(path, preparation)
+    if not target.classes:
+        found = csvfile.numbers(cells, target.name)
+        if found.bad:
+            csvfile.refuse_bad_number(cells, target.name, found.bad)
+        known = ~np.isnan(found.values)
+        return inputs[known], target.encode(found.values[known])
+    codes = {text: code for code, text in enumerate(target.classes)}
+    texts = [_class_text(text) for text in csvfile.texts(cells, target.name)]
+    unknown = sorted({text for text in texts if text is not None and text not in codes})
+    if unknown:
+        what = f"{target.name!r} has values that training did not have: {', '.join(unknown[:5])}"
+        raise DataError(what, where=cells.where)
+    known = np.array([text is not None for text in texts])
+    return inputs[known], np.array([codes[text] for text in texts if text is not None], np.int64)
+
+
+def _class_text(text: str | None) -> str | None:
+    """A class as it is named: whole numbers without a point."""
+    try:
+        whole = text is not None and float(text).is_integer()
+    except ValueError:
+        return text
+    return f"{float(text or 0):.0f}" if whole else text
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         rows = len(y)
         raw = {name: _raw(column) for name, column in cells.items()}
         kept, self.notes_ = table.choose(raw, table.MAX_CODES)
-        fitted = table.fit(kept, _or(self.pieces, tables.usual_pieces(rows)))
+        fitted = table.fit(kept, _or(self.pieces, prepare.pieces_for(rows)))
         self.preparation_ = TablePreparation(fitted, target)
         hidden = self.hidden_layer_sizes
         sizes = tables.usual_hidden(rows) if isinstance(hidden, str) else tuple(hidden)

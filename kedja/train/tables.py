@@ -35,11 +35,6 @@ SMALL = 1000
 FEWEST = 20  # held out rows of a smaller table say nothing
 
 
-def usual_pieces(rows: int) -> int:
-    """Into how many pieces the numbers of a column are parted."""
-    return min(32, max(2, rows // 25))
-
-
 def usual_batch(rows: int) -> int:
     """How many rows a minibatch has."""
     return 32 if rows <= SMALL else 256

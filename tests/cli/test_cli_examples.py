@@ -14,6 +14,7 @@ import typer
 from kedja.cli.commands import COMMANDS
 from kedja.cli.main import app
 
+FLOWERS = "1.5,white,rose\n3.5,red,tulip\n2.0,red,rose\n4.0,white,tulip\n"
 PLAY = "To be, or not to be, that is the question:\nWhether 'tis nobler in the mind to suffer\n"
 
 
@@ -22,6 +23,7 @@ def kedja(tmp_path, monkeypatch):
     """Run a line in a folder of the test's own; the exit code."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "play.txt").write_text(PLAY * 20)
+    (tmp_path / "flowers.csv").write_text("petal,colour,kind\n" + FLOWERS * 20)
 
     def run(line: str) -> int:
         first, *arguments = shlex.split(line)

@@ -1,0 +1,108 @@
+"""`kedja importance RUN`: which columns of a table a trained network leans on.
+
+Not here: how it is measured (`kedja/inspection/importance.py`), training (`rows.py`).
+Next: `predict.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from kedja.cli import recipes, rows, runs
+from kedja.cli.output import note, say, say_json
+from kedja.data import table
+from kedja.data.prepare import TablePreparation
+from kedja.ground.errors import UsageError
+from kedja.inspection.importance import Importance, permutation_importance
+from kedja.train.evaluation import predict as outputs_of
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def importance(
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a run on a table.", show_default=False)
+    ],
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A CSV file with the target; else the run's own rows to test on."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="How often each column is shuffled.")] = 10,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """How much worse the answers get where a column is shuffled, with 95 % of the shuffles."""
+    record = runs.load(run)
+    preparation = record.preparation
+    if not isinstance(preparation, TablePreparation):
+        what = f"{run} was trained on pictures, which have no columns"
+        raise UsageError(what, fix="name a run on a table")
+    x, y = _examples(run, record, preparation, file)
+    score = _score(runs.load_network(run, record), record, y)
+    found = permutation_importance(score, x, _columns(preparation), repeats=repeats, seed=seed)
+    classes = bool(preparation.target.classes)
+    if json:
+        about = {"run": str(run), "target": preparation.target.name, "examples": len(x)}
+        unit = "accuracy" if classes else "rmse"
+        say_json({**about, "measure": unit, "columns": [asdict(each) for each in found]})
+        return
+    worse = "accuracy falls by" if classes else "error (root of the mean square) grows by"
+    note(f"{len(x):,} rows, {repeats} shuffles: the {worse}")
+    for line in _lines(found, classes=classes):
+        say(line)
+
+
+def _examples(
+    run: Path, record: runs.Record, preparation: TablePreparation, file: Path | None
+) -> tuple[Array, Array]:
+    """The rows of the file, or those of the run's data that it was not trained on."""
+    if file is not None:
+        return table.read_examples(file, preparation)
+    made = record.recipe
+    found = rows.read(record.data, record.target, made.seed, embeddings=made.embeddings)
+    if found.preparation != preparation:
+        what = f"{record.data} is not what {run} was trained on any more"
+        raise UsageError(what, fix="name the file to look at: kedja importance RUN FILE")
+    return found.test.inputs, found.test.targets
+
+
+def _score(model: Any, record: runs.Record, y: Array) -> Callable[[Array], float]:
+    """The share of right answers, or the negative error in the target's own units."""
+    target, step = record.preparation.target, recipes.prepare(record.preparation)
+
+    def score(x: Array) -> float:
+        outputs = outputs_of(model, x, step)
+        if target.classes:
+            return float(np.mean(outputs.argmax(axis=1) == y))
+        return -float(np.sqrt(np.mean((outputs[:, 0] - y) ** 2))) * target.std
+
+    return score
+
+
+def _columns(preparation: TablePreparation) -> dict[str, range]:
+    """The places of all features that a column became."""
+    found, start = {}, 0
+    for column in preparation.columns:
+        end = start + len(column.features)
+        found[column.name] = range(start, end)
+        start = end
+    return found
+
+
+def _lines(found: Sequence[Importance], *, classes: bool) -> list[str]:
+    width = max(len(each.name) for each in found)
+
+    def shown(value: float) -> str:
+        return f"{value:7.2%}" if classes else f"{value:10.5g}"
+
+    return [
+        f"{each.name.ljust(width)}  {shown(each.mean)}  ({shown(each.low).strip()} to "
+        f"{shown(each.high).strip()})"
+        for each in found
+    ]
