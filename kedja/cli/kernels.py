@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+import kedja as kj
 from kedja.cli import runs
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
@@ -21,8 +22,6 @@ from kedja.cli.output import note, say, say_json
 from kedja.data import prepare, source, table
 from kedja.data.dataset import Dataset
 from kedja.data.prepare import TablePreparation
-from kedja.estimators import KernelSVM, LinearSVM
-from kedja.estimators.kernels import KERNELS
 from kedja.ground.errors import CheckpointError, UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.io import weights
@@ -31,6 +30,7 @@ from kedja.views import plot_kernel_matrix
 Array = np.ndarray[Any, np.dtype[Any]]
 FILE = "svm.safetensors"
 FITTED = ("support_", "support_vectors_", "n_support_", "dual_coef_", "intercept_", "coef_")
+KERNELS = ("linear", "polynomial", "poly", "rbf")
 HAS = ("model", "kernel", "c", "gamma", "target", "seed")
 MOST_ROWS = 20_000  # of a kernel other than linear: the matrix has as many rows and columns
 
@@ -101,8 +101,8 @@ def _flat(inputs: Array, found: Any) -> Array:
 
 def _machine(made: Mapping[str, Any]) -> Any:
     if made["kernel"] == "linear":
-        return LinearSVM(C=made["c"], loss="hinge")
-    return KernelSVM(made["kernel"], C=made["c"], gamma=made["gamma"])
+        return kj.estimators.LinearSVM(C=made["c"], loss="hinge")
+    return kj.estimators.KernelSVM(made["kernel"], C=made["c"], gamma=made["gamma"])
 
 
 def _arrays(machine: Any) -> dict[str, Array]:
@@ -202,6 +202,8 @@ def _loaded(run: Path) -> tuple[Any, prepare.Preparation]:
 
 
 def _draw(file: Path, machine: Any, x: Array, names: Sequence[str]) -> None:
-    matrix = x @ x.T if isinstance(machine, LinearSVM) else machine.kernel_matrix(x, x)
+    matrix = (
+        x @ x.T if isinstance(machine, kj.estimators.LinearSVM) else machine.kernel_matrix(x, x)
+    )
     plot_kernel_matrix(matrix, names).figure.savefig(file)
     note(f"wrote {file}")
