@@ -162,7 +162,10 @@ FAMILIES = (
         common=("model", "seed"),
     ),
     Family("kedja.cli.sound", {"spectrogram-cnn": SOUND}, answers=True, exports=True),
-    Family("kedja.cli.language.tuning", {TUNED: ("from", "lora", "merge", "test", "epochs")}),
+    Family(
+        "kedja.cli.language.tuning",
+        {TUNED: ("from", "lora", "merge", "test", "optimizer", "epochs")},
+    ),
 )
 MODELS = {model: family for family in FAMILIES for model in family.models}
 

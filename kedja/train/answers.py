@@ -15,6 +15,7 @@ Dimensions: B rows, T places, V tokens.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -27,7 +28,8 @@ import kedja as kj
 from kedja import Tensor, nn, optim
 from kedja.data.prompts import Prompt
 from kedja.data.tokens import ENDS, START, Tokenizer, UnknownCharacter
-from kedja.ground.errors import DataError
+from kedja.ground.errors import DataError, UsageError
+from kedja.ground.suggest import did_you_mean
 from kedja.nn.losses.reduction import IGNORED
 from kedja.train.evaluation import batch_size as usual_batch
 from kedja.train.examples import Array
@@ -35,8 +37,16 @@ from kedja.train.history import History
 from kedja.train.trainer import Trainer
 from kedja.train.windows import Pieces
 
-RATE = 5e-4
-LORA_RATE = 5e-3
+# How all weights are learned, and how adapters are. Plain gradient descent moves most what all
+# questions have in common, and finds what was read; AdamW moves every weight as much, and learns
+# the answers by heart (docs/fine-tuning.md has the figures).
+ALL, ADAPTERS = "sgd", "adamw"
+RATES = {
+    "sgd": 0.3,  # with the gradient's norm clipped to 1, no update is longer than this
+    **dict.fromkeys(("adam", "adamw", "nadam", "radam", "rmsprop"), 5e-4),
+    "lion": 1.5e-4,
+}
+ADAPTERS_FASTER = 10  # so many times, by any of these but sgd
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +73,18 @@ def fit_answers(
     epochs: int = 5,
     batch_size: int = 32,
     lr: float | None = None,
-    optimizer: optim.Optimizer | None = None,
+    optimizer: optim.Optimizer | str | None = None,
     clip_norm: float | None = 1.0,
     resume: bool = False,
     **options: Any,
 ) -> Tuned:
     """Teach a model of tokens (B, T) → logits (B, T, V) to answer prompts.
 
-    `lr` falls along a cosine after a warm-up of a tenth of the updates; None takes 0.0005, or 0.005
-    where parts of the model are frozen. Further options are those of `Trainer`: seed, checkpoint,
-    precision, threads, progress. The same seed gives the same bits.
+    `optimizer` is a name or one of `kj.optim`; None takes SGD for all weights, and AdamW where
+    parts of the model are frozen, as they are beside adapters. For a name, `lr` is the largest
+    rate (None: that of `usual_rate`), which rises for a tenth of the updates and falls along a
+    cosine; weights do not decay, since they did not start at zero. Further options are those of
+    `Trainer`: seed, checkpoint, precision, threads, progress. The same seed gives the same bits.
 
     Raises DataError where there are no prompts, a prompt with its answer is longer than the model's
     context, or a character is unknown; the place in the prompts' file is named.
@@ -80,14 +92,13 @@ def fit_answers(
     given = rows(train, tokenizer, model.context)
     exam = Exam(rows(held, tokenizer, model.context), options.get("precision")) if held else None
     before = {} if exam is None else exam.run(model)
-    rate = lr or usual_rate(model)
     updates = epochs * math.ceil(given.count / batch_size)
-    opt = optim.AdamW(rate, weight_decay=0.1) if optimizer is None else optimizer
-    usual = {"schedule": "cosine", "warmup": updates // 10} if optimizer is None else {}
+    own = isinstance(optimizer, optim.Optimizer)
+    usual = {} if own else {"schedule": "cosine", "warmup": updates // 10}
     trainer = Trainer(
         model,
         loss="cross_entropy",
-        optimizer=opt,
+        optimizer=_optimizer(model, optimizer, lr),
         batch_size=batch_size,
         clip_norm=clip_norm,
         **{**usual, **options},
@@ -97,9 +108,35 @@ def fit_answers(
     return Tuned(history, before, {} if exam is None else exam.run(history.model))
 
 
-def usual_rate(model: Any) -> float:
-    """The learning rate that suits a model: larger where only adapters are learned."""
-    return LORA_RATE if any(each.is_frozen for _, each in model.modules()) else RATE
+def _optimizer(
+    model: Any, given: optim.Optimizer | str | None, lr: float | None
+) -> optim.Optimizer:
+    if isinstance(given, optim.Optimizer):
+        return given
+    chosen = usual_optimizer(model) if given is None else given
+    usual = usual_rate(model, chosen)
+    opt = optim.optimizer(chosen, lr=usual if lr is None else lr)
+    decays = bool(getattr(opt, "weight_decay", 0))
+    return dataclasses.replace(opt, weight_decay=0.0) if decays else opt  # type: ignore[type-var]
+
+
+def usual_optimizer(model: Any) -> str:
+    """The optimizer that suits a model: another one where only adapters are learned."""
+    return ADAPTERS if _has_frozen(model) else ALL
+
+
+def usual_rate(model: Any, optimizer: str) -> float:
+    """The learning rate that suits a model: SGD's 0.3, AdamW's 0.0005, or ten times that where only
+    adapters are learned. UsageError for an optimizer that does not serve here."""
+    if optimizer not in RATES:
+        fix = did_you_mean(optimizer, RATES)
+        raise UsageError(f"fine-tuning has no optimizer {optimizer!r}", fix=fix)
+    faster = ADAPTERS_FASTER if _has_frozen(model) and optimizer != "sgd" else 1
+    return RATES[optimizer] * faster
+
+
+def _has_frozen(model: Any) -> bool:
+    return any(each.is_frozen for _, each in model.modules())
 
 
 def evaluate_answers(

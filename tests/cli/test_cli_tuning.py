@@ -53,7 +53,7 @@ def test_all_weights(kedja):
     code, out, err = kedja(*TUNE, tier="compile")
     assert code == 0, err
     assert "ask.txt: 23 prompts to learn, 2 held out" in err
-    assert "all weights of base: batch 32, 2 epochs, rate 0.0005, seed 0" in err
+    assert "all weights of base: sgd, batch 32, 2 epochs, rate 0.3, seed 0" in err
     assert "run: runs/ask-tuned" in err
     assert "exact match on 2 held-out prompts: 0.0% before" in out
     found = models.load("runs/ask-tuned")
@@ -66,7 +66,8 @@ def test_all_weights(kedja):
 def test_adapters(kedja):
     found = tuned(kedja, "--lora", 2, "--out", "small")
     assert found["learned_parameters"] == 2 * ((16 + 48) + (16 + 16) + 2 * (16 + 64))
-    assert (found["from"], found["lora"], found["lr"]) == ("base", 2, answers.LORA_RATE)
+    assert (found["from"], found["lora"]) == ("base", 2)
+    assert (found["optimizer"], found["lr"]) == ("adamw", 5e-3)
     assert not Path("small/model.safetensors").exists()
     alone, _ = weights.load("small/adapter_model.safetensors")
     assert sum(array.size for array in alone.values()) == found["learned_parameters"]
@@ -76,6 +77,14 @@ def test_adapters(kedja):
     whole = models.load("small").model(tokens).numpy()
     np.testing.assert_allclose(again(tokens).numpy(), whole, atol=1e-5)
     assert abs(whole - base(tokens).numpy()).max() > 1e-4
+
+
+def test_another_optimizer(kedja):
+    found = tuned(kedja, "--optimizer", "AdamW", "--out", "run")
+    assert (found["optimizer"], found["lr"]) == ("adamw", 5e-4)
+    code, _, err = kedja("train", "ask.txt", "--out", "run", "--resume", "--optimizer", "sgd")
+    assert code == 2
+    assert "--optimizer sgd, but the run was started with adamw" in err
 
 
 def test_merged_on_demand(kedja):
@@ -168,6 +177,7 @@ def test_interrupted_and_resumed(kedja, monkeypatch, more):
         (("train", "ask.txt", "--model", "gpt", "--from", "base"), "the model gpt has no --from"),
         ((*TUNE, "--heads", 4), "the model tuned has no --heads"),
         ((*TUNE, "--lora", 0), "--lora 0"),
+        ((*TUNE, "--optimizer", "adamww"), "did you mean 'adamw'"),
         ((*TUNE, "--merge"), "--merge without --lora"),
         (("train", "play.txt", "--from", "base"), "there is no '|' between"),
         (("train", "few.txt", "--from", "base"), "leaves one part empty"),

@@ -36,8 +36,8 @@ from kedja.train.answers import Tuned
 
 MODEL = "tuned"
 HELD = 0.1  # of the prompts, where no others are given
-UPDATES = 200  # are made at least, and at most so many passes
-PASSES = 20
+UPDATES = 500  # are made at least, and at most so many passes
+PASSES = 40
 SHOWN = 3  # answers that are printed
 KINDS = (models.GPT2, models.RecurrentLM)
 
@@ -51,6 +51,7 @@ class Recipe:
     test: str | None
     lora: int | None
     merge: bool
+    optimizer: str
     epochs: int
     batch: int
     lr: float
@@ -66,7 +67,7 @@ class Recipe:
         """The recipe in one line."""
         what = "all weights" if self.lora is None else f"adapters of rank {self.lora}"
         pace = f"batch {self.batch}, {self.epochs} epochs, rate {self.lr:g}"
-        return f"{what} of {self.base}: {pace}, seed {self.seed}"
+        return f"{what} of {self.base}: {self.optimizer}, {pace}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def _fresh(request: Request, given: Mapping[str, Any]) -> Job:
     for part in (train, held):
         answers.rows(part, found.tokenizer, found.model.context)  # told before there is a folder
     model = _begun(found.model, made)
+    made = _paced(made, model, given)
     folder = runs.fresh(request.out, Path(request.data[0]).stem, MODEL)
     folders.describe(folder, found.model, found.tokenizer)
     return Job(folder, request.data, made, model, found.tokenizer, train, held)
@@ -175,13 +177,21 @@ def _recipe(base: str, count: int, given: Mapping[str, Any]) -> Recipe:
         test=None,
         lora=rank,
         merge=False,
+        optimizer="",
         epochs=epochs,
         batch=batch,
-        lr=answers.RATE if rank is None else answers.LORA_RATE,
+        lr=0.0,
         clip=1.0,
         seed=0,
     )
     return replace(start, **{name: value for name, value in given.items() if name != "from"})
+
+
+def _paced(made: Recipe, model: Any, given: Mapping[str, Any]) -> Recipe:
+    """With the optimizer that was given, or suits the model, and its rate."""
+    name = str(given.get("optimizer", answers.usual_optimizer(model))).lower()
+    usual = answers.usual_rate(model, name)
+    return replace(made, optimizer=name, lr=given.get("lr", usual))
 
 
 def _begun(model: Any, made: Recipe) -> Any:
@@ -218,6 +228,7 @@ def _trained(job: Job, request: Request) -> Tuned:
             job.held,
             epochs=made.epochs,
             batch_size=made.batch,
+            optimizer=made.optimizer,
             lr=made.lr,
             clip_norm=made.clip,
             resume=request.resume,
