@@ -147,3 +147,16 @@ def test_options_that_do_not_fit_are_named():
     unnamed = make("kedja/OnePole-v0").unwrapped
     unnamed.spec = None
     assert evolve(unnamed, limit=20, generations=1, **QUIET).evaluations > 0
+
+
+def test_cma_es_starts_again_where_nothing_gets_better():
+    """The best that is told stays 0 from the first generation on."""
+    search = SEARCHES["cma-es"](3, seed=0, population=6)
+    centres = []
+    for _ in range(search.PATIENCE + 2):
+        asked = search.ask()
+        centres.append(np.abs(asked.mean(axis=0)).max())
+        order = np.argsort(asked[:, 0])
+        search.tell(np.where(order == 0, 0.0, -order))
+    assert len(asked) == 6
+    assert centres[-1] < 2 < centres[search.PATIENCE - 1]

@@ -33,7 +33,8 @@ class CmaEs:
 
     Mean, covariance and step size follow the ranks of the candidates; the start is N(0, sigma²).
     Where the search has converged or degenerated, it starts again with a population of twice the
-    size. The work is done by the library `cmaes`.
+    size; where it has found nothing better for PATIENCE generations, with one of the same size. The
+    work is done by the library `cmaes`.
 
     Sources: N. Hansen, A. Ostermeier: Completely derandomized self-adaptation in evolution
     strategies (2001); A. Auger, N. Hansen: A restart CMA evolution strategy with increasing
@@ -46,6 +47,8 @@ class CmaEs:
     >>> bool(np.abs(search.ask() - 3).max() < 1e-3)
     True
     """
+
+    PATIENCE = 100
 
     def __init__(
         self, weights: int, *, population: int | None = None, sigma: float = 1.0, seed: int = 0
@@ -60,13 +63,16 @@ class CmaEs:
         self._cma = _library().CMA(
             mean=np.zeros(self._weights),
             sigma=self._sigma,
-            population_size=self._population * 2**self._restarts,
+            population_size=self._population,
             seed=int(seeds[0]),
         )
+        self._best, self._since = -np.inf, 0
 
     def ask(self) -> Array:
         """Candidates (N, P) of the next generation."""
-        if self._cma.should_stop():
+        converged = self._cma.should_stop()
+        if converged or self._since >= self.PATIENCE:
+            self._population *= 2 if converged else 1
             self._restarts += 1
             self._start()
         self._asked = np.stack([self._cma.ask() for _ in range(self._cma.population_size)])
@@ -74,6 +80,9 @@ class CmaEs:
 
     def tell(self, fitness: Array) -> None:
         """How good each of them was."""
+        best = float(np.max(fitness))
+        self._since = 0 if best > self._best else self._since + 1
+        self._best = max(best, self._best)
         pairs = zip(self._asked, fitness, strict=True)
         self._cma.tell([(x, -float(value)) for x, value in pairs])
 
