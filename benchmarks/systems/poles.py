@@ -51,8 +51,8 @@ def _both(policy: Policy) -> bool:
     return poles.lasts(task, policy) and poles.generalises(task, policy) >= poles.ENOUGH
 
 
-PLAIN = {"limit": poles.LONG}
-MEMORY = {"hidden": (3,), "recurrent": True, "generations": 2000}
+PLAIN: dict[str, Any] = {"limit": poles.LONG}
+MEMORY: dict[str, Any] = {"hidden": (3,), "recurrent": True, "generations": 2000}
 WITH = f"{PUBLISHED}: CMA-ES 895, CoSyNE 954, NEAT 3,600"
 WITHOUT = f"{PUBLISHED}: CoSyNE 1,249, CMA-ES 3,521"
 DAMPED = f"{PUBLISHED}: CoSyNE 3,416, CMA-ES 6,061"
