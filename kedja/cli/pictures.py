@@ -82,6 +82,7 @@ def _usual(found: Pictures, given: Mapping[str, Any]) -> dict[str, Any]:
     batch = given.get("batch", training.usual_batch(count))
     epochs = training.usual_epochs(count, batch)
     steps = given.get("epochs", epochs) * -(-count // batch)
+    schedule = given.get("schedule", "cosine")
     usual = {
         "model": model,
         "size": "x".join(map(str, found.shape[1:])),
@@ -94,8 +95,8 @@ def _usual(found: Pictures, given: Mapping[str, Any]) -> dict[str, Any]:
         "epochs": epochs,
         "lr": training.RATE,
         "weight_decay": training.DECAY,
-        "schedule": "cosine",
-        "warmup": min(training.WARMUP, steps // 10),
+        "schedule": schedule,
+        "warmup": training.usual_warmup(schedule, steps),
         "seed": 0,
     }
     return usual | ({"hidden": _joined(config.hidden)} if model == "cnn" else {})

@@ -81,7 +81,7 @@ def inputs(config: PictureConfig, x: Any) -> Tensor:
     x = kj.asarray(x)
     if tuple(x.shape[1:]) != config.stored:
         what = f"pictures of shape {list(x.shape[1:])}, expected {list(config.stored)}"
-        raise ShapeError(what, fix="resize them: kj.data.pictures.read(file, model.config.shape)")
+        raise ShapeError(what, fix="resize them: kedja.io.photos.read(file, config.shape)")
     return standardised(config, unit(x))
 
 

@@ -104,6 +104,11 @@ def usual_epochs(count: int, batch: int) -> int:
     return min(60, max(10, round(STEPS * batch / count)))
 
 
+def usual_warmup(schedule: Any, steps: int) -> int:
+    """In how many of a run's steps the rate rises, for schedules that do not say so themselves."""
+    return min(WARMUP, steps // 10) if schedule in ("cosine", "linear") else 0
+
+
 def fit_pictures(
     pictures: Pictures,
     *,
@@ -130,11 +135,11 @@ def fit_pictures(
     count = len(pictures.train)
     batch = batch_size or usual_batch(count)
     epochs = epochs or usual_epochs(count, batch)
-    steps = epochs * -(-count // batch)
+    schedule = options.get("schedule", "cosine")
     usual = {
         "optimizer": optim.AdamW(RATE, weight_decay=DECAY),
-        "schedule": "cosine",
-        "warmup": min(WARMUP, steps // 10),
+        "schedule": schedule,
+        "warmup": usual_warmup(schedule, epochs * -(-count // batch)),
     }
     trainer = Trainer(
         network(config, seed),

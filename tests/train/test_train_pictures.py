@@ -39,6 +39,11 @@ def test_any_number_of_threads_gives_the_same_bits():
     assert np.abs(fitted(found, augment=Augment()).losses - one).max() > 1e-4
 
 
+@pytest.mark.parametrize("schedule", ["one_cycle", "constant", None])
+def test_schedules_without_a_warm_up_get_none(schedule):
+    assert len(fitted(some(), schedule=schedule, epochs=1).losses) == 3
+
+
 def test_an_interrupted_run_goes_on_with_the_same_bits(tmp_path):
     found = some()
     whole = fitted(found).losses
