@@ -22,6 +22,7 @@ _MODULES = {
     "train": "kedja.train",
     "inspection": "kedja.inspection",
     "rl": "kedja.rl",
+    "tuning": "kedja.tuning",
     "views": "kedja.views",
     "linalg": "kedja.front.linalg",
     "random": "kedja.front.random",

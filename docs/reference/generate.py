@@ -45,6 +45,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {  # file: title, modules in ord
     "models": ("kj.models", ("kedja.models", "kedja.models.lora")),
     "inspection": ("kj.inspection", ("kedja.inspection",)),
     "rl": ("kj.rl", ("kedja.rl",)),
+    "tuning": ("kj.tuning", ("kedja.tuning",)),
     "views": ("kj.views", ("kedja.views",)),
     "estimators": ("kj.estimators", ("kedja.estimators",)),
     "data": ("kj.data", ("kedja.data",)),

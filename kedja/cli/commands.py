@@ -73,6 +73,10 @@ COMMANDS = {
         *("kedja.cli.descend", "descend", "Gradient descent on a function, with its path."),
         ['kedja descend "x^2 + 3*y^2" --start x=4,y=2'],
     ),
+    "tune": Command(
+        *("kedja.cli.tune", "tune", "Search for good options, and train with them."),
+        ["kedja tune digits --model linear --trials 2 --epochs 2 --out tuned"],
+    ),
     "inspect": Command(
         *("kedja.cli.inspect", "inspect", "What a data set holds, and what is wrong with it."),
         ["kedja inspect digits", "kedja inspect play.txt --json"],

@@ -19,7 +19,7 @@ from kedja.cli import runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
-from kedja.data import series
+from kedja.data import learned, series
 from kedja.data.series import Series, stamp
 from kedja.ground.errors import DataError, UsageError
 from kedja.models.forecaster import FORECASTERS, ForecasterConfig
@@ -65,13 +65,20 @@ def _read(data: Sequence[str], made: task.Options) -> Series:
     for name in ("past", "known"):
         if name in given:
             given[name] = [each.strip() for each in given[name].split(",") if each.strip()]
-    return series.read(_only(data), **given)
+    found = series.read(_only(data), **given)
+    if not learned.is_alone():
+        return found
+    return found.until(_tested_from(found, _horizon(found, made)))
+
+
+def _horizon(found: Series, made: task.Options) -> int:
+    return int(made.get("horizon") or HORIZONS.get(found.spacing.name, HORIZON))
 
 
 def _chosen(data: Sequence[str], made: task.Options) -> dict[str, Any]:
     """The options that follow from the series: horizon, season, past, epochs."""
     found = _read(data, made)
-    horizon = made.get("horizon") or HORIZONS.get(found.spacing.name, HORIZON)
+    horizon = _horizon(found, made)
     known = found.until(_tested_from(found, horizon))
     config = _config(known, {**made, "horizon": horizon})
     windows, _ = forecasting.windows(config, known)

@@ -20,8 +20,8 @@ from functools import cached_property
 
 import numpy as np
 
+from kedja.data import learned, token_files
 from kedja.data import text as textfile
-from kedja.data import token_files
 from kedja.data.batches import split_order
 from kedja.data.tokenizer import Characters
 from kedja.data.tokens import Array, Tokenizer
@@ -129,6 +129,8 @@ class Corpus:
         if not 0 < validation < 1:
             raise UsageError(f"validation is {validation}", fix="a fraction between 0 and 1")
         parts = self._divided(validation, seed)
+        if learned.is_alone():
+            parts = parts[0]._divided(validation, seed)
         if not all(len(part) for part in parts):
             what = f"validation={validation} of {self._size()} leaves one part empty"
             raise UsageError(what, fix="give more text, or another fraction")

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from kedja.data import digits, mnist, picture_files, series, table, text
+from kedja.data import digits, learned, mnist, picture_files, series, table, text
 from kedja.data.dataset import Dataset
 from kedja.ground.errors import DataError, UsageError
 from kedja.ground.suggest import did_you_mean
@@ -44,12 +44,14 @@ def load(
     target; DataError where the content cannot be read.
     """
     if data not in NAMES and _is_table(data):
-        return table.load(data, target=target, seed=seed, pieces=pieces)
-    read = _picture_reader(data, progress)
-    if target is not None:
-        what = f"there is no column {target!r}: {data} holds pictures, which have labels"
-        raise UsageError(what, fix="leave the target out")
-    return read()
+        found = table.load(data, target=target, seed=seed, pieces=pieces)
+    else:
+        read = _picture_reader(data, progress)
+        if target is not None:
+            what = f"there is no column {target!r}: {data} holds pictures, which have labels"
+            raise UsageError(what, fix="leave the target out")
+        found = read()
+    return learned.without_test(found, seed) if learned.is_alone() else found
 
 
 def _picture_reader(data: str, progress: mnist.Progress | None) -> Callable[[], Dataset]:

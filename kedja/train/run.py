@@ -28,6 +28,7 @@ from kedja.train.objective import loss_dtype
 from kedja.train.progress import Moment, Reporter
 from kedja.train.settings import Settings
 from kedja.train.stepper import Stepper
+from kedja.train.watch import watchers
 
 # A native call is cut at least this often, so that little is replayed after a NaN.
 CALL_SECONDS = 10.0
@@ -293,7 +294,7 @@ class Run:
             self.rows.append(row)
 
     def _call_back(self, row: Epoch) -> None:
-        for each in self.settings.callbacks:
+        for each in (*self.settings.callbacks, *watchers()):
             if each(row, _copy(self.stepper.averaged())) is True:
                 self.stopped = "callback"
 

@@ -17,7 +17,7 @@ from kedja.cli import task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
-from kedja.data import jsonlines, labelled
+from kedja.data import jsonlines, labelled, learned
 from kedja.data.labelled import Labelled
 from kedja.ground.errors import DataError, UsageError
 from kedja.models.text_classifier import Label, classify
@@ -57,6 +57,11 @@ def _read(files: Sequence[str]) -> list[Labelled]:
 
 def _prepare(files: tuple[str, ...], made: task.Options) -> task.Prepared:
     found = _read(files)
+    if learned.is_alone():
+        rows, _ = classification.stratified(
+            [str(each.label) for each in found], SHARE, made["seed"]
+        )
+        found = [found[row] for row in rows.tolist()]
     labels = [str(each.label) for each in found]
     train, test = classification.stratified(labels, SHARE, made["seed"])
     parts = [_part(found, rows.tolist()) for rows in (train, test)]

@@ -1,0 +1,220 @@
+"""`kedja tune DATA`: search over learning rate, width and depth, then train with the best.
+
+Each trial trains as `kedja train` would, on the learned part of DATA alone, of which it holds a
+part out (`kedja/data/learned.py`); its value is the loss there. The test part is looked at once, at
+the end, by the best. Not here: over what is searched (`kedja/tuning/space.py`), how
+(`searching.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json as jsonfile
+import math
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kedja import tuning
+from kedja.cli import families, runs
+from kedja.cli.families import Request
+from kedja.cli.output import note, say, say_json
+from kedja.data.learned import learned_alone
+from kedja.ground.errors import Interrupted, UsageError
+from kedja.io import atomic
+from kedja.train.history import Epoch
+from kedja.train.watch import watched
+from kedja.tuning import Found, Trial
+from kedja.tuning.searching import Report
+
+SEARCH = "tune.json"
+HEADS = 4  # of a gpt, which divide every width
+TRIAL, BEST = "trial", "best"
+ROWS = ("mlp", "linear")  # end with the last epoch's weights: the best epoch is an option, too
+
+
+def tune(
+    data: Annotated[
+        list[str], typer.Argument(help="What `kedja train` takes.", show_default=False)
+    ],
+    model: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(tuning.SPACES)}.", metavar="NAME")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="How many trainings are finished.", min=1)] = 20,
+    minutes: Annotated[
+        float | None, typer.Option(help="No trial begins after so many minutes.", min=0)
+    ] = None,
+    lr: Annotated[str | None, typer.Option(help="Rates to search.", metavar="LOW:HIGH")] = None,
+    width: Annotated[str | None, typer.Option(help="Widths.", metavar="LOW:HIGH")] = None,
+    depth: Annotated[str | None, typer.Option(help="Layers.", metavar="LOW:HIGH")] = None,
+    dropout: Annotated[str | None, typer.Option(help="Dropout.", metavar="LOW:HIGH")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Updates, for text.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Steps to forecast.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same search.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="Worker threads.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier search.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder; runs/NAME-MODEL-tune unless given.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Find good options for a model of DATA, by trials that never see the test part."""
+    fixed = {"target": target, "epochs": epochs, "steps": steps, "horizon": horizon, "seed": seed}
+    fixed = {name: value for name, value in fixed.items() if value is not None}
+    chosen = model or families.usual(data)
+    spans = {"lr": lr, "width": width, "depth": depth, "dropout": dropout}
+    space = tuning.space_for(chosen, spans)
+    families.require_options(chosen, fixed)
+    folder = out or Path(runs.RUNS) / f"{Path(data[0]).stem}-{chosen}-tune"
+    _begin(folder, resume, {"data": list(data), "model": chosen, "spans": spans, "fixed": fixed})
+    work = Work(tuple(data), {"model": chosen, **fixed}, folder, threads)
+    note(f"{chosen} on {', '.join(data)}: {', '.join(space)} are searched; {folder}")
+    try:
+        found = tuning.search(
+            work.trial, space, folder, trials=trials, minutes=minutes, seed=seed, told=_told
+        )
+        results = work.best(found.best)
+    except KeyboardInterrupt:
+        again = shlex.join(["kedja", "tune", *data, *work.again(spans), "--trials", str(trials)])
+        raise Interrupted(f"go on with: {again} --resume", str(folder)) from None
+    _report(work, found, results, json)
+
+
+def _begin(folder: Path, resume: bool, asked: Mapping[str, Any]) -> None:
+    """Keep what is asked; UsageError where the folder holds another search."""
+    where = folder / SEARCH
+    if where.exists():
+        if not resume:
+            raise UsageError(f"{folder} holds a search already", fix="--resume goes on with it")
+        if jsonfile.loads(where.read_text(encoding="utf-8")) != asked:
+            what = f"the search in {folder} was begun with other data or options"
+            raise UsageError(what, fix="give the same ones, or another --out")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(where, jsonfile.dumps(asked, indent=1).encode())
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is trained: data, the options that are the same in all trials, where."""
+
+    data: tuple[str, ...]
+    fixed: Mapping[str, Any]
+    folder: Path
+    threads: int | None
+
+    def trial(self, options: dict[str, Any], report: Report) -> float:
+        """The least loss of one training on the held-out part of what is learned."""
+        folder = self.folder / TRIAL
+        shutil.rmtree(folder, ignore_errors=True)
+        losses: list[float] = []
+
+        def look(epoch: Epoch, model: Any) -> bool:
+            loss = epoch.validation.get("loss")
+            if loss is None:
+                return False  # a baseline
+            losses.append(loss if math.isfinite(loss) else math.inf)
+            return report(len(losses), losses[-1])
+
+        with learned_alone(), watched(look):
+            self._train(options, folder)
+        if not losses:
+            raise UsageError("the training measured no loss on held-out data", fix="use mlp or gpt")
+        best = min(range(len(losses)), key=losses.__getitem__)
+        self._remember(options, best + 1)
+        return losses[best]
+
+    def best(self, found: Trial) -> dict[str, Any]:
+        """Train with the best options on all that is learned, and test: the results."""
+        folder = self.folder / BEST
+        shutil.rmtree(folder, ignore_errors=True)
+        self._train(self._whole(found.options), folder)
+        return runs.read(folder, lambda content: dict(content["results"]))
+
+    def command(self, options: Mapping[str, Any]) -> str:
+        """The command that gives the same as the best trial's options, trained on all."""
+        given = {**self.fixed, **_as_given(str(self.fixed["model"]), self._whole(options))}
+        return shlex.join(["kedja", "train", *self.data, *_flags(given)])
+
+    def again(self, spans: Mapping[str, Any]) -> list[str]:
+        """The arguments of the same search."""
+        given = {**self.fixed, **{k: v for k, v in spans.items() if v is not None}}
+        return [*_flags(given), "--out", str(self.folder)]
+
+    def _train(self, options: Mapping[str, Any], out: Path) -> None:
+        given = {**self.fixed, **_as_given(str(self.fixed["model"]), options)}
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            families.train(Request(self.data, given, out, threads=self.threads, json=True))
+
+    # Where the last epoch's weights are kept, the best number of epochs belongs to the options.
+
+    def _remember(self, options: Mapping[str, Any], epochs: int) -> None:
+        if self.fixed["model"] in ROWS:
+            known = {**self._epochs(), _key(options): epochs}
+            atomic.write_bytes(self.folder / "epochs.json", jsonfile.dumps(known).encode())
+
+    def _epochs(self) -> dict[str, int]:
+        where = self.folder / "epochs.json"
+        return dict(jsonfile.loads(where.read_text())) if where.exists() else {}
+
+    def _whole(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        epochs = self._epochs().get(_key(options))
+        return {**options} if epochs is None else {**options, "epochs": epochs}
+
+
+def _key(options: Mapping[str, Any]) -> str:
+    return jsonfile.dumps(dict(options), sort_keys=True)
+
+
+def _as_given(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options under the names that `kedja train` has: an mlp's layers are all of one width."""
+    given = dict(options)
+    depth = given.pop("depth", None)
+    if model == "mlp":
+        given["hidden"] = ",".join([str(given.pop("width"))] * int(depth or 1))
+    elif depth is not None:
+        given["layers"] = depth
+    if model == "gpt":
+        given["heads"] = HEADS
+    return given
+
+
+def _flags(given: Mapping[str, Any]) -> list[str]:
+    pairs = [(f"--{name.replace('_', '-')}", str(value)) for name, value in given.items()]
+    return [each for pair in pairs for each in pair]
+
+
+def _told(trial: Trial) -> None:
+    shown = ", ".join(f"{name} {value:g}" for name, value in trial.options.items())
+    value = "ended early" if trial.pruned else f"loss {trial.value:.5g}"
+    note(f"trial {trial.number + 1}: {value}  ({shown})")
+
+
+def _report(work: Work, found: Found, results: Mapping[str, Any], json: bool) -> None:
+    best, command = found.best, work.command(found.best.options)
+    early = sum(each.pruned for each in found.trials)
+    if json:
+        rows = [each._asdict() for each in found.trials]
+        about = {"model": work.fixed["model"], "trials": rows, "best": best._asdict()}
+        say_json({**about, "command": command, "results": dict(results)})
+        return
+    say(f"best of {len(found.trials)} trials, {early} of them ended early: loss {best.value:.5g}")
+    tested = {k: v for k, v in results.items() if k.startswith("test_") and _is_number(v)}
+    if "scores" in results:
+        tested["test_mase"] = results["scores"]["model"]["mase"]
+    tested = tested or {k: v for k, v in results.items() if "loss" in k and _is_number(v)}
+    say("on the test part, looked at once: " + ", ".join(f"{k} {v:.5g}" for k, v in tested.items()))
+    say(f"run: {work.folder / BEST}")
+    say(f"the same again: {command}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool)
