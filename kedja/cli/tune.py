@@ -25,6 +25,7 @@ from kedja import tuning
 from kedja.cli import families, runs
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
+from kedja.data import source
 from kedja.data.learned import learned_alone
 from kedja.ground.errors import Interrupted, UsageError
 from kedja.io import atomic
@@ -36,7 +37,6 @@ from kedja.tuning.searching import Report
 SEARCH = "tune.json"
 HEADS = 4  # of a gpt, which divide every width
 TRIAL, BEST = "trial", "best"
-ROWS = ("mlp", "linear")  # end with the last epoch's weights: the best epoch is an option, too
 
 
 def tune(
@@ -157,9 +157,14 @@ class Work:
     # Where the last epoch's weights are kept, the best number of epochs belongs to the options.
 
     def _remember(self, options: Mapping[str, Any], epochs: int) -> None:
-        if self.fixed["model"] in ROWS:
+        if self._ends_last():
             known = {**self._epochs(), _key(options): epochs}
             atomic.write_bytes(self.folder / "epochs.json", jsonfile.dumps(known).encode())
+
+    def _ends_last(self) -> bool:
+        """Whether the model has the last epoch's weights; an mlp for tables has the best one's."""
+        table = self.data[0].lower().endswith(source.TABLE_SUFFIXES)
+        return self.fixed["model"] == "linear" or (self.fixed["model"] == "mlp" and not table)
 
     def _epochs(self) -> dict[str, int]:
         where = self.folder / "epochs.json"
