@@ -1,6 +1,7 @@
 """`kedja inspect`: a data set in figures, and what is wrong with it.
 
-Not here: the checks (`kedja/inspection/checks.py`), the page (`kedja/inspection/page.py`).
+Not here: the checks (`kedja/inspection/checks.py`), the page (`kedja/inspection/page.py`), the
+learning curve (`learning_curve.py`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from kedja import inspection
+from kedja.cli import learning_curve as curve
 from kedja.cli.output import note, say, say_json, write_text
 from kedja.front.tables import rendered
+from kedja.ground.errors import UsageError
+from kedja.inspection import curves as learning
 from kedja.inspection.finding import Finding, Report, Summary, listed
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -34,20 +38,54 @@ def inspect(
     html: Annotated[
         Path | None, typer.Option("--html", help="Write the report as one page to this file.")
     ] = None,
+    learning_curve: Annotated[
+        bool,
+        typer.Option("--learning-curve", help="Train on 30, 100, 300, … examples instead."),
+    ] = False,
+    sizes: Annotated[
+        str | None, typer.Option(help="How many examples the curve trains on: 100,300,1000.")
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="How many networks for each size of the curve.")
+    ] = learning.SEEDS,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Keep the curve in this folder, and go on there.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw the curve to this file (PNG, SVG, PDF).")
+    ] = None,
 ) -> None:
-    """What a data set holds, and what is wrong with it.
+    """What a data set holds, and what is wrong with it; or how much of it is needed.
 
     Defects spoil what is learned or measured: copies, labels that contradict each other or that a
     cross-validated model doubts, columns that broke, leaks between training and test data. Notices
     are worth knowing. Each finding says where, how sure, and what to do. The exit code is 0
-    whatever is found; `--json` counts the defects.
+    whatever is found; --json counts the defects.
+
+    With --learning-curve networks are trained on growing parts of the data. With --out, the same
+    command goes on where it was interrupted.
     """
+    if learning_curve:
+        _refuse("--learning-curve", {"--test": test, "--html": html})
+        curve.run(data, label, sizes, seeds, out, plot, json)
+        return
+    _refuse("--learning-curve", {"--sizes": sizes, "--out": out, "--plot": plot}, without=True)
     report = inspection.inspect(data, test=test, label=label, progress=_told)
+    if html is not None:
+        write_text(html, inspection.html(report))
     if json:
         say_json(report.to_json())
     else:
         for line in lines(report):
             say(line)
+
+
+def _refuse(option: str, given: dict[str, object], *, without: bool = False) -> None:
+    """UsageError for options that mean nothing with, or without, another."""
+    for name, value in given.items():
+        if value is not None:
+            how = "only with" if without else "not with"
+            raise UsageError(f"{name} is {how} {option}", fix="leave one of them out")
 
 
 def _told(done: int, total: int) -> None:
@@ -123,6 +161,3 @@ def _verdict(report: Report) -> str:
     found = f"{defects} defect{'s' * (defects != 1)}" if defects else "no defect"
     rest = f", {notices} notice{'s' * (notices != 1)}" if notices else ""
     return f"{found}{rest}, by {len(report.checks)} checks"
-
-
-__all__ = ["inspect", "lines", "sparkline", "write_text"]

@@ -69,18 +69,21 @@ def same_distribution(a: Array, b: Array) -> float:
     return min(1.0, max(0.0, 2 * math.fsum(terms)))
 
 
-def wilson(hits: int, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """The interval of a share, 95 % by default (E. Wilson, 1927); (0, 1) for none.
+def unlikely(chances: Array) -> Array:
+    """Which of many chances (N,) are too small for so many: bool (N,).
 
-    >>> [round(each, 3) for each in wilson(9, 10)]
-    [0.596, 0.982]
+    The i smallest, for the largest i of which the i-th is at most i · LEVEL / N. Where nothing is
+    wrong, any are named with a probability of at most `LEVEL`. Source: Y. Benjamini, Y. Hochberg,
+    "Controlling the false discovery rate" (1995).
+
+    >>> unlikely(np.array([1e-4, 6e-4, 0.5, 0.9])).tolist()
+    [True, False, False, False]
     """
-    if not count:
-        return 0.0, 1.0
-    share, square = hits / count, z * z / count
-    middle = (share + square / 2) / (1 + square)
-    half = z / (1 + square) * math.sqrt(share * (1 - share) / count + square / (4 * count))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    order = np.sort(chances)
+    below = np.flatnonzero(order <= LEVEL * np.arange(1, len(order) + 1) / len(order))
+    bound = order[below[-1]] if len(below) else -1.0
+    named: Array = chances <= bound
+    return named
 
 
 def said(chance: float) -> str:

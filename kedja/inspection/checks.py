@@ -9,14 +9,20 @@ Not here: how a report is shown (`page.py`, `kedja/cli/inspect.py`). Next: `colu
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from kedja.inspection import (
+    agreement,
+    arrays,
     balance,
+    breaks,
     columns,
     duplicates,
+    leaks,
     model,
+    outliers,
+    pictures,
     reading,
     summaries,
     wrong_labels,
@@ -38,11 +44,20 @@ CHECKS: dict[str, Check] = {
     "types of cells": columns.types,
     "missing values": columns.missing,
     "columns that tell nothing": columns.useless,
+    "columns that broke": breaks.broken,
+    "pictures of one colour": pictures.blank,
+    "values far from all others": outliers.far_values,
     "balance of labels": balance.balance,
     "equal examples": duplicates.exact_duplicates,
     "nearly equal examples": duplicates.near_duplicates,
     "equal inputs with different labels": duplicates.conflicts,
+    "examples far from all others": outliers.far_examples,
     "labels that a model doubts": wrong_labels.doubted_labels,
+    "numbers that a model doubts": outliers.doubted_numbers,
+    "columns that give the target away": leaks.given_away,
+    "test examples seen in training": leaks.seen,
+    "groups and times on both sides": leaks.both_sides,
+    "agreement of annotators": agreement.agreement,
 }
 
 
@@ -63,6 +78,31 @@ def inspect(
     """
     found, held = reading.load(data, test=test, label=label)
     return report(found, held, progress)
+
+
+def inspect_arrays(
+    x: Any,
+    y: Any = None,
+    *,
+    test: tuple[Any, Any] | None = None,
+    names: Sequence[str] | None = None,
+    progress: model.Progress | None = None,
+) -> Report:
+    """Look at inputs x, rows (N, F) or pictures (N, H, W) or (N, H, W, C), with labels y (N,).
+
+    Labels are whole numbers or texts for classes, floats for numbers to be predicted. `test` is
+    a pair (x, y) that is tested on, `names` are those of the F columns. Raises ShapeError and
+    DataError for what does not fit.
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(50, 3))
+    >>> report = inspect_arrays(np.concatenate([x, x[:2]]))
+    >>> [finding.check for finding in report.defects], list(report.defects[0].rows)
+    (['duplicates'], [50, 51])
+    """
+    data = arrays.subject("arrays", x, y, names)
+    held = None if test is None else arrays.subject("test arrays", *test, names)
+    return report(data, held, progress)
 
 
 def report(

@@ -6,8 +6,9 @@ Not here: a measuring instrument that broke (`breaks.py`), values far from all o
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from kedja.inspection.tables import numbers_rows
 _CODES = (-1, -9, -99, -999, -9999, -99999, 99, 999, 9999, 99999, 999999, -32768, 65535)
 
 _SHARE = 0.95  # so many of the cells make a column one of numbers
+_NUMBER = re.compile(r"\d+")
+_MANY_ALIKE = 16
 _FEW = 0.001  # so few other values leave a column nearly constant
 
 
@@ -164,8 +167,9 @@ def _disguised(look: Look, column: Column, rows: list[int], words: list[str]) ->
 
 def useless(look: Look) -> Iterator[Finding]:
     """Columns without values, with one value, and those that number the rows."""
+    grid = _numbered([each.name for each in look.data.columns])
     for column in look.data.columns:
-        found = _useless(column)
+        found = _useless(column, column.name in grid)
         if found:
             severity, why = found
             yield Finding(
@@ -178,7 +182,13 @@ def useless(look: Look) -> Iterator[Finding]:
             )
 
 
-def _useless(column: Column) -> tuple[Severity, str] | None:
+def _numbered(names: Sequence[str]) -> set[str]:
+    """The names of columns that are numbered alike, as pixels are: some are always 0."""
+    stems = Counter(_NUMBER.sub("", name) for name in names)
+    return {name for name in names if stems[_NUMBER.sub("", name)] >= _MANY_ALIKE}
+
+
+def _useless(column: Column, in_grid: bool) -> tuple[Severity, str] | None:
     """Why a column cannot help, if it cannot."""
     if column.kind == "empty":
         return "defect", "has no values"
@@ -186,7 +196,8 @@ def _useless(column: Column) -> tuple[Severity, str] | None:
     value, most = counts.most_common(1)[0]
     rows = len(column.cells)
     if len(counts) == 1 and rows > 1:
-        return "defect", f"is constant: every row has the same value, {value[:40]!r}"
+        severity: Severity = "notice" if in_grid else "defect"
+        return severity, f"is constant: every row has the same value, {value[:40]!r}"
     if numbers_rows(column):
         return "notice", "gives each row a value of its own, which tells nothing of other rows"
     if rows - most < max(2, _FEW * rows) and rows >= 100:

@@ -41,12 +41,15 @@ def sets_of(groups: Array) -> list[Array]:
 
 def exact_duplicates(look: Look) -> Iterator[Finding]:
     """Examples whose inputs are equal: a defect where there are more than chance explains."""
-    found = sets_of(look.groups)
-    if not found or look.data.items is not None:
+    sets = sets_of(look.groups)
+    if not sets or look.data.items is not None:
         return
-    pairs = sum(len(each) * (len(each) - 1) // 2 for each in found)
+    pairs = _pairs_in(sets)
     expected = by_chance(look.data)
     chance = poisson_tail(pairs, expected)
+    found = [each for each in sets if chance >= LEVEL or not _conflict(look.data, each)]
+    if not found:
+        return
     beyond = chance < LEVEL and _is_long(look.data, found)
     again = [int(row) for each in found for row in each[1:]]
     yield Finding(
@@ -153,7 +156,7 @@ def near_duplicates(look: Look) -> Iterator[Finding]:
     texts = look.data.kind == "texts"
     where = [" ≈ ".join(look.data.named(pair)) for pair in pairs]
     defect = not texts or look.data.labels is not None
-    chance = None if texts else min(1.0, float(measures.max()) * len(look.firsts))
+    chance = None if texts else LEVEL
     yield Finding(
         "near-duplicates",
         "defect" if defect else "notice",
@@ -164,7 +167,7 @@ def near_duplicates(look: Look) -> Iterator[Finding]:
         chance,
         f"{measures.max():.0%} of the words differ at most"
         if texts
-        else f"so near {said(chance or 0.0)}",
+        else "1 in 1,000 data sets would have any by chance",
         {"pairs": [list(pair) for pair in pairs]},
     )
 
@@ -177,12 +180,14 @@ def conflicts(look: Look) -> Iterator[Finding]:
     labels = look.data.labels
     if labels is None or not labels.are_classes or look.data.items is not None:
         return
-    equal = [each for each in sets_of(look.groups) if len(_known(labels.codes[each])) > 1]
-    near = [np.array(pair) for pair in look.near[0] if len(_known(labels.codes[list(pair)])) > 1]
+    equal = [each for each in sets_of(look.groups) if _conflict(look.data, each)]
+    near = [rows for rows in map(np.array, look.near[0]) if _conflict(look.data, rows)]
     found = equal + near
     if not found:
         return
-    natural = not near and poisson_tail(_conflicting(equal), by_chance(look.data)) > LEVEL
+    natural = (
+        not near and poisson_tail(_pairs_in(sets_of(look.groups)), by_chance(look.data)) > LEVEL
+    )
     wrong = sum(len(each) - np.bincount(labels.codes[each].clip(0)).max() for each in equal)
     yield Finding(
         "conflicting labels",
@@ -204,11 +209,15 @@ def conflicts(look: Look) -> Iterator[Finding]:
     )
 
 
-def _known(codes: Array) -> set[int]:
-    return {int(code) for code in codes if code >= 0}
+def _conflict(data: Subject, rows: Array) -> bool:
+    """Whether the classes of these rows differ."""
+    labels = data.labels
+    if labels is None or not labels.are_classes:
+        return False
+    return len({int(code) for code in labels.codes[rows] if code >= 0}) > 1
 
 
-def _conflicting(sets: Sequence[Array]) -> int:
+def _pairs_in(sets: Sequence[Array]) -> int:
     return sum(len(each) * (len(each) - 1) // 2 for each in sets)
 
 

@@ -30,13 +30,15 @@ TEXT_FEATURES = 1024
 _WORD = re.compile(r"\w+")
 
 
-def encoder(subject: Subject, *, without: Sequence[str] = ()) -> Encoder:
+def encoder(subject: Subject, *, without: Sequence[str] = (), measured: bool = False) -> Encoder:
     """What turns examples like those of `subject` into float32 (N, F); `without` these columns.
 
-    F is 0 where nothing is left that could be compared.
+    With `measured`, of a table only numbers and dates: between categories there is no distance
+    that is comparable to that of numbers. F is 0 where nothing is left that could be compared.
     """
     if subject.kind == "table":
-        return _table(subject, set(without))
+        left_out = {each.name for each in subject.columns if measured and each.numbers is None}
+        return _table(subject, left_out | set(without))
     return _texts(subject) if subject.kind == "texts" else _pictures(subject)
 
 

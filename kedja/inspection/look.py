@@ -11,7 +11,8 @@ from functools import cached_property
 import numpy as np
 
 from kedja.inspection import features, model
-from kedja.inspection.chance import LEVEL
+from kedja.inspection.chance import unlikely
+from kedja.inspection.giveaways import GivenAway, giveaways
 from kedja.inspection.neighbours import MOST, Neighbours, nearest
 from kedja.inspection.shingles import near_texts
 from kedja.inspection.subject import Array, Subject
@@ -56,9 +57,27 @@ class Look:
         return self.encode(self.data)
 
     @cached_property
+    def given_away(self) -> tuple[GivenAway, ...]:
+        """The columns that alone tell the target, which all others do not."""
+        return tuple(giveaways(self.data, self.labelled, self.groups))
+
+    @cached_property
+    def honest(self) -> Array:
+        """The examples as numbers, without the columns that give the target away."""
+        if not self.given_away:
+            return self.rows
+        names = [each.column for each in self.given_away]
+        return features.encoder(self.data, without=names)(self.data)
+
+    @cached_property
+    def measure(self) -> features.Encoder:
+        """What turns examples into numbers between which there are distances."""
+        return features.encoder(self.data, measured=True)
+
+    @cached_property
     def neighbours(self) -> Neighbours | None:
         """The nearest neighbours among `firsts`; rows are places in it."""
-        return nearest(self.rows[self.firsts])
+        return nearest(self.measure(self.data)[self.firsts])
 
     @cached_property
     def near(self) -> tuple[list[tuple[int, int]], Array]:
@@ -74,7 +93,7 @@ class Look:
         if found is None or len(self.firsts) < FEWEST_ROWS:
             return [], np.empty(0)
         chances = found.chances(found.dimension)
-        close = np.flatnonzero((chances < LEVEL / len(chances)) & (found.distances[:, 0] > 0))
+        close = np.flatnonzero(unlikely(chances) & (found.distances[:, 0] > 0))
         unique: dict[tuple[int, int], float] = {}
         for a, b in zip(self.firsts[close], self.firsts[found.rows[close, 0]], strict=True):
             pair = (int(min(a, b)), int(max(a, b)))
@@ -83,11 +102,32 @@ class Look:
 
     @cached_property
     def labelled(self) -> Array:
-        """The examples whose class is known, int64 (n,)."""
+        """The examples whose label is known, int64 (n,)."""
         labels = self.data.labels
-        if labels is None or not labels.are_classes:
+        if labels is None:
             return np.empty(0, np.int64)
-        return np.flatnonzero(labels.codes >= 0)
+        return np.flatnonzero(
+            np.isfinite(labels.values) if labels.values is not None else labels.codes >= 0
+        )
+
+    @cached_property
+    def residuals(self) -> Array | None:
+        """The number to be predicted less what networks answer that did not see it: (N,).
+
+        NaN where the number is missing; None where no number is to be predicted, or of too few.
+        """
+        labels = self.data.labels
+        if labels is None or labels.values is None or not self.honest.shape[1]:
+            return None
+        rows = self.labelled
+        if len(rows) < FEWEST_ROWS:
+            return None
+        found = np.full(len(self.data), np.nan)
+        answers = model.out_of_fold_numbers(
+            self.honest[rows], labels.values[rows], self.groups[rows], progress=self.progress
+        )
+        found[rows] = labels.values[rows] - answers
+        return found
 
     @cached_property
     def probabilities(self) -> Array | None:
@@ -97,13 +137,13 @@ class Look:
         """
         labels = self.data.labels
         rows = self.labelled
-        if labels is None or not labels.are_classes or not self.rows.shape[1]:
+        if labels is None or not labels.are_classes or not self.honest.shape[1]:
             return None
         codes = labels.codes[rows]
         counts = np.bincount(codes, minlength=len(labels.classes))
         if len(labels.classes) < 2 or (counts >= FEWEST).sum() < 2 or len(rows) < FEWEST_ROWS:
             return None
         return model.out_of_fold(
-            *(self.rows[rows], codes, len(labels.classes), self.groups[rows]),
+            *(self.honest[rows], codes, len(labels.classes), self.groups[rows]),
             progress=self.progress,
         )

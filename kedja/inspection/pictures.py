@@ -20,6 +20,7 @@ from kedja.data.batches import split_order
 from kedja.ground.errors import DataError, MissingExtra
 from kedja.inspection.cells import classes
 from kedja.inspection.finding import Finding, listed
+from kedja.inspection.look import Look
 from kedja.inspection.subject import Array, Subject
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -129,19 +130,14 @@ def _sampled(count: int) -> Finding:
     return Finding("reading", "notice", what, "inspect parts of the folder for all of them")
 
 
-def keys_of(pictures: Array) -> list[bytes]:
-    """The same 16 bytes for equal pictures (N, H, W)."""
-    return [hashlib.blake2b(each.tobytes(), digest_size=16).digest() for each in pictures]
-
-
-def small(pictures: Array) -> Array:
-    """Grey pictures (N, H, W) with at most `SIDE` pixels a side, as means of equal blocks."""
-    count, height, width = pictures.shape
-    step = max(-(-height // SIDE), -(-width // SIDE))
-    if step == 1:
-        return pictures
-    high, wide = -(-height // step), -(-width // step)
-    room = np.zeros((count, high * step, wide * step), np.float32)
-    room[:, :height, :width] = pictures
-    means: Array = room.reshape(count, high, step, wide, step).mean((2, 4))  # (N, high, wide)
-    return means
+def blank(look: Look) -> Iterator[Finding]:
+    """Pictures of a single colour: a lens cap, a failed export."""
+    pixels = look.data.pixels
+    if pixels is None:
+        return
+    flat = pixels.reshape(len(pixels), -1, pixels.shape[3] if pixels.ndim == 4 else 1)
+    rows = np.flatnonzero((flat == flat[:, :1]).all((1, 2)))
+    if len(rows):
+        where = look.data.named(rows)
+        what = f"{len(rows):,} pictures are of a single colour: {listed(where, 3)}"
+        yield Finding("blank pictures", "defect", what, "remove them", where, rows.tolist())

@@ -20,8 +20,7 @@ from pathlib import Path
 from kedja.data import jsonlines, mnist, source
 from kedja.data.dataset import Dataset, Split
 from kedja.ground.errors import DataError, UsageError
-from kedja.inspection import pictures, tables, texts
-from kedja.inspection.pictures import keys_of, small
+from kedja.inspection import arrays, pictures, tables, texts
 from kedja.inspection.subject import Labels, Subject
 
 
@@ -62,21 +61,12 @@ def _dataset(
         what = f"{where} has test pictures and labels of its own"
         raise UsageError(what, fix="leave --test and --label out")
     found = source.load(where)
-    return _split(found, found.train, "row"), _split(found, found.test, "test row")
+    return _half(found, found.train), _half(found, found.test)
 
 
-def _split(found: Dataset, split: Split, word: str) -> Subject:
-    """Rows of a data set, called `row 1`, `row 2` …"""
+def _half(found: Dataset, split: Split) -> Subject:
     labels = Labels(found.target_name, found.classes, split.targets)
-    return Subject(
-        found.name,
-        "pictures",
-        [f"{word} {number}" for number in range(1, len(split) + 1)],
-        keys_of(split.inputs),
-        labels,
-        pixels=small(split.inputs),
-        facts={"size": " × ".join(map(str, found.input_shape))},
-    )
+    return arrays.pictures(found.name, split.inputs, labels)
 
 
 def _file(where: str, label: str | None) -> Subject:

@@ -123,10 +123,12 @@ def numbers_rows(column: Column) -> bool:
     """
     if column.missing.any() or len(set(column.cells)) < len(column.cells):
         return False
-    if is_named_id(column.name):
-        return True
-    return column.numbers is not None and _counts(column.numbers)
+    if column.numbers is None:
+        return is_named_id(column.name)
+    whole = bool((column.numbers == np.rint(column.numbers)).all())
+    return whole and (is_named_id(column.name) or counts_up(column.numbers))
 
 
-def _counts(values: Array) -> bool:
+def counts_up(values: Array) -> bool:
+    """Whether each number is one more, or one less, than that of the row before."""
     return len(values) > 2 and bool((np.abs(np.diff(values)) == 1).all())

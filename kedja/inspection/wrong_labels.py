@@ -57,7 +57,7 @@ class Noise:
 def noise(p: Array, y: Array) -> Noise:
     """The model of labels y int (N,), given out-of-fold probabilities p (N, K)."""
     logs = np.log(np.maximum(p, _LEAST))
-    temperatures, shares = np.geomspace(0.25, 8, 41), np.r_[0, np.geomspace(1e-4, 0.6, 60)]
+    temperatures, shares = np.geomspace(0.1, 6, 47), np.r_[0, np.geomspace(1e-4, 0.6, 60)]
     best = np.array([_likelihoods(logs, y, t, shares) for t in temperatures])  # (T, η)
     t, e = np.unravel_index(int(best.argmax()), best.shape)
     gain = 2 * float(best[t, e] - best[:, 0].max())
@@ -115,7 +115,7 @@ def doubts(p: Array, found: Noise, y: Array) -> Array:
 def doubted_labels(look: Look) -> Iterator[Finding]:
     """Labels that are probably wrong: a defect where chance does not explain that there are any."""
     p, labels = look.probabilities, look.data.labels
-    if p is None or labels is None:
+    if p is None or labels is None or look.data.items is not None:
         return
     y = labels.codes[look.labelled]
     found = noise(p, y)

@@ -1,0 +1,141 @@
+"""Leaks between training and test data, columns that tell the target, columns that broke."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import kedja as kj
+from kedja.inspection import breaks, inspect_arrays
+from kedja.inspection.chance import LEVEL, same_distribution
+from kedja.inspection.outliers import expected_as_large
+from tests.inspection import planted
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Inspect a table, with test data or without."""
+
+    def inspect(table, test=None, names=planted.NAMES):
+        data = planted.write(tmp_path / "data.csv", table, names)
+        held = None if test is None else planted.write(tmp_path / "test.csv", test, names)
+        return kj.inspection.inspect(data, test=held, label="kind")
+
+    return inspect
+
+
+def defects(report, check):
+    return [each for each in report.defects if each.check == check]
+
+
+def test_clean_test_data_leaks_nothing(look):
+    assert not look(planted.rows(0), planted.rows(1, 100)).findings
+
+
+def test_rows_in_both_are_found(look):
+    table, test = planted.rows(0), planted.rows(1, 100)
+    (found,) = defects(look(table, [*test, table[5], table[8]]), "leaks")
+    assert list(found.rows) == [100, 101]
+    assert found.where[0] == "test line 102 = line 7"
+    assert found.in_test
+
+
+def test_nearly_equal_rows_in_both_are_found(look):
+    table, test = planted.rows(0), planted.rows(1, 100)
+    near = [[f"{float(row[0]) + 0.01:.2f}", *row[1:]] for row in table[20:24]]
+    (found,) = defects(look(table, test + near), "leaks")
+    assert list(found.rows) == [100, 101, 102, 103]
+
+
+def test_a_column_made_of_the_target_is_found(look):
+    table = planted.rows()
+    draw = np.random.default_rng(0)
+    booked = [[f"{draw.normal(8 * (row[4] == 'dog'), 1):.2f}", *row[1:]] for row in table]
+    (found,) = defects(look(booked, names=("booked", *planted.NAMES[1:])), "leaks")
+    assert found.where == ["booked"]
+
+
+def test_a_strong_but_honest_column_is_no_leak():
+    """It is right in 96 of 100 cases, and the others know nothing."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 1000)
+    x = rng.normal(size=(1000, 4))
+    x[:, 0] += 3.6 * y
+    assert not inspect_arrays(x, y).findings
+
+
+def test_a_number_told_by_a_column_is_found():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 4))
+    y = x[:, 1] + x[:, 2] + 0.5 * rng.normal(size=500)
+    assert not inspect_arrays(x, y).defects
+    x[:, 3] = 3 * y + 0.01 * rng.normal(size=500)
+    (found,) = inspect_arrays(x, y, names=("a", "b", "c", "price in crowns")).defects
+    assert found.where == ["price in crowns"]
+
+
+def test_groups_on_both_sides_are_found(look):
+    table = [[f"p{number % 40}", *row] for number, row in enumerate(planted.rows(0))]
+    test = [[f"p{number % 40 + 38}", *row] for number, row in enumerate(planted.rows(1, 100))]
+    (found,) = defects(look(table, test, ("patient", *planted.NAMES)), "leaks")
+    assert found.where == ["p38", "p39"]
+    apart = [[f"q{row[0]}", *row[1:]] for row in test]
+    assert not look(table, apart, ("patient", *planted.NAMES)).defects
+
+
+def test_times_that_overlap_are_told(look):
+    days = [f"2024-{month:02}-{day:02}" for month in range(1, 13) for day in range(1, 28)]
+    table = [[days[number % 300], *row] for number, row in enumerate(planted.rows(0))]
+    test = [[days[290 + number % 34], *row] for number, row in enumerate(planted.rows(1, 34))]
+    (found,) = look(table, test, ("day", *planted.NAMES)).findings
+    assert len(found.rows) == 10
+    assert "not later" in found.what
+
+
+# --------------------------------------------------------------------------------- broken columns
+
+
+def test_a_stuck_value_is_found(look):
+    table = planted.rows()
+    for row in table[100:108]:
+        row[1] = table[100][1]
+    (found,) = defects(look(table), "broken columns")
+    assert list(found.rows) == list(range(100, 108))
+
+
+def test_a_changed_unit_is_found(look):
+    table = [
+        [*row[:2], f"{1000 * float(row[2]):.0f}", *row[3:]] if number >= 250 else row
+        for number, row in enumerate(planted.rows())
+    ]
+    (found,) = defects(look(table), "broken columns")
+    assert list(found.rows) == list(range(250, 400))
+    assert found.figures["factor"] == "1,000"
+
+
+def test_a_table_sorted_by_its_label_is_not_broken(look):
+    assert not look(sorted(planted.rows(), key=lambda row: row[4])).findings
+    assert not look(sorted(planted.rows(), key=lambda row: float(row[0]))).findings
+
+
+def test_runs_are_as_probable_as_they_are():
+    """Of 2,000 random columns, as many have a run of chance below p as p says, at most."""
+    rng = np.random.default_rng(0)
+    chances = [
+        breaks.longest_run(rng.integers(0, 5, 200).astype(float)).chance for _ in range(2000)
+    ]
+    assert np.mean(np.array(chances) < 0.05) < 0.08
+    assert np.mean(np.array(chances) < LEVEL) < 0.005
+
+
+@pytest.mark.parametrize("draw", ["normal", "exponential", "standard_cauchy"])
+def test_no_distribution_has_outliers_of_its_own(draw):
+    rng = np.random.default_rng(0)
+    found = [expected_as_large(np.abs(getattr(rng, draw)(size=500))).min() for _ in range(200)]
+    assert np.mean(np.array(found) < LEVEL) < 0.02
+
+
+def test_the_test_of_two_samples_keeps_its_level():
+    rng = np.random.default_rng(0)
+    found = [same_distribution(rng.normal(size=80), rng.normal(size=50)) for _ in range(1000)]
+    assert 0.01 < np.mean(np.array(found) < 0.05) < 0.06
