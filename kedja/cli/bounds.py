@@ -38,6 +38,7 @@ BOUNDS = {
     "level": Bound(lambda x: 0 < x < 1, "a share between 0 and 1, such as 0.9"),
     "vocabulary": Bound(lambda n: n > 256, "a whole number above 256, the number of bytes"),
     "samples": FROM_ZERO,
+    "noise": Bound(lambda x: 0 <= x < float("inf"), "a number from 0"),
     **dict.fromkeys(("generations", "episodes", "limit"), FROM_ONE),
     "population": Bound(lambda n: n >= 4, "a whole number from 4"),
     "sigma": ABOVE_ZERO,

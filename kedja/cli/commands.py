@@ -62,6 +62,10 @@ COMMANDS = {
             "kedja importance flowers --repeats 3",
         ],
     ),
+    "view": Command(
+        *("kedja.cli.view", "view", "What a network for pictures sees, as a picture."),
+        ["kedja train digits --model cnn --epochs 1 --out cnn", "kedja view cnn --kind ideals"],
+    ),
     "attention": Command(
         *("kedja.cli.attention", "attention", "Who looks at whom in a network that reads a text."),
         [

@@ -5,7 +5,6 @@ Not here: the descent (`descent.py`).
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from kedja.cli.descent import Descent
 from kedja.cli.expression import Expression
 from kedja.front.tensor import Tensor
 from kedja.ground.dtypes import float64
-from kedja.ground.errors import MissingExtra, StorageError, UsageError
+from kedja.ground.errors import UsageError
+from kedja.views import figures
 
 POINTS = 240  # of the grid, along each axis
 LEVELS = 24
@@ -31,12 +31,7 @@ def draw(path: Path, expression: Expression, descent: Descent) -> None:
     do not have two variables, StorageError where the file cannot be written.
     """
     require(path, expression)
-    figure = _figure(expression, descent)
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise StorageError(f"cannot write {path}: {reason}", fix="choose another file") from None
+    figures.save(_figure(expression, descent), path)
 
 
 def require(path: Path, expression: Expression) -> None:
@@ -44,22 +39,12 @@ def require(path: Path, expression: Expression) -> None:
     if len(expression.names) != 2:
         count = len(expression.names)
         raise UsageError(f"--plot draws functions of two variables, not of {count}")
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"--plot: {path.name} is no picture", fix="end it in .png, .svg or .pdf")
-    _matplotlib("figure")
-
-
-def _matplotlib(module: str) -> Any:
-    try:
-        return importlib.import_module(f"matplotlib.{module}")
-    except ImportError:
-        raise MissingExtra("matplotlib", "plots", "--plot") from None
+    figures.require(path)
+    figures.figure()
 
 
 def _figure(expression: Expression, descent: Descent) -> Any:
-    """A figure of its own, without pyplot, so that no window and no global state is touched."""
-    figure = _matplotlib("figure").Figure(figsize=(7.2, 5.4), layout="constrained")
-    _matplotlib("backends.backend_agg").FigureCanvasAgg(figure)
+    figure = figures.figure(figsize=(7.2, 5.4))
     axes = figure.add_subplot()
     x, y = (_range(descent, place) for place in (0, 1))
     heights = _heights(expression, x, y)

@@ -142,6 +142,11 @@ FAMILIES = (
         exports=True,
     ),
     Family(
+        "kedja.cli.autoencoder",
+        {"autoencoder": ("size", "widths", "width", "noise", "epochs")},
+        answers=True,
+    ),
+    Family(
         "kedja.cli.series",
         {
             "autoregression": SERIES,

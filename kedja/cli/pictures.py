@@ -40,11 +40,16 @@ SIZES = ("widths", "depth", "hidden", "dropout")  # options that are the configu
 
 def train(request: Request) -> None:
     """Train a network on the pictures of DATA and test it."""
+    found, options = loaded(request)
+    task.run(request, _usual(found, options), partial(_prepare, found))
+
+
+def loaded(request: Request) -> tuple[Pictures, dict[str, Any]]:
+    """The pictures of DATA, and the options that are given, or were in the run that goes on."""
     earlier = request.earlier
     recorded: Mapping[str, Any] = {} if earlier is None else runs.read(earlier, _recipe)
     options = {**recorded, **request.given}
-    found = _load(request.data, options, recorded)
-    task.run(request, _usual(found, options), partial(_prepare, found))
+    return _load(request.data, options, recorded), options
 
 
 def _recipe(content: Any) -> dict[str, Any]:
@@ -211,15 +216,7 @@ def _pairs(names: Sequence[str], confusion: Any) -> list[str]:
 
 def predict(asked: Asked) -> None:
     """Print each picture's class."""
-    asked.require_plain("a network for pictures")
-    if asked.given:
-        raise UsageError("a network for pictures reads no --text", fix="give picture files")
-    if not asked.files:
-        raise UsageError("there is nothing to predict", fix="give picture files")
-    model = asked.model
-    invert = bool(runs.read(asked.run, _recipe).get("invert"))
-    rows = [read(file, model.config.shape, invert) for file in asked.files]
-    found = classify_pictures(model, np.stack(rows))
+    found = classify_pictures(asked.model, given(asked))
     if asked.json:
         told = [_json(*pair) for pair in zip(asked.files, found, strict=True)]
         say_json({"run": str(asked.run), "predictions": told})
@@ -227,6 +224,21 @@ def predict(asked: Asked) -> None:
     width = max(len(str(file)) for file in asked.files)
     for file, each in zip(asked.files, found, strict=True):
         say(f"{str(file).ljust(width)}  {_line(each)}")
+
+
+def given(asked: Asked) -> Any:
+    """The pictures that are asked about, as bytes: (B, H, W) or (B, H, W, 3)."""
+    asked.require_plain("a network for pictures")
+    if asked.given:
+        raise UsageError("a network for pictures reads no --text", fix="give picture files")
+    if not asked.files:
+        raise UsageError("there is nothing to predict", fix="give picture files")
+    return np.stack([read_for(asked.run, file, asked.model) for file in asked.files])
+
+
+def read_for(run: Path, file: Path, model: Any) -> Any:
+    """A picture as the network of a run takes it."""
+    return read(file, model.config.shape, bool(runs.read(run, _recipe).get("invert")))
 
 
 def read(file: Path, shape: tuple[int, int, int], invert: bool) -> Any:

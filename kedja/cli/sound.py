@@ -25,18 +25,18 @@ from kedja.data import recordings, sound, spectrogram
 from kedja.data.recordings import Recordings
 from kedja.front.functions import softmax
 from kedja.front.tensor import Tensor
-from kedja.ground.errors import StorageError, UsageError
+from kedja.ground.errors import UsageError
 from kedja.inspection.groups import Groups, bootstrap, by_group, wilson
 from kedja.models import spectrogram_cnn
 from kedja.models.spectrogram_cnn import Heard
 from kedja.train import checkpoint, sounds
 from kedja.train.history import History
+from kedja.views import figures
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 EACH = "each"  # --leave-out each: one training for every speaker
 SHOWN = 8  # classes in a line
-PICTURES = (".png", ".svg", ".pdf")
 WORSE = 0.01  # a difference that is worth a word
 
 USUAL: dict[str, Any] = {
@@ -307,13 +307,8 @@ def _line(answer: Heard) -> str:
 
 def _draw(model: Any, file: str, to: Path) -> None:
     """The first file's picture, into a file."""
-    if to.suffix.lower() not in PICTURES:
-        raise UsageError(f"--plot {to}", fix=f"a name that ends in {', '.join(PICTURES)}")
+    figures.require(to)
     shape = model.config.shape
     wave, _ = sound.read(file, shape.rate, min(sound.LONGEST, shape.samples / shape.rate + 1))
-    try:
-        spectrogram.plot(shape(wave), shape).figure.savefig(to, dpi=150)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"cannot write: {reason}", where=str(to)) from error
+    figures.save(spectrogram.plot(shape(wave), shape).figure, to)
     note(f"drawn: {to}")

@@ -244,6 +244,13 @@ def train(
     samples: Annotated[
         int | None, typer.Option(help="How many texts are shown after each evaluation.")
     ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            help="What an autoencoder's pictures are disturbed by, of 1 for the brightest.",
+            rich_help_panel="Pictures",
+        ),
+    ] = None,
     implicit: Annotated[
         bool | None,
         typer.Option(

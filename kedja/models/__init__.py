@@ -7,6 +7,12 @@ layers (`kedja/nn`).
 
 from kedja.models import gpt2_files as gpt2_files
 from kedja.models import lora as lora
+from kedja.models.autoencoder import (
+    Autoencoder,
+    AutoencoderConfig,
+    decode_pictures,
+    encode_pictures,
+)
 from kedja.models.bert import Bert, BertConfig, Filled, fill
 from kedja.models.clip import Clip, ClipConfig, choose
 from kedja.models.cnn import CNN, CNNConfig, lenet
@@ -35,6 +41,7 @@ from kedja.models.recommenders import (
 )
 from kedja.models.recurrent import RecurrentConfig, RecurrentLM
 from kedja.models.resnet import ResNet, ResNetConfig, SmallResNet, resnet18, resnet34
+from kedja.models.seeing import ideal_input, occlusion, saliency
 from kedja.models.spectrogram_cnn import Heard, SpectrogramCNN, SpectrogramCNNConfig, hear
 from kedja.models.tabular import TabularConfig, TabularMLP
 from kedja.models.text_classifier import (
@@ -51,6 +58,8 @@ __all__ = [
     "CNN",
     "GPT2",
     "Attention",
+    "Autoencoder",
+    "AutoencoderConfig",
     "Autoregression",
     "Bert",
     "BertConfig",
@@ -99,17 +108,22 @@ __all__ = [
     "classify",
     "classify_pictures",
     "cross_attention",
+    "decode_pictures",
+    "encode_pictures",
     "exact_match",
     "fill",
     "forecast",
     "generate",
     "hear",
+    "ideal_input",
     "lenet",
     "load",
+    "occlusion",
     "read",
     "recommend",
     "resnet18",
     "resnet34",
+    "saliency",
     "save",
     "stream",
     "translate",

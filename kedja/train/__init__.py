@@ -19,6 +19,7 @@ from kedja.train.trainer import Trainer, fit
 
 if TYPE_CHECKING:
     from kedja.train.answers import Tuned, evaluate_answers, fit_answers
+    from kedja.train.autoencoding import fit_autoencoder
     from kedja.train.classification import evaluate_classifier, fit_text_classifier
     from kedja.train.contrastive import evaluate_retrieval, fit_clip, zero_shot
     from kedja.train.forecasting import fit_forecaster
@@ -55,6 +56,7 @@ __all__ = [
     "evaluate_sound",
     "fit",
     "fit_answers",
+    "fit_autoencoder",
     "fit_clip",
     "fit_factors",
     "fit_forecaster",
@@ -75,6 +77,7 @@ __all__ = [
 
 _FILES = {
     "answers": "Tuned evaluate_answers fit_answers",
+    "autoencoding": "fit_autoencoder",
     "classification": "evaluate_classifier fit_text_classifier",
     "forecasting": "fit_forecaster",
     "contrastive": "evaluate_retrieval fit_clip zero_shot",

@@ -11,14 +11,35 @@ from kedja.ground import lazy
 
 if TYPE_CHECKING:
     from kedja.views.boundaries import compare_boundaries, plot_boundaries
+    from kedja.views.flat import flat
     from kedja.views.forecasts import plot_forecast
     from kedja.views.kernel_matrix import plot_kernel_matrix
+    from kedja.views.pictures import (
+        plot_codes,
+        plot_filters,
+        plot_ideals,
+        plot_looking,
+        plot_maps,
+    )
 
-__all__ = ["compare_boundaries", "plot_boundaries", "plot_forecast", "plot_kernel_matrix"]
+__all__ = [
+    "compare_boundaries",
+    "flat",
+    "plot_boundaries",
+    "plot_codes",
+    "plot_filters",
+    "plot_forecast",
+    "plot_ideals",
+    "plot_kernel_matrix",
+    "plot_looking",
+    "plot_maps",
+]
 
 _FILES = {
     "boundaries": "compare_boundaries plot_boundaries",
+    "flat": "flat",
     "forecasts": "plot_forecast",
     "kernel_matrix": "plot_kernel_matrix",
+    "pictures": "plot_codes plot_filters plot_ideals plot_looking plot_maps",
 }
 __getattr__ = lazy.names("kedja.views", _FILES)

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from kedja.data.series import Series
-from kedja.ground.errors import StorageError, UsageError
 from kedja.models.forecasts import Forecast
-from kedja.views.figures import axes, figure
+from kedja.views import figures
 
-SUFFIXES = (".png", ".svg", ".pdf")
 SHOWN = 5  # horizons of the past stand before the forecast
 PAST, COMING = "#333333", "#1f5fa8"
 
@@ -23,7 +21,7 @@ def plot_forecast(series: Series, ahead: Forecast, ax: Any = None) -> Any:
 
     Raises MissingExtra without matplotlib.
     """
-    ax = axes(ax)
+    ax = figures.axes(ax)
     count = len(series)
     start = max(0, count - SHOWN * len(ahead.mean))
     ax.plot(series.dates(start, count), series.values[start:], color=PAST, linewidth=1.2)
@@ -41,12 +39,7 @@ def save(path: Path, series: Series, ahead: Forecast) -> None:
     Raises UsageError for another ending, MissingExtra without matplotlib, StorageError where the
     file cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"--plot: {path.name} is no picture", fix=f"end it in {SUFFIXES[0]}")
-    made = figure(figsize=(8, 4))
+    figures.require(path)
+    made = figures.figure(figsize=(8, 4))
     plot_forecast(series, ahead, made.subplots()).tick_params(axis="x", rotation=30)
-    try:
-        made.savefig(path, dpi=120)
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise StorageError(f"cannot write {path}: {reason}", fix="choose another file") from None
+    figures.save(made, path)

@@ -16,6 +16,7 @@ from kedja.cli.language import pairs, word_map
 from kedja.cli.main import main
 from kedja.data.words import Words
 from kedja.models.word_vectors import Vocabulary, WordVectors, WordVectorsConfig
+from kedja.views.flat import flat, main_directions
 from tests.cli.terminal import interrupted_runs
 
 SENTENCES = ("the cat drinks milk", "the dog eats meat", "a bird sings songs")
@@ -247,10 +248,10 @@ def test_neighbours_analogies_and_a_map(kedja):
 def test_the_main_directions_are_scikit_learns():
     decomposition = pytest.importorskip("sklearn.decomposition")
     vectors = np.random.default_rng(0).normal(size=(20, 5))
-    mine = word_map.main_directions(vectors)
+    mine = main_directions(vectors)
     other = decomposition.PCA(2).fit_transform(vectors)
     np.testing.assert_allclose(np.abs(mine), np.abs(other), atol=1e-8)
-    np.testing.assert_allclose(word_map.main_directions(-vectors), mine, atol=1e-8)
+    np.testing.assert_allclose(main_directions(-vectors), mine, atol=1e-8)
 
 
 def test_a_map_shows_the_words_asked_for_and_their_neighbours():
@@ -261,7 +262,7 @@ def test_a_map_shows_the_words_asked_for_and_their_neighbours():
     assert shown[0] == "wa" and len(shown) == 1 + word_map.NEIGHBOURS
     assert word_map.chosen(found, []) == words.words
     vectors = np.stack([found.vector(word) for word in shown])
-    np.testing.assert_array_equal(word_map.flat(vectors), word_map.flat(vectors))
+    np.testing.assert_array_equal(flat(vectors), flat(vectors))
 
 
 # ------------------------------------------------------------------------------------- asking

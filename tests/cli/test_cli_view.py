@@ -1,0 +1,79 @@
+"""`kedja view`, and `kedja train --model autoencoder`."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from kedja.io import weights
+from tests.cli.terminal import Terminal, interrupted_runs
+
+pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+pytest.importorskip("sklearn")
+Image = pytest.importorskip("PIL.Image")
+SMALL = ["--epochs", "2", "--widths", "4,6", "--width", "5"]
+CNN = ["--model", "cnn", "--epochs", "1", "--widths", "4", "--hidden", "none"]
+
+
+@pytest.fixture
+def kedja(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 200).save("one.png")
+    return Terminal(capsys)
+
+
+def test_every_kind_is_drawn(kedja, tmp_path):
+    assert kedja("train", "digits", *CNN, "--out", "cnn").code == 0
+    for kind, *more in (
+        ("filters",), ("codes",), ("ideals", "--label", "3"),
+        ("looking", "one.png", "--label", "1"), ("maps", "one.png", "--layer", "convs.0"),
+    ):  # fmt: skip
+        done = kedja("view", "cnn", *more, "--kind", kind)
+        assert done.code == 0, done.err
+        assert done.out.strip() == f"cnn/{kind}.png"
+        with Image.open(tmp_path / "cnn" / f"{kind}.png") as drawn:
+            assert drawn.size[0] > 50
+
+
+def test_what_is_refused(kedja):
+    kedja("train", "digits", *CNN, "--out", "cnn")
+    for arguments, message in (
+        (["--kind", "nothing"], "--kind nothing"),
+        (["--kind", "maps"], "needs a picture"),
+        (["one.png", "--kind", "filters"], "is of the network"),
+        (["--layer", "convs.0"], "--kind filters has no --layer"),
+        (["--kind", "ideals", "--label", "eleven"], "there is no class 'eleven'"),
+        (["--plot", "a.txt"], "is no picture"),
+        (["nowhere.png"], "cannot read"),
+    ):
+        done = kedja("view", "cnn", *arguments)
+        assert done.code in (1, 2)
+        assert message in done.err
+        assert "Traceback" not in done.err
+
+
+def test_an_autoencoder_is_trained_told_and_asked(kedja):
+    done = kedja("train", "digits", "--model", "autoencoder", *SMALL, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["width"] == 5
+    assert 0 < found["test_error"] < 1
+    assert [row["labelled"] for row in found["features"]] == [50, 100, 300, 1000]
+    asked = kedja("predict", found["run"], "one.png", "--json")
+    assert len(json.loads(asked.out)["predictions"][0]["code"]) == 5
+    assert kedja("view", found["run"], "--kind", "codes").code == 0
+
+
+def test_interrupted_and_resumed_gives_the_same_bits(kedja):
+    options = ["digits", "--model", "autoencoder", *SMALL, "--noise", "0.1"]
+    kedja("train", *options, "--out", "whole")
+    with interrupted_runs():
+        stopped = kedja("train", *options, "--out", "parts")
+    assert "go on with: kedja train digits --out parts --resume" in stopped.err
+    again = kedja("train", "digits", "--out", "parts", "--resume")
+    assert again.code == 0, again.err
+    whole, parts = (weights.load(f"{run}/model.safetensors")[0] for run in ("whole", "parts"))
+    for name, array in whole.items():
+        np.testing.assert_array_equal(array, parts[name])
