@@ -30,10 +30,11 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            help="For rows: mlp, linear, svm; for pictures: cnn, resnet; for text: gpt, rnn, lstm, "
-            "gru, bert, embedding, encoder-decoder, text-classifier; for ratings: factors, "
-            "two-tower; for sound: spectrogram-cnn; for series: autoregression, series-lstm, "
-            "series-transformer; for environments: cma-es, genetic.",
+            help="For rows: mlp, linear, svm; for pictures: cnn, resnet, autoencoder, and with "
+            "captions clip; for text: gpt, rnn, lstm, gru, bert, embedding, encoder-decoder, "
+            "text-classifier; for ratings: factors, two-tower; for sound: spectrogram-cnn; for "
+            "series: autoregression, series-lstm, series-transformer; for environments: cma-es, "
+            "genetic.",
             metavar="NAME",
             show_default="mlp, cnn or gpt",
         ),
