@@ -183,8 +183,8 @@ def _table(names: Sequence[str], confusion: Any) -> list[str]:
     >>> import numpy as np
     >>> print("\\n".join(_table(["cat", "dog"], np.array([[9, 1], [0, 5]]))))
     is \\ said  cat  dog  right
-         cat    9    1  90.0 %
-         dog    .    5  100.0 %
+          cat    9    1  90.0 %
+          dog    .    5  100.0 %
     """
     corner = "is \\ said"
     width = max(3, *(len(name) for name in names), len(str(confusion.max())))

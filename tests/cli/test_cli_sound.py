@@ -173,7 +173,7 @@ def test_files_that_are_no_sound_are_told(kedja):
         (("none.wav",), "none.wav: cannot read", 1),
         ((), "there is nothing to predict", 2),
         (("bad.wav", "--text", "hello"), "was trained on sound", 2),
-        (("tones/low_anna_0.wav", "--plot", "a.txt"), "a name that ends in .png", 2),
+        (("tones/low_anna_0.wav", "--plot", "a.txt"), "is no picture", 2),
     ):
         code, _, err = kedja("predict", "run", *arguments)
         assert code == expected
