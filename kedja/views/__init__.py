@@ -11,7 +11,6 @@ from kedja.ground import lazy
 
 if TYPE_CHECKING:
     from kedja.views.boundaries import compare_boundaries, plot_boundaries
-    from kedja.views.flat import flat
     from kedja.views.forecasts import plot_forecast
     from kedja.views.kernel_matrix import plot_kernel_matrix
     from kedja.views.pictures import (
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
         plot_looking,
         plot_maps,
     )
+    from kedja.views.planes import flat
 
 __all__ = [
     "compare_boundaries",
@@ -37,7 +37,7 @@ __all__ = [
 
 _FILES = {
     "boundaries": "compare_boundaries plot_boundaries",
-    "flat": "flat",
+    "planes": "flat",
     "forecasts": "plot_forecast",
     "kernel_matrix": "plot_kernel_matrix",
     "pictures": "plot_codes plot_filters plot_ideals plot_looking plot_maps",

@@ -1,6 +1,6 @@
 """What a network for pictures sees, drawn: filters, feature maps, where it looks, what it wants.
 
-Not here: the numbers (`kedja/models/seeing.py`). Needs matplotlib. Next: `flat.py`.
+Not here: the numbers (`kedja/models/seeing.py`). Needs matplotlib. Next: `planes.py`.
 Dimensions: N pictures, C channels, H W height and width.
 """
 
@@ -18,7 +18,7 @@ from kedja.models import pictures as inputs_of
 from kedja.models.pictures import PictureNet, classify_pictures
 from kedja.models.seeing import ideal_input, occlusion, saliency
 from kedja.views import figures
-from kedja.views.flat import flat
+from kedja.views.planes import flat
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -16,7 +16,7 @@ from kedja.cli.language import pairs, word_map
 from kedja.cli.main import main
 from kedja.data.words import Words
 from kedja.models.word_vectors import Vocabulary, WordVectors, WordVectorsConfig
-from kedja.views.flat import flat, main_directions
+from kedja.views.planes import flat, main_directions
 from tests.cli.terminal import interrupted_runs
 
 SENTENCES = ("the cat drinks milk", "the dog eats meat", "a bird sings songs")

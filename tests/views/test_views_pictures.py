@@ -10,7 +10,7 @@ from kedja.ground.errors import StorageError, UsageError
 from kedja.models import CNN, CNNConfig
 from kedja.views import figures
 from kedja.views import pictures as views
-from kedja.views.flat import flat
+from kedja.views.planes import flat
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 

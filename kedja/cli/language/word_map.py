@@ -14,7 +14,7 @@ import numpy as np
 
 from kedja.models.word_vectors import Vocabulary
 from kedja.views import figures
-from kedja.views.flat import flat
+from kedja.views.planes import flat
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
