@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     parser = argparse.ArgumentParser(description="Facts that stood in the text alone.")
     parser.add_argument("--people", type=int, default=200)
     parser.add_argument("--copies", type=int, default=30, help="wordings of each person's facts")
-    parser.add_argument("--steps", type=int, default=4000, help="updates of pre-training")
+    parser.add_argument("--steps", type=int, default=6000, help="updates of pre-training")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     made = facts.world(given.people, seed=given.seed)
