@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from kedja.cli.guard import guarded
+from kedja.cli.help import GroupedCommand, Narrow
 from kedja.ground.suggest import did_you_mean
 
 
@@ -20,18 +21,21 @@ class Command(NamedTuple):
     """Where a command stands: the function of that name in the module, and what it is for.
 
     `example` ends the command's help: lines that work one after the other in an empty folder.
+    `narrowed` names the module's function that narrows help to what a line leaves open (`help.py`).
     """
 
     module: str
     function: str
     help: str
     example: Sequence[str]
+    narrowed: str | None = None
 
 
 COMMANDS = {
     "train": Command(
         *("kedja.cli.train", "train", "Train a network on a data set."),
-        ["kedja train digits --epochs 3"],
+        ["kedja train --model cnn --help", "kedja train digits --epochs 3"],
+        narrowed="narrowed",
     ),
     "predict": Command(
         *("kedja.cli.predict", "predict", "Ask a trained network about new data."),
@@ -104,7 +108,7 @@ COMMANDS = {
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
-class MinusFirst(TyperCommand):
+class MinusFirst(GroupedCommand):
     """A command whose argument may begin with a minus: `kedja explain "-x^2" --at x=3`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -141,8 +145,9 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             ctx.fail(f"There is no command {cmd_name!r}: {did_you_mean(cmd_name, COMMANDS)}")
         found = COMMANDS[cmd_name]
-        function = getattr(importlib.import_module(found.module), found.function)
-        return built(cmd_name, function, found.example)
+        module = importlib.import_module(found.module)
+        narrow = None if found.narrowed is None else getattr(module, found.narrowed)
+        return built(cmd_name, getattr(module, found.function), found.example, narrow)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The table of commands, without loading them."""
@@ -150,12 +155,16 @@ class LazyGroup(TyperGroup):
             formatter.write_dl([(name, each.help) for name, each in COMMANDS.items()])
 
 
-def built(name: str, function: Callable[..., Any], example: Sequence[str]) -> Any:
+def built(
+    name: str, function: Callable[..., Any], example: Sequence[str], narrow: Narrow | None = None
+) -> Any:
     """A function as a command, with its errors guarded, and the example under its help."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     command = app.command(name, cls=MinusFirst, context_settings=SETTINGS, epilog=_epilog(example))
     command(guarded(function))
-    return typer.main.get_command(app)
+    made: Any = typer.main.get_command(app)
+    made.narrow = narrow
+    return made
 
 
 def _epilog(example: Sequence[str]) -> str:

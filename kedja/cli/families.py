@@ -63,19 +63,25 @@ COMMON = ("model", "lr", "warmup", "clip", "accumulate", "ema", "precision", "ba
 
 
 class Family(NamedTuple):
-    """The module that trains some models, and the options of each besides the `common` ones.
+    """The data that some models are for, the module that trains them, and the options of each.
 
-    Where it `answers`, its `predict(asked)` is what `kedja predict` calls for these models; where
-    it `exports`, its `exported(run)` is what `kedja export` writes; where it `plays`, its
-    `agent(run, environment)` is what `kedja play` lets act.
+    Each model has the `common` options, too. Where the family `answers`, its `predict(asked)` is
+    what `kedja predict` calls for these models; where it `exports`, its `exported(run)` is what
+    `kedja export` writes; where it `plays`, its `agent(run, environment)` is what `kedja play` lets
+    act.
     """
 
+    data: str
     module: str
     models: Mapping[str, Sequence[str]]
     answers: bool = False
     exports: bool = False
     plays: bool = False
     common: Sequence[str] = COMMON
+
+    def options(self, model: str) -> tuple[str, ...]:
+        """The names of all options that one of its models has."""
+        return (*self.common, *self.models[model])
 
 
 ROWS = ("epochs", "target", "optimizer", "schedule")
@@ -100,53 +106,69 @@ EVOLUTION = (
     *("hidden", "recurrent", "population", "sigma", "generations", "episodes", "limit"),
     *("fitness", "goal"),
 )
+FEW = 4  # models that a message names
 TUNED = "tuned"  # any model of text that is trained already, by --from
 FAMILIES = (
     Family(
+        "tables or digits",
         "kedja.cli.rows",
         {
             "mlp": ("hidden", "activation", *ROWS, "dropout", "weight_decay", "patience"),
             "linear": ROWS,
         },
     ),
-    Family("kedja.cli.kernels", {"svm": ("kernel", "c", "gamma", "target")}, answers=True),
     Family(
+        "tables or digits",
+        "kedja.cli.kernels",
+        {"svm": ("kernel", "c", "gamma", "target")},
+        answers=True,
+        common=("model", "seed"),
+    ),
+    Family(
+        "text",
         "kedja.cli.language.decoder",
         {"gpt": ("heads", *TEXTS), "rnn": TEXTS, "lstm": TEXTS, "gru": TEXTS},
     ),
     Family(
+        "text",
         "kedja.cli.language.pairs",
         {"encoder-decoder": ("layers", "heads", "width", "dropout", "epochs")},
         answers=True,
     ),
     Family(
+        "text",
         "kedja.cli.language.labels",
         {"text-classifier": ("width", "dropout", "weight_decay", "balanced", "epochs")},
         answers=True,
     ),
     Family(
+        "text",
         "kedja.cli.language.masked",
         {"bert": ("layers", "heads", *WORDS, "dropout", "weight_decay")},
         answers=True,
     ),
-    Family("kedja.cli.language.vectors", {"embedding": WORDS}, answers=True),
+    Family("text", "kedja.cli.language.vectors", {"embedding": WORDS}, answers=True),
     Family(
+        "ratings",
         "kedja.cli.ratings",
         dict.fromkeys(("factors", "two-tower"), ("width", "implicit", "weight_decay", "epochs")),
         answers=True,
     ),
     Family(
+        "pictures",
         "kedja.cli.pictures",
         {"cnn": (*PICTURES, "hidden"), "resnet": PICTURES},
         answers=True,
         exports=True,
     ),
     Family(
+        "pictures",
         "kedja.cli.autoencoder",
         {"autoencoder": ("size", "widths", "width", "noise", "epochs")},
         answers=True,
     ),
     Family(
+        "series",
         "kedja.cli.series",
         {
             "autoregression": SERIES,
@@ -156,18 +178,21 @@ FAMILIES = (
         answers=True,
     ),
     Family(
+        "captioned pictures",
         "kedja.cli.captions",
         {"clip": ("size", "widths", "width", "layers", "weight_decay", "epochs")},
         answers=True,
     ),
     Family(
+        "environments",
         "kedja.cli.agents.evolution",
         dict.fromkeys(("cma-es", "genetic"), EVOLUTION),
         plays=True,
         common=("model", "seed"),
     ),
-    Family("kedja.cli.sound", {"spectrogram-cnn": SOUND}, answers=True, exports=True),
+    Family("recordings", "kedja.cli.sound", {"spectrogram-cnn": SOUND}, answers=True, exports=True),
     Family(
+        "prompts, by --from RUN",
         "kedja.cli.language.tuning",
         {TUNED: ("from", "lora", "merge", "test", "optimizer", "epochs")},
     ),
@@ -210,9 +235,7 @@ def train(request: Request) -> None:
 
 def model_of(request: Request) -> str:
     """The model that is asked for, that of the run which goes on, or the one that suits DATA."""
-    asked = request.given.get("model")
-    if asked is not None and asked not in MODELS:
-        raise UsageError(f"there is no model {asked!r}", fix=did_you_mean(asked, MODELS))
+    asked = _asked(request.given)
     earlier = request.earlier
     recorded = None if earlier is None else runs.model_of(earlier)
     if recorded is not None and asked not in (None, recorded):
@@ -220,9 +243,35 @@ def model_of(request: Request) -> str:
             f"--model {asked}, but the run was started with {recorded}",
             fix="resume without this option, or train anew without --resume",
         )
-    if asked is None and "from" in request.given:
-        asked = TUNED
     return recorded or asked or usual(request.data)
+
+
+def _asked(given: Mapping[str, Any]) -> str | None:
+    """The model that the options name; UsageError for an unknown one."""
+    asked: str | None = given.get("model")
+    if asked is not None and asked not in MODELS:
+        raise UsageError(f"there is no model {asked!r}", fix=did_you_mean(asked, MODELS))
+    return TUNED if asked is None and "from" in given else asked
+
+
+def named(data: Sequence[str], given: Mapping[str, Any]) -> str | None:
+    """The model that the options name, or else that DATA suits; None where DATA is not there."""
+    asked = _asked(given)
+    there = bool(data) and all(map(_is_there, data))
+    return asked or (usual(data) if there else None)
+
+
+def _is_there(data: str) -> bool:
+    known = data in source.NAMES or Path(data).exists()
+    return known or any(is_for(data) for is_for, _ in RECOGNISED)
+
+
+def overview() -> dict[str, str]:
+    """The models for each kind of data, the usual one first."""
+    names: dict[str, list[str]] = {}
+    for family in FAMILIES:
+        names.setdefault(family.data, []).extend(family.models)
+    return {data: ", ".join(models) for data, models in names.items()}
 
 
 def usual(data: Sequence[str]) -> str:
@@ -233,11 +282,12 @@ def usual(data: Sequence[str]) -> str:
 
 def require_options(model: str, given: Mapping[str, Any]) -> None:
     """Raise UsageError for an option that the model does not have."""
-    has = {*MODELS[model].common, *MODELS[model].models[model]}
+    has = MODELS[model].options(model)
     for name in given:
         if name not in has:
-            others = [each for each, family in MODELS.items() if name in family.models[each]]
+            others = [each for each, family in MODELS.items() if name in family.options(each)]
+            see = f"`kedja train --model {model} --help` shows what it has"
             raise UsageError(
                 f"the model {model} has no --{name.replace('_', '-')}",
-                fix=f"leave it out, or use {' or '.join(others)}" if others else "leave it out",
+                fix=f"use {' or '.join(others)}" if 0 < len(others) <= FEW else see,
             )

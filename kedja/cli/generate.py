@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from kedja.cli import runs
+from kedja.cli.help import panel
 from kedja.cli.language import texts
 from kedja.cli.output import note, say, say_json
 from kedja.front.tables import plain
@@ -23,6 +24,7 @@ from kedja.ground.errors import UsageError
 from kedja.models import folder
 from kedja.models.generate import Choice, Sample, stream
 
+TEXT, DRAWING, OUTPUT = panel("Text"), panel("Drawing"), panel("Output")
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 DIVIDER = "-" * 40
 NUMBERS = ("probability", "bits")
@@ -33,30 +35,31 @@ def generate(
         Path,
         typer.Argument(help="The folder of a run, or of a GPT-2.", show_default=False),
     ],
-    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
-    tokens: Annotated[int, typer.Option(help="The most tokens of a sample.")] = 200,
+    prompt: Annotated[str, TEXT(help="What the text begins with.")] = "",
+    tokens: Annotated[int, TEXT(help="The most tokens of a sample.")] = 200,
+    stop: Annotated[
+        list[str] | None,
+        TEXT(help="End before this text; may be given several times.", metavar="TEXT"),
+    ] = None,
+    count: Annotated[int, TEXT(help="How many samples.")] = 1,
     temperature: Annotated[
-        float, typer.Option(help="Below 1 bolder, above 1 wilder; 0: the most probable token.")
+        float, DRAWING(help="Below 1 bolder, above 1 wilder; 0: the most probable token.")
     ] = 1.0,
     top_k: Annotated[
-        int | None, typer.Option("--top-k", help="Draw from the k most probable tokens.")
+        int | None, DRAWING("--top-k", help="Draw from the k most probable tokens.")
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option("--top-p", help="Draw from the fewest tokens with this probability together."),
+        DRAWING("--top-p", help="Draw from the fewest tokens with this probability together."),
     ] = None,
-    stop: Annotated[
-        list[str] | None, typer.Option(help="End before this text; may be given several times.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
-    count: Annotated[int, typer.Option(help="How many samples.")] = 1,
+    seed: Annotated[int, DRAWING(help="The same seed gives the same text.")] = 0,
     dtype: Annotated[
-        str | None, typer.Option(help="The dtype of the weights: bfloat16.", metavar="DTYPE")
+        str | None, DRAWING(help="The dtype of the weights: bfloat16.", metavar="DTYPE")
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Each token's probability, runners-up and surprise.")
+        bool, OUTPUT("--explain", help="Each token's probability, runners-up and surprise.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Annotated[bool, OUTPUT("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write text with the language model of RUN, after a prompt."""
     if dtype is not None and dtype not in DTYPES:

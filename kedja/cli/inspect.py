@@ -13,12 +13,14 @@ import typer
 
 from kedja import inspection
 from kedja.cli import learning_curve as curve
+from kedja.cli.help import panel
 from kedja.cli.output import note, say, say_json, write_text
 from kedja.front.tables import rendered
 from kedja.ground.errors import UsageError
 from kedja.inspection import curves as learning
 from kedja.inspection.finding import Finding, Report, Summary, listed
 
+REPORT, CURVE, OUTPUT = panel("Report"), panel("Learning curve"), panel("Output")
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
@@ -27,33 +29,33 @@ def inspect(
         str,
         typer.Argument(help="digits, mnist, a table, JSON Lines, a text, or a folder of pictures."),
     ],
-    test: Annotated[
-        Path | None, typer.Option("--test", help="The data that is tested on: are there leaks?")
-    ] = None,
     label: Annotated[
         str | None,
-        typer.Option("--label", help="The column to be predicted (the last); none for none."),
+        REPORT(help="The column to be predicted (the last); none for none.", metavar="COLUMN"),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    test: Annotated[
+        Path | None, REPORT(help="The data that is tested on: are there leaks?", metavar="DATA")
+    ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Write the report as one page to this file.")
+        Path | None, REPORT(help="Write the report as one page to this file.", metavar="FILE")
     ] = None,
     learning_curve: Annotated[
-        bool,
-        typer.Option("--learning-curve", help="Train on 30, 100, 300, … examples instead."),
+        bool, CURVE("--learning-curve", help="Train on 30, 100, 300, … examples instead.")
     ] = False,
     sizes: Annotated[
-        str | None, typer.Option(help="How many examples the curve trains on: 100,300,1000.")
+        str | None, CURVE(help="How many examples the curve trains on: 100,300,1000.")
     ] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, max=1000, help="How many networks for each size of the curve.")
+        int, CURVE(min=1, max=1000, help="How many networks for each size of the curve.")
     ] = learning.SEEDS,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Keep the curve in this folder, and go on there.")
+        Path | None,
+        CURVE(help="Keep the curve in this folder, and go on there.", metavar="FOLDER"),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw the curve to this file (PNG, SVG, PDF).")
+        Path | None, CURVE(help="Draw the curve to this file (PNG, SVG, PDF).", metavar="FILE")
     ] = None,
+    json: Annotated[bool, OUTPUT("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """What a data set holds, and what is wrong with it; or how much of it is needed.
 

@@ -31,7 +31,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 FILE = "svm.safetensors"
 FITTED = ("support_", "support_vectors_", "n_support_", "dual_coef_", "intercept_", "coef_")
 KERNELS = ("linear", "polynomial", "poly", "rbf")
-HAS = ("model", "kernel", "c", "gamma", "target", "seed")
 MOST_ROWS = 20_000  # of a kernel other than linear: the matrix has as many rows and columns
 
 
@@ -67,10 +66,6 @@ def train(request: Request) -> None:
 
 def _recipe(request: Request) -> dict[str, Any]:
     """The options of a machine; UsageError for those that it does not have."""
-    for name in request.given:
-        if name not in HAS:
-            what = f"an svm is solved at once and has no --{name.replace('_', '-')}"
-            raise UsageError(what, fix=f"it has {', '.join(f'--{each}' for each in HAS[1:])}")
     if request.resume:
         raise UsageError("an svm has nothing to resume", fix="train anew without --resume")
     if len(request.data) > 1:

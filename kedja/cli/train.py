@@ -1,307 +1,244 @@
-"""`kedja train`: the options of all models; which of them a model has is said in `families.py`.
+"""`kedja train`: the options of all models, in the panels of its help.
 
+Which of them a model has is said in `families.py`, where their numbers make sense in `bounds.py`.
 Not here: the training itself, one file for each family (`rows.py`, `language/`).
 Next: `families.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kedja.cli import families
+from kedja.cli.help import Shown, panel, table
+from kedja.data import source
+from kedja.ground.errors import DataError
 
-AGENTS: Any = {"rich_help_panel": "Environments"}
+MODEL, TRAINING, RUN = panel("Model"), panel("Training"), panel("Run")
+TABLES, PICTURES, SOUND, SERIES = map(panel, ("Tables", "Pictures", "Sound", "Series"))
+RATINGS, TEXT, TUNING = map(panel, ("Ratings", "Text", "Fine-tuning"))
+MACHINES, ENVIRONMENTS = map(panel, ("Support-vector machines", "Environments"))
+FROM = {"base": "from"}  # `from` cannot name a parameter
+ALL = (
+    "No model has all of these options: add --model NAME, or DATA, to this line to see those that "
+    "it has. The models, by what DATA holds:"
+)
+ALWAYS = ("data", "out", "resume", "threads", "json")  # what every run has
 
 
 def train(
     command: typer.Context,
     data: Annotated[
         list[str],
-        typer.Argument(
-            help="digits, mnist, a folder with MNIST's files or with pictures in folders, "
-            "CSV files, text files, JSON Lines, ratings, recordings, expressions, or an "
-            "environment such as kedja/TwoPoles-v0.",
-            show_default=False,
-        ),
+        typer.Argument(help=f"{source.KINDS}.", metavar="DATA", show_default=False),
     ],
     model: Annotated[
-        str | None,
-        typer.Option(
-            help="For rows: mlp, linear, svm; for pictures: cnn, resnet, autoencoder, and with "
-            "captions clip; for text: gpt, rnn, lstm, gru, bert, embedding, encoder-decoder, "
-            "text-classifier; for ratings: factors, two-tower; for sound: spectrogram-cnn; for "
-            "series: autoregression, series-lstm, series-transformer; for environments: cma-es, "
-            "genetic.",
-            metavar="NAME",
-            show_default="mlp, cnn or gpt",
-        ),
-    ] = None,
-    base: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            help="Teach this trained model to answer the prompts of DATA.",
-            metavar="RUN",
-        ),
-    ] = None,
-    lora: Annotated[
-        int | None, typer.Option(help="Learn adapters of this rank alone.", metavar="RANK")
-    ] = None,
-    merge: Annotated[
-        bool | None,
-        typer.Option("--merge", help="Write the model with its adapters in it, too."),
-    ] = None,
-    test: Annotated[
-        str | None,
-        typer.Option(help="Prompts to be asked; a tenth of DATA unless given.", metavar="FILE"),
+        str | None, MODEL(help="The network; what suits DATA unless given.", metavar="NAME")
     ] = None,
     layers: Annotated[
-        int | None, typer.Option(help="Blocks of a gpt, or recurrent layers.")
+        int | None, MODEL(help="Blocks of a transformer, or recurrent layers.")
     ] = None,
-    heads: Annotated[int | None, typer.Option(help="Heads of attention.")] = None,
-    width: Annotated[int | None, typer.Option(help="Channels of each token.")] = None,
-    context: Annotated[int | None, typer.Option(help="Tokens that are looked at together.")] = None,
-    dropout: Annotated[float | None, typer.Option(help="The share dropped in training.")] = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            help="characters, bytes, bpe, or a folder with a tokenizer.json.", metavar="KIND"
-        ),
-    ] = None,
-    vocabulary: Annotated[int | None, typer.Option(help="How many tokens bpe learns.")] = None,
-    lines: Annotated[
-        bool | None,
-        typer.Option("--lines/--running", help="Each line is a text, or all are one."),
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(help="The column to predict; the last unless given.")
-    ] = None,
-    horizon: Annotated[
-        int | None, typer.Option(help="How many steps are forecast.", rich_help_panel="Series")
-    ] = None,
-    season: Annotated[
-        int | None,
-        typer.Option(
-            help="Steps of a season, 1 for none; found unless given.", rich_help_panel="Series"
-        ),
-    ] = None,
-    level: Annotated[
-        float | None,
-        typer.Option(
-            help="The share of values that intervals should hold: 0.9.", rich_help_panel="Series"
-        ),
-    ] = None,
-    date: Annotated[
-        str | None,
-        typer.Option(help="The column of dates.", metavar="COLUMN", rich_help_panel="Series"),
-    ] = None,
-    past: Annotated[
-        str | None,
-        typer.Option(
-            help="Further columns to learn from, of which the past is known.",
-            metavar="COLUMNS",
-            rich_help_panel="Series",
-        ),
-    ] = None,
-    known: Annotated[
-        str | None,
-        typer.Option(
-            help="Further columns that are known in advance.",
-            metavar="COLUMNS",
-            rich_help_panel="Series",
-        ),
-    ] = None,
-    every: Annotated[
-        str | None,
-        typer.Option(
-            help="Gather rows into steps: day, 15min, month.",
-            metavar="STEP",
-            rich_help_panel="Series",
-        ),
-    ] = None,
-    gather: Annotated[
-        str | None,
-        typer.Option(
-            help="How rows are gathered: mean, sum, last.", metavar="HOW", rich_help_panel="Series"
-        ),
-    ] = None,
-    day_first: Annotated[
-        bool | None,
-        typer.Option(
-            "--day-first/--month-first", help="What 01/02/2024 is.", rich_help_panel="Series"
-        ),
-    ] = None,
+    width: Annotated[int | None, MODEL(help="Channels of a layer, or numbers of a code.")] = None,
+    heads: Annotated[int | None, MODEL(help="Heads of attention.")] = None,
     hidden: Annotated[
-        str | None, typer.Option(help="The sizes of the hidden layers: 128,64.", metavar="SIZES")
-    ] = None,
-    activation: Annotated[
-        str | None, typer.Option(help="relu, tanh, sigmoid, gelu …", metavar="NAME")
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            help="Pixels of the pictures: 48, or 48x64 (height × width).",
-            metavar="SIDE",
-            rich_help_panel="Pictures",
-        ),
-    ] = None,
-    augment: Annotated[
-        str | None,
-        typer.Option(
-            help="By how much they are changed: none, or shift=0.1,rotate=10,zoom=0.1,shear=0.1,"
-            "flip,brightness=0.1,contrast=0.2,cutout=0.3.",
-            metavar="CHANGES",
-            rich_help_panel="Pictures",
-        ),
+        str | None, MODEL(help="The sizes of the hidden layers: 128,64.", metavar="SIZES")
     ] = None,
     widths: Annotated[
-        str | None,
-        typer.Option(
-            help="Channels of each stage: 16,32,64.",
-            metavar="SIZES",
-            rich_help_panel="Pictures",
-        ),
+        str | None, MODEL(help="Channels of each stage: 16,32,64.", metavar="SIZES")
     ] = None,
-    depth: Annotated[
-        int | None,
-        typer.Option(help="Layers or blocks in each stage.", rich_help_panel="Pictures"),
+    depth: Annotated[int | None, MODEL(help="Layers or blocks in each stage.")] = None,
+    activation: Annotated[
+        str | None, MODEL(help="relu, tanh, sigmoid, gelu …", metavar="NAME")
     ] = None,
+    context: Annotated[
+        int | None, MODEL(help="Tokens, or steps of a series, that are looked at together.")
+    ] = None,
+    dropout: Annotated[float | None, MODEL(help="The share dropped in training.")] = None,
+    epochs: Annotated[int | None, TRAINING(help="Passes over the data.")] = None,
+    steps: Annotated[int | None, TRAINING(help="Updates, for text.")] = None,
+    batch: Annotated[int | None, TRAINING(help="Examples in a minibatch.")] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help="sgd, adam, adamw, rmsprop, lion, muon …", metavar="NAME")
+        str | None, TRAINING(help="sgd, adam, adamw, rmsprop, lion, muon …", metavar="NAME")
     ] = None,
-    lr: Annotated[float | None, typer.Option(help="The learning rate.")] = None,
-    kernel: Annotated[
-        str | None,
-        typer.Option(help="Of an svm: linear, polynomial, rbf.", metavar="NAME"),
-    ] = None,
-    c: Annotated[
-        float | None,
-        typer.Option("--c", help="Of an svm: the cost of an example beyond its margin."),
-    ] = None,
-    gamma: Annotated[
-        float | None, typer.Option(help="Of an svm's kernel: how near an example must be.")
-    ] = None,
+    lr: Annotated[float | None, TRAINING(help="The learning rate.")] = None,
     schedule: Annotated[
         str | None,
-        typer.Option(
+        TRAINING(
             help="The rate over the run: constant, cosine, linear, one_cycle, step.", metavar="NAME"
         ),
     ] = None,
     warmup: Annotated[
-        int | None, typer.Option(help="Updates in which the rate rises at first.")
-    ] = None,
-    clip: Annotated[float | None, typer.Option(help="The largest norm of the gradients.")] = None,
-    accumulate: Annotated[int | None, typer.Option(help="Batches for one update.")] = None,
-    ema: Annotated[
-        float | None, typer.Option(help="Test a running average of the weights: 0.999.")
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="The dtype of products: bfloat16.", metavar="DTYPE")
+        int | None, TRAINING(help="Updates in which the rate rises at first.")
     ] = None,
     weight_decay: Annotated[
-        float | None, typer.Option(help="How much weights decay; times the rate.")
+        float | None, TRAINING(help="How much weights decay; times the rate.")
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Examples in a minibatch.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Updates, for text.")] = None,
-    recurrent: Annotated[
-        bool | None,
-        typer.Option("--recurrent/--forward", help="Whether a policy remembers.", **AGENTS),
+    clip: Annotated[float | None, TRAINING(help="The largest norm of the gradients.")] = None,
+    accumulate: Annotated[int | None, TRAINING(help="Batches for one update.")] = None,
+    ema: Annotated[
+        float | None, TRAINING(help="Test a running average of the weights: 0.999.")
     ] = None,
-    population: Annotated[
-        int | None, typer.Option(help="Candidates of a generation.", **AGENTS)
-    ] = None,
-    sigma: Annotated[
-        float | None, typer.Option(help="How widely the first weights are spread.", **AGENTS)
-    ] = None,
-    generations: Annotated[
-        int | None, typer.Option(help="When to give up looking.", **AGENTS)
-    ] = None,
-    episodes: Annotated[
-        int | None, typer.Option(help="Episodes in which a candidate is tried.", **AGENTS)
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Steps of an episode at most.", **AGENTS)
-    ] = None,
-    fitness: Annotated[
-        str | None,
-        typer.Option(help="reward, or for poles gruau, which wants calm.", **AGENTS),
-    ] = None,
-    goal: Annotated[
-        float | None, typer.Option(help="The fitness that is enough.", **AGENTS)
-    ] = None,
-    balanced: Annotated[
-        bool | None, typer.Option("--balanced", help="Rare classes of texts count as much.")
-    ] = None,
-    evaluations: Annotated[
-        int | None, typer.Option(help="How often held-out text is evaluated on the way.")
+    precision: Annotated[
+        str | None, TRAINING(help="The dtype of products: bfloat16.", metavar="DTYPE")
     ] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Evaluations without a better one that end the training.")
+        int | None, TRAINING(help="Evaluations without a better one that end the training.")
     ] = None,
-    samples: Annotated[
-        int | None, typer.Option(help="How many texts are shown after each evaluation.")
+    seed: Annotated[int | None, TRAINING(help="The same seed gives the same bits.")] = None,
+    target: Annotated[
+        str | None, TABLES(help="The column to predict; the last unless given.", metavar="COLUMN")
+    ] = None,
+    size: Annotated[
+        str | None,
+        PICTURES(help="Pixels of the pictures: 48, or 48x64 (height × width).", metavar="SIDE"),
+    ] = None,
+    augment: Annotated[
+        str | None,
+        PICTURES(
+            help="How they are changed: none, or some of shift=0.1,rotate=10,zoom=0.1,shear=0.1,"
+            "flip,brightness=0.1,contrast=0.2,cutout=0.3.",
+            metavar="CHANGES",
+        ),
     ] = None,
     noise: Annotated[
         float | None,
-        typer.Option(
-            help="What an autoencoder's pictures are disturbed by, of 1 for the brightest.",
-            rich_help_panel="Pictures",
-        ),
-    ] = None,
-    implicit: Annotated[
-        bool | None,
-        typer.Option(
-            "--implicit/--points", help="Rank what users met, or predict the points they gave."
-        ),
+        PICTURES(help="What an autoencoder's pictures are disturbed by, of 1 for the brightest."),
     ] = None,
     leave_out: Annotated[
         str | None,
-        typer.Option(
+        SOUND(
             help="Test on a speaker who is not trained on; `each` tests every one in turn.",
             metavar="SPEAKER",
-            rich_help_panel="Sound",
         ),
     ] = None,
     pattern: Annotated[
         str | None,
-        typer.Option(
-            help="What files are called: '{label}/{speaker}_{index}'.",
-            metavar="PATTERN",
-            rich_help_panel="Sound",
-        ),
+        SOUND(help="What files are called: '{label}/{speaker}_{index}'.", metavar="PATTERN"),
     ] = None,
     seconds: Annotated[
-        float | None,
-        typer.Option(
-            help="How much of each recording is heard; nearly all unless given.",
-            rich_help_panel="Sound",
-        ),
+        float | None, SOUND(help="How much of each recording is heard; nearly all unless given.")
     ] = None,
     rate: Annotated[
-        int | None,
-        typer.Option(
-            help="Samples a second; the recordings' own unless given.", rich_help_panel="Sound"
+        int | None, SOUND(help="Samples a second; the recordings' own unless given.")
+    ] = None,
+    date: Annotated[str | None, SERIES(help="The column of dates.", metavar="COLUMN")] = None,
+    horizon: Annotated[int | None, SERIES(help="How many steps are forecast.")] = None,
+    season: Annotated[
+        int | None, SERIES(help="Steps of a season, 1 for none; found unless given.")
+    ] = None,
+    level: Annotated[
+        float | None, SERIES(help="The share of values that intervals should hold: 0.9.")
+    ] = None,
+    past: Annotated[
+        str | None,
+        SERIES(
+            help="Further columns to learn from, of which the past is known.", metavar="COLUMNS"
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same bits.")] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Worker threads; one per core unless given.")
+    known: Annotated[
+        str | None, SERIES(help="Further columns that are known in advance.", metavar="COLUMNS")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier run.")] = False,
-    out: Annotated[
+    every: Annotated[
+        str | None, SERIES(help="Gather rows into steps: day, 15min, month.", metavar="STEP")
+    ] = None,
+    gather: Annotated[
+        str | None, SERIES(help="How rows are gathered: mean, sum, last.", metavar="HOW")
+    ] = None,
+    day_first: Annotated[
+        bool | None, SERIES("--day-first/--month-first", help="What 01/02/2024 is.")
+    ] = None,
+    implicit: Annotated[
+        bool | None,
+        RATINGS(
+            "--implicit/--points", help="Rank what users met, or predict the points they gave."
+        ),
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        TEXT(help="characters, bytes, bpe, or a folder with a tokenizer.json.", metavar="KIND"),
+    ] = None,
+    vocabulary: Annotated[int | None, TEXT(help="How many tokens bpe learns.")] = None,
+    lines: Annotated[
+        bool | None, TEXT("--lines/--running", help="Each line is a text, or all are one.")
+    ] = None,
+    evaluations: Annotated[
+        int | None, TEXT(help="How often held-out text is evaluated on the way.")
+    ] = None,
+    samples: Annotated[
+        int | None, TEXT(help="How many texts are shown after each evaluation.")
+    ] = None,
+    balanced: Annotated[
+        bool | None, TEXT("--balanced", help="Rare classes of texts count as much.")
+    ] = None,
+    base: Annotated[
         Path | None,
-        typer.Option(help="The run's folder; runs/NAME-MODEL unless given.", metavar="RUN"),
+        TUNING(
+            "--from", help="Teach this trained model to answer the prompts of DATA.", metavar="RUN"
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    lora: Annotated[
+        int | None, TUNING(help="Learn adapters of this rank alone.", metavar="RANK")
+    ] = None,
+    merge: Annotated[
+        bool | None, TUNING("--merge", help="Write the model with its adapters in it, too.")
+    ] = None,
+    test: Annotated[
+        str | None,
+        TUNING(help="Prompts to be asked; a tenth of DATA unless given.", metavar="FILE"),
+    ] = None,
+    kernel: Annotated[str | None, MACHINES(help="linear, polynomial, rbf.", metavar="NAME")] = None,
+    c: Annotated[
+        float | None, MACHINES("--c", help="The cost of an example beyond its margin.")
+    ] = None,
+    gamma: Annotated[
+        float | None, MACHINES(help="Of the kernel: how near an example must be.")
+    ] = None,
+    recurrent: Annotated[
+        bool | None, ENVIRONMENTS("--recurrent/--forward", help="Whether a policy remembers.")
+    ] = None,
+    population: Annotated[int | None, ENVIRONMENTS(help="Candidates of a generation.")] = None,
+    sigma: Annotated[
+        float | None, ENVIRONMENTS(help="How widely the first weights are spread.")
+    ] = None,
+    generations: Annotated[int | None, ENVIRONMENTS(help="When to give up looking.")] = None,
+    episodes: Annotated[
+        int | None, ENVIRONMENTS(help="Episodes in which a candidate is tried.")
+    ] = None,
+    limit: Annotated[int | None, ENVIRONMENTS(help="Steps of an episode at most.")] = None,
+    fitness: Annotated[
+        str | None, ENVIRONMENTS(help="reward, or for poles gruau, which wants calm.")
+    ] = None,
+    goal: Annotated[float | None, ENVIRONMENTS(help="The fitness that is enough.")] = None,
+    out: Annotated[
+        Path | None, RUN(help="The run's folder; runs/NAME-MODEL unless given.", metavar="RUN")
+    ] = None,
+    resume: Annotated[bool, RUN("--resume", help="Go on with an earlier run.")] = False,
+    threads: Annotated[int | None, RUN(help="Worker threads; one per core unless given.")] = None,
+    json: Annotated[bool, RUN("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a network on DATA and test it; options that are not given are chosen to suit DATA."""
-    given = {name: value for name, value in command.params.items() if value is not None}
-    if "base" in given:
-        given["from"] = given.pop("base")
-    for name in ("data", "out", "resume", "threads", "json"):
-        given.pop(name, None)
+    given = {
+        FROM.get(name, name): value
+        for name, value in command.params.items()
+        if value is not None and name not in ALWAYS
+    }
     families.train(families.Request(tuple(data), given, out, resume, threads, json))
+
+
+def narrowed(line: Mapping[str, Any]) -> Shown:
+    """What help shows beside a model, or beside DATA that says which; everything beside neither."""
+    given = {FROM.get(name, name): value for name, value in line.items()}
+    try:
+        model = families.named(given.pop("data", ()), given)
+    except DataError:
+        model = None  # what is wrong with DATA is said when it is trained on
+    if model is None:
+        return Shown(f"{ALL}\n\n{table(families.overview())}")
+    has = families.MODELS[model].options(model)
+    names = {each for each in signature(train).parameters if FROM.get(each, each) in has}
+    return Shown(f"These are the options of {model} alone.", {*names, *ALWAYS})

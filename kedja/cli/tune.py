@@ -24,6 +24,7 @@ import typer
 from kedja import tuning
 from kedja.cli import families, runs
 from kedja.cli.families import Request
+from kedja.cli.help import panel
 from kedja.cli.output import note, say, say_json
 from kedja.data import source
 from kedja.data.learned import learned_alone
@@ -34,7 +35,8 @@ from kedja.train.watch import watched
 from kedja.tuning import Found, Trial
 from kedja.tuning.searching import Report
 
-SEARCH = "tune.json"
+TRIALS, SEARCH, RUN = panel("Trials"), panel("Search"), panel("Run")
+FILE = "tune.json"
 HEADS = 4  # of a gpt, which divide every width
 TRIAL, BEST = "trial", "best"
 
@@ -44,27 +46,27 @@ def tune(
         list[str], typer.Argument(help="What `kedja train` takes.", show_default=False)
     ],
     model: Annotated[
-        str | None, typer.Option(help=f"One of {', '.join(tuning.SPACES)}.", metavar="NAME")
+        str | None, TRIALS(help=f"One of {', '.join(tuning.SPACES)}.", metavar="NAME")
     ] = None,
-    trials: Annotated[int, typer.Option(help="How many trainings are finished.", min=1)] = 20,
+    target: Annotated[str | None, TRIALS(help="The column to predict.", metavar="COLUMN")] = None,
+    horizon: Annotated[int | None, TRIALS(help="Steps to forecast.")] = None,
+    epochs: Annotated[int | None, TRIALS(help="Passes over the data.")] = None,
+    steps: Annotated[int | None, TRIALS(help="Updates, for text.")] = None,
+    trials: Annotated[int, SEARCH(help="How many trainings are finished.", min=1)] = 20,
     minutes: Annotated[
-        float | None, typer.Option(help="No trial begins after so many minutes.", min=0)
+        float | None, SEARCH(help="No trial begins after so many minutes.", min=0)
     ] = None,
-    lr: Annotated[str | None, typer.Option(help="Rates to search.", metavar="LOW:HIGH")] = None,
-    width: Annotated[str | None, typer.Option(help="Widths.", metavar="LOW:HIGH")] = None,
-    depth: Annotated[str | None, typer.Option(help="Layers.", metavar="LOW:HIGH")] = None,
-    dropout: Annotated[str | None, typer.Option(help="Dropout.", metavar="LOW:HIGH")] = None,
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Updates, for text.")] = None,
-    horizon: Annotated[int | None, typer.Option(help="Steps to forecast.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same search.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="Worker threads.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an earlier search.")] = False,
+    lr: Annotated[str | None, SEARCH(help="Rates to search.", metavar="LOW:HIGH")] = None,
+    width: Annotated[str | None, SEARCH(help="Widths.", metavar="LOW:HIGH")] = None,
+    depth: Annotated[str | None, SEARCH(help="Layers.", metavar="LOW:HIGH")] = None,
+    dropout: Annotated[str | None, SEARCH(help="Dropout.", metavar="LOW:HIGH")] = None,
+    seed: Annotated[int, SEARCH(help="The same seed gives the same search.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="The folder; runs/NAME-MODEL-tune unless given.")
+        Path | None, RUN(help="The folder; runs/NAME-MODEL-tune unless given.", metavar="FOLDER")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    resume: Annotated[bool, RUN("--resume", help="Go on with an earlier search.")] = False,
+    threads: Annotated[int | None, RUN(help="Worker threads.")] = None,
+    json: Annotated[bool, RUN("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find good options for a model of DATA, by trials that never see the test part."""
     fixed = {"target": target, "epochs": epochs, "steps": steps, "horizon": horizon, "seed": seed}
@@ -90,7 +92,7 @@ def tune(
 
 def _begin(folder: Path, resume: bool, asked: Mapping[str, Any]) -> None:
     """Keep what is asked; UsageError where the folder holds another search."""
-    where = folder / SEARCH
+    where = folder / FILE
     if where.exists():
         if not resume:
             raise UsageError(f"{folder} holds a search already", fix="--resume goes on with it")

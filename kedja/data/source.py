@@ -15,12 +15,15 @@ from kedja.ground.errors import DataError, UsageError
 from kedja.ground.suggest import did_you_mean
 
 NAMES = ("digits", "mnist")
+OTHER_NAMES = ("drawn-shapes", "expressions")  # what is made, not read: `captioned.py` and so on
 TABLE_SUFFIXES = (".csv", ".tsv")
 
-_ANY = (
-    "give digits, mnist, a folder with the four IDX files of MNIST, "
-    f"a table ({' or '.join(TABLE_SUFFIXES)}), or text in UTF-8"
+KINDS = (  # what DATA may be
+    "digits, mnist, drawn-shapes or expressions by name; a file or folder of "
+    f"tables ({', '.join(TABLE_SUFFIXES)}), series, ratings, text, prompts, pictures, "
+    "captioned pictures or recordings; an environment such as CartPole-v1"
 )
+_ANY = f"give {KINDS}"
 
 
 def load(
@@ -98,7 +101,7 @@ def _unknown(data: str) -> UsageError:
     if os.path.exists(data):
         return UsageError("this kind of file is not recognised", where=data, fix=_ANY)
     what = f"there is no data set, folder or file {data!r}"
-    known = [*NAMES, *_entries(os.path.dirname(data))]
+    known = [*NAMES, *OTHER_NAMES, *_entries(os.path.dirname(data))]
     return UsageError(what, fix=did_you_mean(data, known, otherwise=_ANY))
 
 
