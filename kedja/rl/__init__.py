@@ -1,8 +1,8 @@
 """Agents: environments, the physics below them, and what learns to act in them.
 
 Needs the extra `rl` (gymnasium, cmaes); importing this package loads neither. The environments
-stand in `environments/`, their physics in `physics.py`, evolution in `evolution/`. Not here:
-networks for other ends (`kedja/models`). Next: `physics.py`.
+stand in `environments/`, their physics in `physics.py`, evolution in `evolution/`, learning by
+gradients in `gradients/`. Not here: networks for other ends (`kedja/models`). Next: `physics.py`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
     from kedja.rl.environments import make, register
     from kedja.rl.evolution.evolve import Evolution, evolve
     from kedja.rl.fleet import ride
+    from kedja.rl.learning import Learning, learn
     from kedja.rl.playing import agent_of, play
     from kedja.rl.policies import Policy, PolicyConfig
     from kedja.rl.rendering import write_gif
 
 __all__ = [
     "Evolution",
+    "Learning",
     "Policy",
     "PolicyConfig",
     "agent_of",
     "evolve",
+    "learn",
     "make",
     "play",
     "register",
@@ -36,6 +39,7 @@ _FILES = {
     "environments": "make register",
     "evolution.evolve": "Evolution evolve",
     "fleet": "ride",
+    "learning": "Learning learn",
     "playing": "agent_of play",
     "policies": "Policy PolicyConfig",
     "rendering": "write_gif",

@@ -34,6 +34,15 @@ def observed(space: Any, observation: Any) -> Array:
     raise _unsupported("observations", space)
 
 
+def require_known(environment: gymnasium.Env[Any, Any]) -> None:
+    """Raise UnsupportedError where observations or actions are neither Box nor Discrete."""
+    known = (library().spaces.Box, library().spaces.Discrete)
+    spaces = {"observations": environment.observation_space, "actions": environment.action_space}
+    for what, space in spaces.items():
+        if not isinstance(space, known):
+            raise _unsupported(what, space)
+
+
 def action_of(space: Any, output: Array) -> Any:
     """What `step` takes, of a policy's output: a whole number, or an array of the space's own."""
     if isinstance(space, library().spaces.Discrete):

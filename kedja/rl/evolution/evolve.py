@@ -20,6 +20,7 @@ from kedja.rl.evolution.episodes import episodes_in, limit_of, made
 from kedja.rl.evolution.searches import SEARCHES, require_search
 from kedja.rl.policies import Policy, filled
 from kedja.rl.spaces import config_for
+from kedja.rl.telling import Line
 
 if TYPE_CHECKING:
     import gymnasium
@@ -113,7 +114,7 @@ def evolve(
         accept,
         seed,
         kept.Kept(checkpoint, {name: str(value) for name, value in options.items()}),
-        telling.Line(progress),
+        Line(progress),
     )
     if resume:
         run.replay()
@@ -146,7 +147,7 @@ class _Run:
         accept: Callable[[Policy], bool] | None,
         seed: int,
         store: kept.Kept,
-        line: telling.Line,
+        line: Line,
     ) -> None:
         self._policy, self._search, self._where = policy, search, where
         self._goal, self._accept, self._seed = goal, accept, seed
@@ -172,7 +173,7 @@ class _Run:
             while not self._solved and len(self._rows) < generations:
                 self._next()
                 self._seconds = time.perf_counter() - start
-                self._line.show(self._rows[-1], self._best[0], generations)
+                self._line.show(lambda: self._text(generations))
                 if time.perf_counter() - saved > SAVE_SECONDS:
                     self._save()
                     saved = time.perf_counter()
@@ -185,6 +186,9 @@ class _Run:
         value, vector = self._best
         policy = filled(self._policy, vector)
         return Evolution(policy, value, self._solved, self._rows, self._seconds)
+
+    def _text(self, generations: int) -> str:
+        return telling.text(self._rows[-1], self._best[0], generations)
 
     def _next(self) -> None:
         """One generation: asked for, tried, told; its best one is looked at."""

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kedja.ground.errors import CheckpointError, StorageError
+from kedja.ground.errors import CheckpointError
 from kedja.io import weights
+from kedja.rl import keeping
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -57,11 +58,7 @@ class Kept:
         """Replace the file in one step; StorageError where the disk refuses."""
         if self._folder is None:
             return
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise StorageError(f"cannot make the folder: {reason}", where=self.folder) from error
+        keeping.make(self._folder)
         arrays = {
             "fitness": np.concatenate([*self._told, np.zeros(0)]),
             "sizes": np.array([len(each) for each in self._told], dtype=np.int64),
@@ -90,18 +87,5 @@ class Kept:
         except (KeyError, TypeError, ValueError) as error:
             what = f"the state of the run cannot be read: {type(error).__name__}: {error}"
             raise CheckpointError(what, where=where, fix="train again") from error
-        self._require_same(theirs, where)
+        keeping.require_same(self._options, theirs, where)
         return found
-
-    def _require_same(self, theirs: Mapping[str, str], where: str) -> None:
-        other = [name for name in self._options if self._options[name] != theirs.get(name)]
-        if other:
-            lines = [
-                f"{name} is {self._options[name]}, in the checkpoint {theirs.get(name, 'none')}"
-                for name in other
-            ]
-            raise CheckpointError(
-                "\n  ".join(["the checkpoint is of another run:", *lines]),
-                where=where,
-                fix="resume with the same options, or use another folder",
-            )

@@ -1,47 +1,11 @@
-"""What a run of evolution shows of itself on stderr: one line that is rewritten, or plain lines.
+"""What a run of evolution says of itself.
 
-Not here: the loop (`evolve.py`). Next: `poles.py`.
+Not here: where it is shown (`../telling.py`), the loop (`evolve.py`). Next: `poles.py`.
 """
 
 from __future__ import annotations
 
-import sys
-import time
-from contextlib import suppress
 from typing import Any
-
-SECONDS = {True: 0.1, False: 5.0}  # between two lines, on a terminal and elsewhere
-
-
-class Line:
-    """Tells where a run stands; on a terminal the line is rewritten."""
-
-    def __init__(self, on: bool) -> None:
-        self._on = on and sys.stderr is not None
-        self._terminal = self._on and sys.stderr.isatty()
-        self._last = time.monotonic()
-        self._open = False
-
-    def show(self, row: Any, best: float, generations: int) -> None:
-        """A generation has lived."""
-        if self._on and time.monotonic() - self._last >= SECONDS[self._terminal]:
-            self._last = time.monotonic()
-            self._write(text(row, best, generations))
-
-    def close(self) -> None:
-        """The run is over."""
-        if self._open:
-            self._open = False
-            with suppress(OSError, ValueError):
-                print(file=sys.stderr, flush=True)
-
-    def _write(self, line: str) -> None:
-        with suppress(OSError, ValueError):  # a closed stderr does not end a run
-            if self._terminal:
-                print(f"\r{line:<78.78}", end="", file=sys.stderr, flush=True)
-                self._open = True
-            else:
-                print(line, file=sys.stderr, flush=True)
 
 
 def text(row: Any, best: float, generations: int) -> str:

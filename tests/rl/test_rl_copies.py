@@ -1,0 +1,151 @@
+"""Copies of an environment: what ends is followed, and all of it can be left and taken up again.
+
+Not here: who acts in them (`test_rl_gradients.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gymnasium")
+
+import gymnasium
+
+from kedja.ground.errors import DataError, UnsupportedError, UsageError
+from kedja.rl.copies import Copies, Ended, arrays, maker, name_of
+from tests.rl.environments_for_tests import Arms, Corridor, Forgetful, Reach
+
+RNG = np.random.default_rng(0)
+
+
+def actions_for(copies, rng):
+    if isinstance(copies.actions, gymnasium.spaces.Discrete):
+        return rng.integers(0, copies.actions.n, copies.count)
+    return rng.uniform(-1, 1, (copies.count, *copies.actions.shape))
+
+
+def test_copies_do_what_single_environments_do():
+    """Observations, rewards and ends are those of Gymnasium's own loop with the same seeds."""
+    copies, rng = Copies("CartPole-v1", 3, seed=4), np.random.default_rng(1)
+    singles = [gymnasium.make("CartPole-v1") for _ in range(3)]
+    number = [0, 0, 0]
+
+    def begun(place):
+        seeds = np.random.SeedSequence([4, place, number[place], 1])
+        return singles[place].reset(seed=int(seeds.generate_state(1)[0]))[0]
+
+    shown = np.stack([begun(place) for place in range(3)])
+    for _ in range(60):
+        np.testing.assert_array_equal(copies.seen, shown)
+        actions = actions_for(copies, rng)
+        stepped = copies.step(actions)
+        for place, single in enumerate(singles):
+            observation, reward, terminated, truncated, _ = single.step(int(actions[place]))
+            np.testing.assert_array_equal(stepped.after[place], observation)
+            assert stepped.rewards[place] == reward
+            assert stepped.terminated[place] == terminated
+            shown[place] = observation
+            if terminated or truncated:
+                number[place] += 1
+                shown[place] = begun(place)
+    assert sum(number) >= 3
+    assert len(copies.ended()) == sum(number)
+    assert copies.ended() == []
+    assert copies.steps == 180
+
+
+def test_what_time_cut_off_is_truncated_and_shows_what_would_have_come():
+    copies = Copies("Pendulum-v1", 2, seed=0, limit=5)
+    for t in range(5):
+        stepped = copies.step(np.zeros((2, 1)))
+        assert stepped.truncated.all() == (t == 4)
+    assert not stepped.terminated.any()
+    assert not np.array_equal(stepped.after, copies.seen)
+    assert [each.length for each in copies.ended()] == [5, 5]
+
+
+def test_what_ended_by_itself_when_time_was_over_is_terminated():
+    copies = Copies(Arms, 2, limit=1)
+    stepped = copies.step(np.zeros(2, int))
+    assert stepped.terminated.all()
+    assert not stepped.truncated.any()
+
+
+def test_the_sums_of_rewards_are_told():
+    copies = Copies(Corridor, 1, seed=3)
+    while not (ended := copies.ended()):
+        copies.step(np.ones(1, int))
+    assert ended == [Ended(1.0, copies.steps, copies.steps)]
+
+
+def test_discrete_observations_are_zeros_with_a_one():
+    copies = Copies(Corridor, 2)
+    assert copies.seen.tolist() == [[0, 0, 1, 0, 0, 0]] * 2
+
+
+def test_some_copies_stand_still():
+    copies = Copies(Corridor, 3)
+    before = copies.seen
+    stepped = copies.step(np.ones(3, int), only=[1])
+    np.testing.assert_array_equal(stepped.after[[0, 2]], before[[0, 2]])
+    assert (stepped.after[1] != before[1]).any()
+    assert copies.steps == 1
+    copies.begin_episodes()
+    np.testing.assert_array_equal(copies.seen, before)
+    assert copies.kept().episodes == (0, 1, 0)
+
+
+@pytest.mark.parametrize("environment", [Corridor, Reach, "CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("steps", [0, 1, 23])
+def test_copies_go_on_where_others_stood(environment, steps):
+    first, second = (Copies(environment, 3, seed=7, limit=9) for _ in range(2))
+    rng = np.random.default_rng(steps)
+    for _ in range(steps):
+        first.step(actions_for(first, rng))
+    kept = first.kept()
+    plan = [actions_for(first, rng) for _ in range(20)]
+    first.ended()
+    ahead = [first.step(each) for each in plan]  # what is kept does not change by that
+    assert second.restore(arrays(kept, first.actions))
+    assert second.steps == 3 * steps
+    for actions, expected in zip(plan, ahead, strict=True):
+        for mine, theirs in zip(second.step(actions), expected, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    assert first.ended() == second.ended()
+
+
+def test_an_environment_that_does_not_repeat_itself_begins_anew():
+    first, second = (Copies(Forgetful, 8, seed=0) for _ in range(2))
+    for _ in range(30):
+        first.step(RNG.integers(0, 2, 8))
+    assert not second.restore(arrays(first.kept(), first.actions))
+    assert (second.seen.argmax(axis=1) == 2).all()
+    assert second.steps == 240
+
+
+def test_environments_are_made_of_names_of_themselves_and_by_functions():
+    env = gymnasium.make("CartPole-v1")
+    for each in ("CartPole-v1", env, lambda: gymnasium.make("CartPole-v1")):
+        assert Copies(each, 2, seed=1, limit=3).seen.shape == (2, 4)
+    assert [name_of(each) for each in ("A-v0", env, Arms)] == ["A-v0", "CartPole-v1", "Arms"]
+
+
+def test_wrong_environments_have_one_clear_message():
+    with pytest.raises(UsageError, match="did you mean 'CartPole-v1'"):
+        Copies("CartPol-v1", 1)
+    with pytest.raises(UsageError, match="give a function that makes it"):
+        maker(Arms())
+    with pytest.raises(UsageError, match="int is no environment"):
+        maker(3)
+
+    class Many(Arms):
+        action_space = gymnasium.spaces.MultiDiscrete([2, 3])
+
+    class Wrong(Arms):
+        observation_space = gymnasium.spaces.Box(-1, 1, (3,))
+
+    with pytest.raises(UnsupportedError, match="actions of the kind MultiDiscrete"):
+        Copies(Many, 1)
+    with pytest.raises(DataError, match=r"of shape \[1\], not \[3\]"):
+        Copies(Wrong, 1)

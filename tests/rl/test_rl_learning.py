@@ -1,0 +1,154 @@
+"""`kj.rl.learn`: what can be learned is learned, the same seed gives the same bits, runs resume.
+
+Not here: copies of environments (`test_rl_copies.py`), losses (`test_rl_gradients.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gymnasium")
+
+from kedja.ground.errors import CheckpointError, Interrupted, UsageError
+from kedja.ground.flags import scope
+from kedja.rl import learn, trials
+from kedja.rl.copies import Copies
+from kedja.rl.learning import METHODS
+from kedja.rl.trials import Trials
+from tests.rl.environments_for_tests import Arms, Corridor, Forgetful, Reach
+
+QUIET = {"progress": False, "seed": 3}
+SMALL = {
+    "ppo": {"copies": 4, "horizon": 32, "batch": 32, "epochs": 4, "hidden": (16,), "lr": 3e-3},
+}
+BEST = {Arms: 0.99, Reach: -0.4, Corridor: 0.95}
+
+
+def weights(found):
+    return found.policy.state_dict()
+
+
+def assert_same(one, other):
+    assert one.episodes == other.episodes
+    assert one.trials == other.trials
+    for name, each in weights(one).items():
+        np.testing.assert_array_equal(weights(other)[name], each)
+
+
+@pytest.mark.parametrize("method", SMALL)
+@pytest.mark.parametrize("environment", BEST)
+def test_what_is_best_is_learned(method, environment):
+    options = {**SMALL[method], "steps": 12_000, "every": 2_000, "goal": BEST[environment]}
+    found = learn(environment, method, **options, **QUIET)
+    assert found.solved
+    assert found.reward >= BEST[environment]
+    fresh = Trials(environment).rewards(found.policy, 200, seed=[99])
+    assert fresh.mean() > BEST[environment] - 0.1
+
+
+@pytest.mark.parametrize("method", SMALL)
+def test_the_same_seed_learns_the_same_bits_with_any_number_of_threads(method):
+    options = {"steps": 500, **SMALL[method], **QUIET}
+    with scope(threads=1):
+        one = learn(Reach, method, **options)
+    with scope(threads=2):
+        same = learn(Reach, method, **options)
+    other = learn(Reach, method, **{**options, "seed": 4})
+    assert_same(one, same)
+    assert other.episodes != one.episodes
+
+
+def interrupted_after(monkeypatch, where, calls):
+    """Press Ctrl-C in a later call of a method."""
+    original, count = where.step, []
+
+    def step(self, *given):
+        count.append(1)
+        if len(count) > calls:
+            monkeypatch.setattr(where, "step", original)
+            raise KeyboardInterrupt
+        return original(self, *given)
+
+    monkeypatch.setattr(where, "step", step)
+
+
+@pytest.mark.parametrize("environment", [Corridor, "Pendulum-v1"])
+@pytest.mark.parametrize("calls", [1, 75, 110])
+@pytest.mark.parametrize("method", SMALL)
+def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
+    method, environment, calls, tmp_path, monkeypatch
+):
+    """Within a round, and in a trial; what was not whole is done again."""
+    options = {"steps": 512, "every": 256, "episodes": 2, "limit": 40, **SMALL[method], **QUIET}
+    whole = learn(environment, method, **options)
+    interrupted_after(monkeypatch, Copies, calls)
+    with pytest.raises(Interrupted, match=r"interrupted after [0-9]+ steps") as caught:
+        learn(environment, method, checkpoint=tmp_path, **options)
+    assert caught.value.checkpoint == str(tmp_path)
+    resumed = learn(environment, method, checkpoint=tmp_path, resume=True, **options)
+    assert_same(whole, resumed)
+    again = learn(environment, method, checkpoint=tmp_path, resume=True, **options)
+    assert_same(whole, again)
+
+
+def test_a_run_is_not_gone_on_with_by_other_options(tmp_path):
+    options = {**SMALL["ppo"], **QUIET, "checkpoint": tmp_path}
+    learn(Arms, steps=128, **options)
+    with pytest.raises(CheckpointError, match=r"gamma is 0.5, in the checkpoint 0.99"):
+        learn(Arms, steps=128, gamma=0.5, resume=True, **options)
+    more = learn(Arms, steps=256, resume=True, **options)
+    assert more.steps == 256
+    (tmp_path / "learning.safetensors").write_bytes(b"nothing")
+    with pytest.raises(CheckpointError):
+        learn(Arms, steps=128, resume=True, **options)
+
+
+def test_an_environment_that_does_not_repeat_itself_is_gone_on_with(tmp_path, monkeypatch):
+    options = {**SMALL["ppo"], **QUIET, "checkpoint": tmp_path, "steps": 512}
+    interrupted_after(monkeypatch, Copies, 100)
+    with pytest.raises(Interrupted):
+        learn(Forgetful, **options)
+    with pytest.warns(UserWarning, match="does not repeat itself"):
+        found = learn(Forgetful, resume=True, **options)
+    assert found.steps == 512
+
+
+def test_an_episode_that_does_not_end_is_named(monkeypatch):
+    monkeypatch.setattr(trials, "LONGEST", 100)
+
+    class Endless(Reach):
+        def step(self, action):
+            return *super().step(action)[:3], False, {}
+
+    policy = learn(Reach, steps=128, **SMALL["ppo"], **QUIET).policy
+    with pytest.raises(UsageError, match="had not ended after 100 steps"):
+        Trials(Endless).rewards(policy, 1, seed=[0])
+
+
+def test_the_goal_of_an_environment_is_its_own_threshold():
+    found = learn("CartPole-v1", steps=256, goal=8.0, every=128, **SMALL["ppo"], **QUIET)
+    assert found.solved
+    assert found.steps == 128
+    found = learn("CartPole-v1", steps=256, every=128, **SMALL["ppo"], **QUIET)
+    assert not found.solved
+    assert len(found.trials) == 2
+
+
+WRONG = [
+    ({"method": "pppo"}, "there is no method 'pppo'\n  fix: did you mean 'ppo'"),
+    ({"gama": 0.9}, "the method ppo has no option 'gama'\n  fix: did you mean 'gamma'"),
+    ({"steps": 0}, "steps 0"),
+    ({"copies": 0}, "copies 0"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG, ids=[text for _, text in WRONG])
+def test_wrong_options_have_one_clear_message(options, message):
+    with pytest.raises(UsageError) as caught:
+        learn(Arms, **options, **QUIET)
+    assert message in str(caught.value)
+
+
+def test_every_method_is_tested():
+    assert set(SMALL) <= set(METHODS)
