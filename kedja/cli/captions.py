@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,16 +19,24 @@ from kedja.cli import runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
 from kedja.cli.options import sizes
-from kedja.cli.output import say, say_json
+from kedja.cli.output import note, say, say_json
 from kedja.data import captioned
 from kedja.data.captioned import Captioned
 from kedja.data.pictures import parse_size
+from kedja.data.words import words_of
 from kedja.front.tables import plain
-from kedja.ground.errors import UsageError
+from kedja.ground.errors import DataError, UsageError
 from kedja.io import photos
-from kedja.models.clip import Clip, caption_vectors, choose, picture_vectors
+from kedja.models.clip import Clip, cosines, shares_of
 from kedja.train import contrastive as training
 from kedja.train.history import History
+from kedja.views import figures
+from kedja.views.matches import plot_chosen, plot_found
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BEST_CAPTIONS, BEST_PICTURES = 5, 10  # are shown where nobody named which to choose from
+EXAMPLES = 5  # words, where none is known
 
 USUAL = {
     "model": "clip",
@@ -100,19 +109,19 @@ def _prepare(found: Captioned, data: tuple[str, ...], made: task.Options) -> tas
 
 def _figures(found: Captioned, tokenizer: Any, model: Any) -> dict[str, Any]:
     """How pictures and captions of the test find each other, and the choice where it is known."""
-    figures = training.evaluate_retrieval(model, found.test, tokenizer)._asdict()
+    reached = training.evaluate_retrieval(model, found.test, tokenizer, found.answers)._asdict()
     if found.answers is not None:
-        figures["zero_shot"] = training.zero_shot(model, found, tokenizer)
-        figures["choices"] = len(found.asked)
-    return figures
+        reached["zero_shot"] = training.zero_shot(model, found, tokenizer)
+        reached["choices"] = len(found.asked)
+    return reached
 
 
 def _told(results: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"of {results['pairs']:,} held-out pairs, pictures find their caption first in "
-        f"{results['caption_at_1']:.1%} (among five {results['caption_at_5']:.1%}), captions a "
-        f"picture in {results['picture_at_1']:.1%} ({results['picture_at_5']:.1%}), by chance "
-        f"{results['chance']:.1%}"
+        f"{results['pictures']:,} held-out pictures find a caption of theirs among "
+        f"{results['captions']:,} first in {results['caption_at_1']:.1%}, among five in "
+        f"{results['caption_at_5']:.1%}; captions a picture in {results['picture_at_1']:.1%} and "
+        f"{results['picture_at_5']:.1%}; by chance first {results['chance']:.1%}"
     ]
     if "zero_shot" in results:
         lines.append(
@@ -125,40 +134,130 @@ def _told(results: Mapping[str, Any]) -> list[str]:
 # -------------------------------------------------------------------------------- asking
 
 
+class Asking(NamedTuple):
+    """Pictures with their names, and captions; whether either came from the run's own data."""
+
+    names: Sequence[str]
+    pictures: Array
+    captions: Sequence[str]
+    own_pictures: bool
+    own_captions: bool
+
+
 def predict(asked: Asked) -> None:
-    """Which caption fits each picture; with one caption, which picture fits it best."""
-    asked.require_plain("clip")
-    if not asked.files or not asked.given:
-        fix = 'PICTURE.png … --text "a caption" …'
-        raise UsageError("pictures and captions are needed", fix=fix)
-    shape = asked.model.config.shape
-    given = np.stack([photos.read(file, shape) for file in asked.files])
-    shares = choose(asked.model, given, asked.given, asked.tokenizer)
-    angles = _angles(asked, given)
-    rows = list(_rows(asked, shares, angles))
+    """Which caption fits each picture, or which pictures fit each caption best."""
+    if asked.explain:
+        raise UsageError("clip has no --explain", fix="leave it out")
+    if not asked.files and not asked.given:
+        fix = 'PICTURE.png … --text "a caption" …, or one of both'
+        raise UsageError("pictures or captions are needed", fix=fix)
+    if asked.plot is not None:
+        figures.require(asked.plot)
+    _tell_unknown(asked)
+    asking = _asking(asked)
+    angles = cosines(asked.model, asking.pictures, asking.captions, asked.tokenizer)
+    shares = shares_of(asked.model, angles)
+    searched = asking.own_pictures or len(asking.captions) == 1
+    chosen = list(_found(asking, angles) if searched else _chosen(asking, angles))
+    if asked.plot is not None:
+        figures.save(_drawn(asking, chosen, shares, searched), asked.plot)
+    rows: list[dict[str, Any]] = [
+        {
+            "file": asking.names[place],
+            "caption": asking.captions[number],
+            "cosine": float(angles[place, number]),
+            "share": float(shares[place, number]),
+        }
+        for place, number in chosen
+    ]
     if asked.json:
         say_json({"run": str(asked.run), "predictions": rows})
         return
-    if len(asked.given) == 1:
-        rows.sort(key=lambda row: -row["cosine"])
     cells = [
         [row["file"], row["caption"], f"{row['cosine']:.3f}", f"{row['share']:.1%}"] for row in rows
     ]
     say(plain(("picture", "caption", "cosine", "share"), cells, ("cosine", "share")))
 
 
-def _angles(asked: Asked, given: Any) -> Any:
-    u = picture_vectors(asked.model, given)
-    return u @ caption_vectors(asked.model, asked.given, asked.tokenizer).T
+def _drawn(asking: Asking, chosen: Sequence[tuple[int, int]], shares: Array, searched: bool) -> Any:
+    if searched:
+        return plot_found(asking.pictures, asking.captions, chosen)
+    return plot_chosen(asking.pictures, asking.captions, chosen, shares)
 
 
-def _rows(asked: Asked, shares: Any, angles: Any) -> Iterator[dict[str, Any]]:
-    """Each picture's captions, the best first."""
-    for place, file in enumerate(asked.files):
-        for number in np.argsort(-shares[place], kind="stable").tolist():
-            yield {
-                "file": str(file),
-                "caption": asked.given[number],
-                "cosine": float(angles[place, number]),
-                "share": float(shares[place, number]),
-            }
+def _tell_unknown(asked: Asked) -> None:
+    """A note of words that the run does not know; UsageError for texts of nothing else."""
+    known = asked.words
+    for text in asked.given:
+        words = list(words_of(text))
+        strange = [word for word in words if word not in known]
+        if len(strange) == len(words):
+            what = f"--text {text!r}: none of its words stands in the captions learned from"
+            raise UsageError(what, fix=f"words such as {', '.join(known.words[:EXAMPLES])}")
+        if strange:
+            note(f"--text {text!r}: unknown are {', '.join(strange)}")
+
+
+def _asking(asked: Asked) -> Asking:
+    """What is given, and for what is not, what the run was trained and tested on."""
+    names, found = _pictures(asked)
+    captions: Sequence[str] = asked.given
+    if not names or not captions:
+        recipe = runs.read(asked.run, _recipe)
+        data = _load(runs.sources_of(asked.run), recipe)
+        if not captions:
+            both = (*data.train.captions, *data.test.captions)
+            captions = list(dict.fromkeys(both))
+            note(f"among the {len(captions):,} captions of {data.name}")
+        if not names:
+            names, found = _of_data(data)
+            note(f"among the {len(names):,} pictures of {data.name}")
+    return Asking(names, found, captions, _several(asked.files), not asked.given)
+
+
+def _several(files: Sequence[Path]) -> bool:
+    """Whether pictures are not named one by one."""
+    return not files or any(file.is_dir() for file in files)
+
+
+def _of_data(data: Captioned) -> tuple[list[str], Array]:
+    """The files of a folder; where pictures are no files, those of the test by number."""
+    if not data.test.files:
+        return [f"test picture {place}" for place in range(len(data.test))], data.test.pictures
+    both = dict(zip(data.train.files, data.train.pictures, strict=True))
+    both |= dict(zip(data.test.files, data.test.pictures, strict=True))
+    return list(both), np.stack(list(both.values()))
+
+
+def _pictures(asked: Asked) -> tuple[list[str], Array]:
+    """The pictures of files and folders; DataError for one that is named and cannot be read."""
+    shape = asked.model.config.shape
+    found: dict[str, Array] = {}
+    for file in asked.files:
+        if not file.is_dir():
+            found[str(file)] = photos.read(file, shape)
+            continue
+        for path in sorted(each for each in file.rglob("*") if photos.is_named_so(each.name)):
+            try:
+                found[str(path)] = photos.read(path, shape)
+            except DataError as error:
+                note(f"left out: {path}: {error.what}")
+    if asked.files and not found:
+        raise DataError("there are no pictures", where=str(asked.files[0]), fix="give some")
+    return list(found), np.array(list(found.values()), np.uint8)
+
+
+def _chosen(asking: Asking, angles: Array) -> Iterator[tuple[int, int]]:
+    """Each picture's captions, the best first: all that are given, or the best of the data's."""
+    most = BEST_CAPTIONS if asking.own_captions else None
+    for place, row in enumerate(angles):
+        for number in np.argsort(-row, kind="stable")[:most].tolist():
+            yield place, number
+
+
+def _found(asking: Asking, angles: Array) -> Iterator[tuple[int, int]]:
+    """Each caption's pictures, the best first: all that are named, or the best of a folder."""
+    most = BEST_PICTURES if asking.own_pictures else None
+    for number, column in enumerate(angles.T):
+        for place in np.argsort(-column, kind="stable")[:most].tolist():
+            yield place, number

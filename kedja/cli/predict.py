@@ -38,7 +38,8 @@ def predict(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Pictures of one digit, recordings, CSV files, JSON Lines, or text files by line.",
+            help="Pictures or folders of them, recordings, CSV files, JSON Lines, or text files by "
+            "line.",
             show_default=False,
         ),
     ] = None,
@@ -50,7 +51,10 @@ def predict(
     ] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Draw attention, a map of words, a forecast.", metavar="FILE"),
+        typer.Option(
+            help="Draw attention, a map of words, a forecast, pictures with captions.",
+            metavar="FILE",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

@@ -1,23 +1,23 @@
 """Pictures with captions: a folder with a list of them, captioned digits, drawn shapes.
 
-A folder holds pictures and a file that names them with their captions: `captions.csv` or `.tsv`
-(a line of names, then columns of files and captions), `captions.jsonl`, or `captions.txt` with
-lines of `file<tab>caption`. Not here: drawing (`shapes.py`), how a picture is read
-(`kedja/io/photos.py`). Next: `kedja/models/clip.py`.
-Dimensions: N pictures, C channels, H W height and width.
+Not here: how a list is read (`caption_lists.py`), drawing (`shapes.py`), how a picture is read
+(`kedja/io/photos.py`). Next: `caption_lists.py`, then `kedja/models/clip.py`.
+Dimensions: N pairs, C channels, H W height and width.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kedja.data import csvfile, jsonlines, pictures, shapes, text
+from kedja.data import caption_lists, mnist, pictures, shapes
+from kedja.data.caption_lists import Line, Places
 from kedja.data.dataset import divide
 from kedja.ground.errors import DataError, UsageError
 from kedja.io import photos
@@ -25,12 +25,11 @@ from kedja.io import photos
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, int, int]
 
-LISTS = ("captions.csv", "captions.tsv", "captions.jsonl", "captions.txt")
-FILE_NAMES = ("file", "file_name", "filename", "image", "picture", "path")
-CAPTION_NAMES = ("caption", "text", "description", "sentence")
 SIZE = 32
 MOST_BYTES = 1 << 30
-UNREAD_SHARE = 0.2
+LEFT_OUT = 0.2  # the share of lines from which on a list is refused
+FEWEST = 4  # different pictures
+SHOWN = 3  # of those left out
 NAME = "drawn-shapes"  # DATA that is drawn
 DRAWN, DRAWN_TEST = 20_000, 2000
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -38,19 +37,37 @@ DIGIT_TEMPLATES = (
     *("a {}", "the digit {}", "the number {}", "a handwritten {}", "this is a {}"),
     *("somebody wrote a {}", "a {} in white on black", "{}"),
 )
-_EXAMPLE = {"file": "1.png", "caption": "a black cat"}
-_FIX = f"a folder of pictures with one of {', '.join(LISTS)}"
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pictures uint8 (N, H, W) or (N, H, W, 3), each with the caption of the same place."""
+    """Pictures uint8 (N, H, W) or (N, H, W, 3), each with the caption of the same place.
+
+    A picture with several captions stands there several times. `files` are the pictures' paths,
+    where they were read from files.
+    """
 
     pictures: Array
     captions: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.captions)
+
+    @cached_property
+    def numbers(self) -> Array:
+        """Which pictures are the same: int32 (N,), numbered as they come."""
+        known: dict[bytes, int] = {}
+        found = [known.setdefault(each.tobytes(), len(known)) for each in self.pictures]
+        return np.array(found, np.int32)
+
+    def of(self, rows: Array) -> Pairs:
+        """Some of the pairs."""
+        captions, files = (
+            tuple(values[row] for row in rows.tolist()) if values else ()
+            for values in (self.captions, self.files)
+        )
+        return Pairs(self.pictures[rows], captions, files)
 
 
 @dataclass(frozen=True)
@@ -73,32 +90,40 @@ class Captioned:
         """What was recognised, one line per fact."""
         channels, height, width = self.shape
         kind = "grey" if channels == 1 else "coloured"
-        counts = f"{len(self.train):,} to train on, {len(self.test):,} to test on"
+        counts = f"{_count(self.train)} to train on, {_count(self.test)} to test on"
         different = len(set(self.train.captions))
         first = f"{self.name}: {kind} pictures of {height} × {width} pixels with captions"
         example = f"such as {self.train.captions[0]!r}"
         return (f"{first}, {counts}", f"{different:,} different captions, {example}", *self.notes)
 
 
+def _count(pairs: Pairs) -> str:
+    different = int(pairs.numbers.max()) + 1
+    return f"{len(pairs):,}" + (f" (of {different:,} pictures)" if different < len(pairs) else "")
+
+
 def are_in(data: str) -> bool:
     """Whether `data` is a folder with a list of captions, or the name of the drawn shapes."""
-    return data == NAME or any(os.path.isfile(os.path.join(data, name)) for name in LISTS)
+    return data == NAME or caption_lists.find(data) is not None
 
 
 def load(data: str, *, seed: int = 0, size: tuple[int, int] | None = None) -> Captioned:
     """The captioned pictures of a folder, of `mnist` or `digits`, or the `drawn-shapes`.
 
-    A fifth of a folder is held out; equal captions and equal files stay on one side. Digits get
-    captions from their labels by templates that the seed draws. Raises UsageError and DataError
-    where nothing of the kind is found, or too few pictures can be read.
+    A fifth of a folder's pictures is held out, each with all of its captions. Digits get captions
+    from their labels by templates that the seed draws. Raises UsageError and DataError where
+    nothing of the kind is found, or too few pictures can be read.
     """
     if data == NAME:
         return drawn(seed=seed)
-    if os.path.isdir(data) and are_in(data):
-        return _of_folder(Path(data), seed, size)
+    file = caption_lists.find(data)
+    if file is not None:
+        return _of_folder(Path(data), file, seed, size)
+    if os.path.isdir(data) and not (mnist.has_files(data) or pictures.are_in(data)):
+        raise DataError("there is no list of captions", where=data, fix=caption_lists.FIX)
     found = pictures.load(data, size=size, seed=seed)
     if found.classes != tuple(map(str, range(10))):
-        raise UsageError(f"{data} has no captions", fix=_FIX)
+        raise UsageError(f"{data} has no captions", fix=caption_lists.FIX)
     return captioned_digits(found, seed)
 
 
@@ -149,97 +174,60 @@ def drawn(count: int = DRAWN, tests: int = DRAWN_TEST, *, seed: int = 0) -> Capt
 # --------------------------------------------------------------------------------- a folder
 
 
-def _of_folder(folder: Path, seed: int, size: tuple[int, int] | None) -> Captioned:
-    file = next(folder / name for name in LISTS if (folder / name).is_file())
-    rows = list(_rows(file))
-    if len(rows) < 2:
-        raise DataError(f"{len(rows)} captions", where=str(file), fix="give at least two")
+def _of_folder(folder: Path, file: Path, seed: int, size: tuple[int, int] | None) -> Captioned:
+    lines = caption_lists.read(file)
+    if len(lines) < FEWEST:
+        fix = f"give at least {FEWEST}"
+        raise DataError(f"captions in the list: {len(lines)}", where=str(file), fix=fix)
     height, width = size or (SIZE, SIZE)
     shape = (3, height, width)
-    if len(rows) * int(np.prod(shape)) > MOST_BYTES:
-        what = f"{len(rows):,} pictures of {height} × {width} pixels are more than 1 GiB"
+    if len(lines) * int(np.prod(shape)) > MOST_BYTES:
+        what = f"{len(lines):,} pictures of {height} × {width} pixels are more than 1 GiB"
         raise DataError(what, where=str(file), fix="give fewer, or a smaller --size")
-    found, captions, notes = _read(folder, file, rows, shape)
-    train, test = _divided(found, captions, seed)
-    learned, asked = (
-        Pairs(found[part], tuple(captions[i] for i in part)) for part in (train, test)
-    )
-    return Captioned(folder.resolve().name, shape, learned, asked, notes=notes)
+    pairs, left_out = _read(Places(folder), lines, shape)
+    _require_enough(pairs, left_out, len(lines), file)
+    _, held = divide(int(pairs.numbers.max()) + 1, seed)
+    is_test = np.isin(pairs.numbers, held)
+    train, test = (pairs.of(np.flatnonzero(half)) for half in (~is_test, is_test))
+    return Captioned(folder.resolve().name, shape, train, test, notes=_notes(file, left_out))
 
 
-def _read(
-    folder: Path, file: Path, rows: Sequence[tuple[str, str, str]], shape: Shape
-) -> tuple[Array, list[str], tuple[str, ...]]:
-    """The pixels of the pictures that can be read, and their captions."""
-    found, captions, unread = [], [], []
-    for name, caption, where in rows:
+def _read(places: Places, lines: Sequence[Line], shape: Shape) -> tuple[Pairs, list[str]]:
+    """The pairs whose pictures can be read, and why others are left out."""
+    pixels: dict[str, Array] = {}
+    found, left_out = [], []
+    for line in lines:
         try:
-            found.append(photos.read(_inside(folder, name, where), shape))
-            captions.append(caption)
+            path = str(places.of(line))
+            if not line.caption:
+                raise DataError("there is no caption", where=line.where, fix="write one")
+            if path not in pixels:
+                pixels[path] = photos.read(path, shape)
+            found.append((path, line.caption))
         except DataError as error:
-            unread.append(f"{name}: {error.what}")
-    if len(unread) > UNREAD_SHARE * len(rows) or len(found) < 2:
-        what = f"{len(unread)} of {len(rows)} pictures cannot be read, first {unread[0]}"
-        raise DataError(what, where=str(file), fix="check the names and the files")
-    notes = (f"left out: {'; '.join(unread[:3])}",) if unread else ()
-    return np.stack(found), captions, notes
+            left_out.append(f"{line.file or line.where}: {error.what}")
+    files, captions = zip(*found, strict=True) if found else ((), ())
+    return Pairs(np.array([pixels[path] for path in files], np.uint8), captions, files), left_out
 
 
-def _inside(folder: Path, name: str, where: str) -> Path:
-    """A picture's path; DataError for a name that leads out of the folder."""
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise DataError(f"{name!r} is not in the folder", where=where, fix="give names below it")
-    return path
+def _require_enough(pairs: Pairs, left_out: Sequence[str], lines: int, file: Path) -> None:
+    """DataError where too much is left out, or what is left cannot be told apart."""
+    if len(left_out) > LEFT_OUT * lines:
+        what = f"{len(left_out)} of {lines} lines cannot be used, first {left_out[0]}"
+        raise DataError(what, where=str(file), fix="check the names, the files and the captions")
+    different = int(pairs.numbers.max()) + 1
+    if different < FEWEST:
+        what = f"{different} different pictures"
+        raise DataError(what, where=str(file), fix=f"give at least {FEWEST}")
+    if len(set(pairs.captions)) < 2:
+        what = f"all captions are {pairs.captions[0]!r}"
+        raise DataError(what, where=str(file), fix="give captions that tell pictures apart")
 
 
-def _divided(found: Array, captions: Sequence[str], seed: int) -> tuple[Array, Array]:
-    """Rows to train on and to test on: what has the same pixels or caption is on one side."""
-    first: dict[object, int] = {}
-    group = np.empty(len(captions), np.int64)
-    for row, caption in enumerate(captions):
-        keys = (caption.strip().lower(), found[row].tobytes())
-        known = [group[first[key]] for key in keys if key in first]
-        group[row] = min(known, default=row)
-        for other in known:
-            group[group == other] = group[row]
-        for key in keys:
-            first.setdefault(key, row)
-    names, places = np.unique(group, return_inverse=True)
-    _, held = divide(len(names), seed)
-    is_test = np.isin(places, held)
-    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
-
-
-def _rows(file: Path) -> Iterator[tuple[str, str, str]]:
-    """Each picture's file, caption, and where that stands."""
-    if file.suffix == ".jsonl":
-        for where, row in jsonlines.records(file, _EXAMPLE):
-            name, caption = (
-                jsonlines.text(row, _known(row, names, where), where)
-                for names in (FILE_NAMES, CAPTION_NAMES)
-            )
-            yield name, caption, where
-    elif file.suffix == ".txt":
-        for number, line in text.lines(file):
-            name, mark, caption = line.partition("\t")
-            if not mark:
-                fix = "lines of file<tab>caption"
-                raise DataError("the line has no tab", where=f"{file}, line {number}", fix=fix)
-            yield name.strip(), caption.strip(), f"{file}, line {number}"
-    else:
-        cells = csvfile.read(file)
-        columns = {name.strip().lower(): values for name, values in cells.columns.items()}
-        files, captions = (
-            columns[_known(columns, names, str(file))] for names in (FILE_NAMES, CAPTION_NAMES)
-        )
-        for number, name, caption in zip(cells.lines, files, captions, strict=True):
-            yield name.strip(), caption.strip(), f"{file}, line {number}"
-
-
-def _known(row: Mapping[str, Any], names: Sequence[str], where: str) -> str:
-    """Which of some names there is."""
-    for name in names:
-        if name in row:
-            return name
-    raise DataError(f"there is no {names[0]!r}", where=where, fix=f"one of {', '.join(names)}")
+def _notes(file: Path, left_out: Sequence[str]) -> tuple[str, ...]:
+    """What was read and what was not."""
+    shown = "; ".join(left_out[:SHOWN]) + ("; …" if len(left_out) > SHOWN else "")
+    notes = [f"from {file.name}"]
+    if left_out:
+        notes.append(f"{len(left_out):,} left out: {shown}")
+    return tuple(notes)

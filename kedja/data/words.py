@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -26,18 +27,26 @@ from kedja.ground.errors import DataError
 FORMAT = 1
 UNKNOWN, PADDING, MASK = "[UNK]", "[PAD]", "[MASK]"
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]|_")
+# Chinese and Japanese have no spaces between words: they are read sign by sign.
+_SIGNS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+# Marks on letters, which are vowels in many scripts and no word characters to `re`.
+_MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e"
+_PART = rf"[^\W_{_SIGNS}]+(?:[{_MARKS}]+[^\W_{_SIGNS}]*)*"
+_WORD = re.compile(rf"{_PART}(?:['’]{_PART})*|[{_SIGNS}]|[^\w\s]|_")
 _CLOSING = frozenset(".,;:!?)]}%’'…")  # stands at the end of the word before it
 _OPENING = frozenset("([{$")
 
 
 def words_of(text: str) -> Iterator[str]:
-    """The words and marks of a text, in lower case.
+    """The words and marks of a text, in lower case; however accents are written in Unicode.
 
     >>> list(words_of("Don't stop!"))
     ["don't", 'stop', '!']
+    >>> list(words_of("红圆 cafe\\u0301"))
+    ['红', '圆', 'café']
     """
-    return (found.group() for found in _WORD.finditer(text.lower()))
+    plain = unicodedata.normalize("NFC", text).lower()
+    return (found.group() for found in _WORD.finditer(plain))
 
 
 class Words:
@@ -79,6 +88,9 @@ class Words:
         if not found:
             raise DataError(f"no word occurs {least} times", fix="give more text")
         return Words([word for _, word in found[:most]], specials)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._numbers
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Words) and self.digest == other.digest

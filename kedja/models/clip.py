@@ -22,6 +22,7 @@ import numpy as np
 import kedja as kj
 from kedja import Tensor, nn
 from kedja.data.tokens import Tokenizer
+from kedja.data.words import UNKNOWN
 from kedja.ground.errors import UsageError
 from kedja.models import pictures, registry
 from kedja.models.cnn import ConvLayer
@@ -34,19 +35,24 @@ HOTTEST = math.log(100)  # the largest s, as in the paper
 
 @dataclass(frozen=True)
 class ClipConfig(PictureConfig):
-    """Sizes: `widths` of the convolutions, `width` D, `words` known, `layers` of attention.
+    """Sizes: stages of `widths` channels, in each `depth` convolutions, then a pooling by two.
 
-    Without `layers` a caption is the mean of its words' vectors. `classes` are of no use here.
+    With `average` the last maps' means and largest values over the picture are taken, so that a
+    thing is the same at any place; else the maps as they are. `width` is D, `words` are known.
+    Without `layers` of attention a caption is the mean of its words' vectors. `classes` are of no
+    use here.
     """
 
     model_type: ClassVar[str] = "clip"
 
     words: int = 0
     widths: tuple[int, ...] = (16, 32, 64)
+    depth: int = 1
+    average: bool = False
     width: int = 64
     layers: int = 0
     heads: int = 4
-    context: int = 24
+    context: int = 64
     dropout: float = 0.0
     pad_token_id: int = 0
 
@@ -61,23 +67,29 @@ class ClipConfig(PictureConfig):
 class ImageEncoder(nn.Module):
     """Convolutions with batch norm and pooling, then one layer: a picture's vector."""
 
+    config: ClipConfig
     convs: list[ConvLayer]
     pool: nn.MaxPool2d
     proj: nn.Linear
 
     def __init__(self, config: ClipConfig) -> None:
+        self.config = config
         channels, height, width = config.shape
-        sizes = pairwise([channels, *config.widths])
-        self.convs = [ConvLayer(a, b, 3, norm=True) for a, b in sizes]
+        repeated = [width for width in config.widths for _ in range(config.depth)]
+        self.convs = [ConvLayer(a, b, 3, norm=True) for a, b in pairwise([channels, *repeated])]
         self.pool = nn.MaxPool2d(2)
         halved = len(config.widths)
-        flat = config.widths[-1] * (height >> halved) * (width >> halved)
-        self.proj = nn.Linear(flat, config.width)
+        places = 2 if config.average else (height >> halved) * (width >> halved)
+        self.proj = nn.Linear(config.widths[-1] * places, config.width)
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (B, C, H, W), standardised → (B, D)."""
-        for conv in self.convs:
-            x = self.pool(conv(x))
+        for place, conv in enumerate(self.convs, 1):
+            x = conv(x)
+            if place % self.config.depth == 0:
+                x = self.pool(x)
+        if self.config.average:
+            x = kj.concat([kj.mean(x, axis=(2, 3)), kj.max(x, axis=(2, 3))], 1)  # (B, 2 C)
         return self.proj(x.reshape(x.shape[0], -1))
 
 
@@ -113,8 +125,9 @@ class TextEncoder(nn.Module):
         x = self.embedding(tokens)  # (N, L, D)
         if self.blocks:
             x = x + self.position(kj.arange(tokens.shape[1]))
+        hidden = empty & kj.any(~empty, axis=1, keepdims=True)  # of no words, all are looked at
         for block in self.blocks:
-            x = block(x, src_key_padding_mask=empty)
+            x = block(x, src_key_padding_mask=hidden)
         there = kj.expand_dims((~empty).astype(x.dtype), -1)
         mean = kj.sum(x * there, 1) / kj.maximum(kj.sum(there, 1), 1.0)
         return self.proj(mean)
@@ -156,10 +169,16 @@ class Clip(nn.Module):
 
 
 def caption_rows(captions: Sequence[str], tokenizer: Tokenizer, config: ClipConfig) -> Array:
-    """The captions' first words as int32 (N, context), padded behind."""
-    table = np.full((len(captions), config.context), config.pad_token_id, np.int32)
-    for place, caption in enumerate(captions):
-        row = tokenizer.encode(caption)[: config.context]
+    """The captions' words as int32 (N, L), padded behind; L is the longest's, at most `context`.
+
+    Words that the tokenizer does not know are passed over: nothing was learned of them.
+    """
+    unknown = tokenizer.specials.get(UNKNOWN)
+    given = [tokenizer.encode(caption) for caption in captions]
+    rows = [row[row != unknown][: config.context] for row in given]
+    longest = max([1, *map(len, rows)])
+    table = np.full((len(rows), longest), config.pad_token_id, np.int32)
+    for place, row in enumerate(rows):
         table[place, : len(row)] = row
     return table
 
@@ -179,6 +198,12 @@ def caption_vectors(model: Clip, captions: Sequence[str], tokenizer: Tokenizer) 
     return pictures.in_batches(Clip.captions, model, rows, model.config.width)
 
 
+def cosines(model: Clip, given: Any, captions: Sequence[str], tokenizer: Tokenizer) -> Array:
+    """Of the angles between pictures and captions, float32 (B, N): 1 for the same direction."""
+    found: Array = picture_vectors(model, given) @ caption_vectors(model, captions, tokenizer).T
+    return found
+
+
 def choose(model: Clip, given: Any, captions: Sequence[str], tokenizer: Tokenizer) -> Array:
     """How well each caption fits each picture, as shares: float64 (B, N), rows add up to 1.
 
@@ -186,9 +211,13 @@ def choose(model: Clip, given: Any, captions: Sequence[str], tokenizer: Tokenize
     """
     if not captions:
         raise UsageError("no captions to choose from", fix="give at least one")
-    u, v = picture_vectors(model, given), caption_vectors(model, captions, tokenizer)
+    return shares_of(model, cosines(model, given, captions, tokenizer))
+
+
+def shares_of(model: Clip, angles: Array) -> Array:
+    """Cosines (B, N) as shares of each row: softmax(exp(s) cosine), float64."""
     heat = float(np.exp(min(float(model.scale.numpy()), HOTTEST)))
-    logits = heat * (u.astype(np.float64) @ v.T)
+    logits = heat * angles.astype(np.float64)
     weights = np.exp(logits - logits.max(1, keepdims=True))
     shares: Array = weights / weights.sum(1, keepdims=True)
     return shares

@@ -2,9 +2,11 @@
 
     loss = ½ (mean −log softmax_n(logit[b, n])[b]  +  mean −log softmax_b(logit[b, n])[n])
 
-Where a batch has a caption more than once, each of these pictures is right for it: the target is
-shared among them, so that equal captions do not push each other away. Sources: A. Radford et al.
-(2021); J. Yang et al.: Unified contrastive learning in image-text-label space (2022).
+Where a batch has a caption more than once, each of these pictures is right for it, and where it
+has a picture more than once, each of its captions: the target is shared among them, so that what
+belongs together is not pushed apart. Sources: A. Radford et al.: Learning transferable visual
+models from natural language supervision (2021); J. Yang et al.: Unified contrastive learning in
+image-text-label space (2022).
 Not here: the model (`kedja/models/clip.py`). Next: `kedja/models/clip.py`.
 Dimensions: B pairs, L words, D numbers in common.
 """
@@ -51,10 +53,11 @@ AUGMENT = Augment(shift=0.08, zoom=0.1)
 
 @dataclass(frozen=True, eq=False)
 class CaptionedRows(Examples):
-    """Pictures as x, the rows of their captions' words as a further input, `words`."""
+    """Pictures as x; captions' words and which picture it is as further inputs."""
 
     pictures: Array
     words: Array
+    numbers: Array
 
     @property
     def count(self) -> int:
@@ -63,20 +66,25 @@ class CaptionedRows(Examples):
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """Pictures and words."""
-        return {"pictures": self.pictures, "words": self.words}
+        """Pictures, words and numbers."""
+        return {"pictures": self.pictures, "words": self.words, "numbers": self.numbers}
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """x (H, W[, C]) uint8 and words (L,) int32."""
+        """x (H, W[, C]) uint8, words (L,) int32 and number () int32."""
         words = Kind(self.words.shape[1:], int32)
-        return {"x": Kind(self.pictures.shape[1:], uint8), "words": words}
+        return {
+            "x": Kind(self.pictures.shape[1:], uint8),
+            "words": words,
+            "number": Kind((), int32),
+        }
 
     def batch(self, data: Mapping[str, Tensor], numbers: Tensor) -> Batch:
         """The pairs of these numbers."""
         return {
             "x": kj.take(data["pictures"], numbers, axis=0),
             "words": kj.take(data["words"], numbers, axis=0),
+            "number": kj.take(data["numbers"], numbers, axis=0),
         }
 
     def require_labels(self, classes: int) -> None:
@@ -93,14 +101,17 @@ class ContrastiveLoss:
     config: ClipConfig
     augment: Augment = AUGMENT
 
-    def __call__(self, model: Clip, x: Tensor, words: Tensor) -> Tensor:
-        """x (B, H, W[, C]) bytes, words (B, L) → the loss, a scalar."""
+    def __call__(self, model: Clip, x: Tensor, words: Tensor, number: Tensor) -> Tensor:
+        """x (B, H, W[, C]) bytes, words (B, L), number (B,) of the picture → the loss, a scalar."""
         logits = model(standardised(self.config, self.augment(unit(x))), words)  # (B, B)
         same = kj.all(kj.expand_dims(words, 1) == kj.expand_dims(words, 0), -1)  # (B, B)
+        same = same | (kj.expand_dims(number, 1) == kj.expand_dims(number, 0))
         shared = same.astype(logits.dtype)
-        targets = shared / kj.sum(shared, 1, keepdims=True)
-        found = kj.log_softmax(logits, 1) + kj.log_softmax(logits, 0)
-        return -0.5 * kj.sum(targets * found) / x.shape[0]
+        found = 0.0
+        for axis in (1, 0):
+            targets = shared / kj.sum(shared, axis, keepdims=True)
+            found = found - 0.5 * kj.sum(targets * kj.log_softmax(logits, axis))
+        return found / x.shape[0]
 
 
 def vocabulary(pairs: Pairs) -> Words:
@@ -165,9 +176,9 @@ def fit_clip(
         batch_size=batch_size,
         seed=seed,
     )
-    rows = CaptionedRows(
-        given.train.pictures, caption_rows(given.train.captions, tokenizer, config)
-    )
+    train = given.train
+    words = caption_rows(train.captions, tokenizer, config)
+    rows = CaptionedRows(train.pictures, words, train.numbers)
     return trainer.fit(rows, epochs=epochs, resume=resume), tokenizer
 
 
@@ -175,10 +186,10 @@ def fit_clip(
 
 
 class Retrieval(NamedTuple):
-    """Shares of `pairs` whose partner is among the first one or five, both ways.
+    """Shares of different pictures and captions whose partner is among the first one or five.
 
-    Partners with the same caption count as right. `chance` is what a blind choice reaches for the
-    first one, the mean of both ways.
+    `chance` is what a blind choice reaches for the first one, in either direction; `pictures` and
+    `captions` are how many there are to choose from.
     """
 
     caption_at_1: float
@@ -186,29 +197,45 @@ class Retrieval(NamedTuple):
     picture_at_1: float
     picture_at_5: float
     chance: float
-    pairs: int
+    pictures: int
+    captions: int
 
 
-def evaluate_retrieval(model: Clip, pairs: Pairs, tokenizer: Tokenizer) -> Retrieval:
-    """Each picture looks for its caption among all different ones, each caption for a picture."""
-    different = list(dict.fromkeys(pairs.captions))
-    numbers = {caption: place for place, caption in enumerate(different)}
-    own = np.array([numbers[caption] for caption in pairs.captions])
-    u = picture_vectors(model, pairs.pictures)
+def evaluate_retrieval(
+    model: Clip, pairs: Pairs, tokenizer: Tokenizer, meanings: Array | None = None
+) -> Retrieval:
+    """Each picture looks for a right caption among all of them, each caption for a right picture.
+
+    Right are those that stand together, and where the `meanings` of the captions are known by
+    numbers (N,), those that mean the same: *a seven* is as good as *the digit seven*.
+    """
+    _, first = np.unique(pairs.numbers, return_index=True)
+    different, right = _right(pairs, first, meanings)
+    u = picture_vectors(model, pairs.pictures[first])
     v = caption_vectors(model, different, tokenizer)
-    scores = u @ v.T  # (B, N)
-    captions = _first(scores, 5) == own[:, None]  # (B, 5)
-    pictures = own[_first(scores.T, 5)] == np.arange(len(different))[:, None]  # (N, 5)
-    counts = np.bincount(own)
-    chance = (1 / len(different) + float((counts / len(own)).mean())) / 2
+    scores = u @ v.T  # (P, N)
+    captions = np.take_along_axis(right, _first(scores, 5), 1)  # (P, 5)
+    pictures = np.take_along_axis(right.T, _first(scores.T, 5), 1)  # (N, 5)
     return Retrieval(
         caption_at_1=float(captions[:, 0].mean()),
         caption_at_5=float(captions.any(1).mean()),
         picture_at_1=float(pictures[:, 0].mean()),
         picture_at_5=float(pictures.any(1).mean()),
-        chance=chance,
-        pairs=len(pairs),
+        chance=float(right.mean()),
+        pictures=len(first),
+        captions=len(different),
     )
+
+
+def _right(pairs: Pairs, first: Array, meanings: Array | None) -> tuple[list[str], Array]:
+    """The different captions, and which are right for each different picture: bool (P, N)."""
+    rows = {caption: row for row, caption in enumerate(pairs.captions)}
+    if meanings is not None:
+        return list(rows), meanings[first][:, None] == meanings[list(rows.values())]
+    numbers = {caption: place for place, caption in enumerate(rows)}
+    right = np.zeros((len(first), len(rows)), bool)
+    right[pairs.numbers, [numbers[caption] for caption in pairs.captions]] = True
+    return list(rows), right
 
 
 def _first(scores: Array, count: int) -> Array:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kedja.views.boundaries import compare_boundaries, plot_boundaries
     from kedja.views.forecasts import plot_forecast
     from kedja.views.kernel_matrix import plot_kernel_matrix
+    from kedja.views.matches import plot_chosen, plot_found
     from kedja.views.pictures import (
         plot_codes,
         plot_filters,
@@ -26,9 +27,11 @@ __all__ = [
     "compare_boundaries",
     "flat",
     "plot_boundaries",
+    "plot_chosen",
     "plot_codes",
     "plot_filters",
     "plot_forecast",
+    "plot_found",
     "plot_ideals",
     "plot_kernel_matrix",
     "plot_looking",
@@ -39,6 +42,7 @@ _FILES = {
     "boundaries": "compare_boundaries plot_boundaries",
     "planes": "flat",
     "forecasts": "plot_forecast",
+    "matches": "plot_chosen plot_found",
     "kernel_matrix": "plot_kernel_matrix",
     "pictures": "plot_codes plot_filters plot_ideals plot_looking plot_maps",
 }

@@ -77,8 +77,8 @@ def plot_looking(model: PictureNet, picture: Any, label: str | int | None = None
     figure = figures.figure(figsize=(9, 3.4))
     panels = figure.subplots(1, 3)
     share = answer.probabilities[answer.label]
-    _show(panels[0], np.asarray(picture), f"{answer.label}, {share:.1%}")
-    _show(panels[1], slopes / max(float(slopes.max()), 1e-12), f"saliency for {chosen}", "magma")
+    show(panels[0], np.asarray(picture), f"{answer.label}, {share:.1%}")
+    show(panels[1], slopes / max(float(slopes.max()), 1e-12), f"saliency for {chosen}", "magma")
     most = max(float(np.abs(lost).max()), 1e-12)
     drawn = panels[2].imshow(lost, cmap="RdBu_r", vmin=-most, vmax=most)
     panels[2].set_title(f"lost of p({chosen}) if hidden", fontsize=9)
@@ -149,11 +149,12 @@ def _sheet(shown: Sequence[Array], titles: Sequence[str]) -> Any:
     for panel in panels:
         panel.set_axis_off()
     for panel, picture, title in zip(panels, shown, titles, strict=False):
-        _show(panel, picture, title)
+        show(panel, picture, title)
     return figure
 
 
-def _show(panel: Any, picture: Array, title: str, colours: str = "gray") -> None:
+def show(panel: Any, picture: Array, title: str, colours: str = "gray") -> None:
+    """Draw one picture, bytes or numbers from 0 to 1, without axes."""
     panel.imshow(_pixels(picture), cmap=colours, vmin=0, vmax=1, interpolation="nearest")
     panel.set_title(title, fontsize=9)
     panel.set_axis_off()

@@ -45,6 +45,45 @@ def test_train_and_choose(kedja):
         assert shares == sorted(shares, reverse=True)
 
 
+def test_what_was_learned_from_is_searched_where_nothing_else_is_given(kedja):
+    Path("colours/31.png").write_bytes(b"none")
+    with Path("colours/captions.txt").open("a") as file:
+        file.write("31.png\tred, broken\nnowhere.png\tblue\n")
+    done = kedja("train", "colours", *SMALL, "--out", "run")
+    assert "2 left out: 31.png: this is not a picture, or it is damaged" in done.err
+    assert "held-out pictures find a caption of theirs among 6 first in" in done.out
+
+    found = kedja("predict", "run", "--text", "red thing", "--plot", "found.png", "--json")
+    rows = json.loads(found.out)["predictions"]
+    assert "unknown are thing" in found.err
+    assert "among the 30 pictures of colours" in found.err
+    assert len({row["file"] for row in rows}) == len(rows) == 10
+    assert all(Path(row["file"]).is_file() for row in rows)
+    assert Path("found.png").stat().st_size > 1000
+
+    said = kedja("predict", "run", "colours/0.png", "--plot", "said.png", "--json")
+    rows = json.loads(said.out)["predictions"]
+    assert len(rows) == 5
+    assert {row["caption"] for row in rows} <= {
+        f"{list(COLOURS)[number % 3]}, number {number}" for number in range(30)
+    }
+    assert Path("said.png").stat().st_size > 1000
+
+    below = kedja("predict", "run", "colours", "--text", "red", "--text", "blue")
+    assert "left out: colours/31.png: this is not a picture" in below.err
+    assert len(below.out.splitlines()) == 21
+
+    for arguments, message in (
+        (["--text", "elephants dance"], "none of its words stands in the captions"),
+        (["--text", "red", "--plot", "found.doc"], "is no picture"),
+        (["--text", "red", "--explain"], "clip has no --explain"),
+        ([], "pictures or captions are needed"),
+    ):
+        asked = kedja("predict", "run", *arguments)
+        assert asked.code == 2
+        assert message in asked.err
+
+
 def test_one_caption_puts_pictures_in_order(kedja):
     run = json.loads(kedja("train", "colours", *SMALL, "--json").out)["run"]
     asked = kedja("predict", run, *(f"colours/{n}.png" for n in range(5)), "--text", "red")
@@ -82,11 +121,8 @@ def test_what_is_refused(kedja, arguments, message):
     assert "Traceback" not in done.err
 
 
-def test_pictures_and_captions_are_needed(kedja):
+def test_a_picture_that_is_named_must_be_one(kedja):
     run = json.loads(kedja("train", "colours", *SMALL, "--json").out)["run"]
-    asked = kedja("predict", run, "colours/0.png")
-    assert asked.code == 2
-    assert "pictures and captions are needed" in asked.err
     Path("no.png").write_bytes(b"none")
     asked = kedja("predict", run, "no.png", "--text", "red")
     assert asked.code == 1

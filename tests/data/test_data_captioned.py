@@ -55,22 +55,48 @@ def test_lists_of_every_kind_are_read(folder, name):
     assert np.array_equal(shown[caption][8, 8], expected)
 
 
-def test_equal_captions_and_equal_pictures_stay_on_one_side(folder):
-    lines = [f"{n}.png\t{['warm', 'cold', 'dull'][n % 3]} {n // 6}" for n in range(12)]
-    (folder / "captions.txt").write_text("\n".join([*lines, "0.png\tquite another"]))
+def test_a_picture_stays_on_one_side_with_all_its_captions(folder):
+    (folder / "again.png").write_bytes((folder / "0.png").read_bytes())
+    lines = [f"{n}.png\t{word} {n}" for n in range(12) for word in ("warm", "cold")]
+    (folder / "captions.txt").write_text("\n".join([*lines, "again.png\tquite another"]))
     for seed in range(5):
         found = captioned.load(str(folder), size=(16, 16), seed=seed)
-        assert set(found.train.captions).isdisjoint(found.test.captions)
+        assert len(found.train) + len(found.test) == 25
         train = {each.tobytes() for each in found.train.pictures}
         assert train.isdisjoint(each.tobytes() for each in found.test.pictures)
+        assert len(set(found.train.numbers.tolist())) == len(train)
+    assert "of 10 pictures" in found.describe()[0]
 
 
 REFUSED = {
     "no tab": ("captions.txt", "0.png a red one\n1.png another\n", "the line has no tab"),
     "no caption": ("captions.csv", "file,colour\n0.png,red\n1.png,x\n", "there is no 'caption'"),
-    "one row": ("captions.txt", "0.png\tred\n", "1 captions"),
-    "out of the folder": ("captions.txt", "../x.png\ta\n../y.png\tb\n", "is not in the folder"),
-    "missing files": ("captions.txt", "a.png\ta\nb.png\tb\n", "2 of 2 pictures cannot be read"),
+    "one row": ("captions.txt", "0.png\tred\n", "captions in the list: 1"),
+    "out of the folder": (
+        "captions.txt",
+        "".join(f"../{n}.png\ta {n}\n" for n in range(5)),
+        "is not in the folder",
+    ),
+    "missing files": (
+        "captions.txt",
+        "".join(f"a{n}.png\ta {n}\n" for n in range(5)),
+        "5 of 5 lines cannot be used, first a0.png: there is no such file",
+    ),
+    "no captions": (
+        "captions.tsv",
+        "file\tcaption\n" + "".join(f"{n}.png\t \n" for n in range(5)),
+        "5 of 5 lines cannot be used, first 0.png: there is no caption",
+    ),
+    "one picture": (
+        "captions.txt",
+        "".join(f"1.png\tcaption {n}\n" for n in range(5)),
+        "1 different pictures",
+    ),
+    "one caption": (
+        "captions.txt",
+        "".join(f"{n}.png\tred\n" for n in range(5)),
+        "all captions are 'red'",
+    ),
 }
 
 
@@ -87,7 +113,8 @@ def test_a_picture_that_cannot_be_read_is_named(folder):
     (folder / "captions.txt").write_text(LISTS["captions.txt"]())
     found = captioned.load(str(folder), size=(16, 16))
     assert len(found.train) + len(found.test) == 11
-    assert "5.png" in found.notes[0]
+    assert found.notes[0] == "from captions.txt"
+    assert found.notes[1].startswith("1 left out: 5.png: this is not a picture")
 
 
 def test_digits_are_captioned_by_their_labels():
@@ -100,9 +127,11 @@ def test_digits_are_captioned_by_their_labels():
     assert len(set(found.train.captions)) == 80
 
 
-def test_a_data_set_without_captions_is_refused(tmp_path):
+def test_a_data_set_without_captions_is_refused(tmp_path, folder):
     with pytest.raises(UsageError):
         captioned.load(str(tmp_path / "nothing"))
+    with pytest.raises(DataError, match="there is no list of captions"):
+        captioned.load(str(folder))
 
 
 def test_pairs_of_the_test_are_new_and_their_parts_are_not():

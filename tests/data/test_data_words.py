@@ -22,6 +22,22 @@ def test_words_and_marks() -> None:
     assert list(words_of("L’été, naïve")) == ["l’été", ",", "naïve"]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Großer grüner Kreis", ["großer", "grüner", "kreis"]),
+        ("cafe\u0301 = caf\u00e9", ["café", "=", "café"]),
+        ("红圆 red", ["红", "圆", "red"]),
+        ("赤い円。", ["赤", "い", "円", "。"]),
+        ("लाल वृत्त।", ["लाल", "वृत्त", "।"]),
+        ("Красный ёж", ["красный", "ёж"]),
+        ("빨간 원 🙂", ["빨간", "원", "🙂"]),
+    ],
+)
+def test_words_of_other_scripts(text: str, words: list[str]) -> None:
+    assert list(words_of(text)) == words
+
+
 def test_the_most_frequent_words_come_first() -> None:
     words = Words.of([TEXT, "to be"], most=3)
     assert words.words == ["be", "to", "!"]

@@ -45,10 +45,13 @@ def test_the_loss_is_that_of_the_definition(given):
     model = Clip(config)
     words = caption_rows(given.train.captions[:6], tokenizer, config)
     x = given.train.pictures[:6]
-    found = contrastive.ContrastiveLoss(config)(model, kj.tensor(x), kj.tensor(words)).item()
+    numbers = np.array([0, 1, 2, 3, 1, 4], np.int32)  # the second and the fifth are one picture
+    loss = contrastive.ContrastiveLoss(config)
+    found = loss(model, kj.tensor(x), kj.tensor(words), kj.tensor(numbers)).item()
     inputs = (x[:, None] / 255 - config.mean[0]) / config.std[0]
     logits = model(kj.tensor(inputs.astype(np.float32)), kj.tensor(words)).numpy().astype(float)
     same = np.array([[a == b for b in given.train.captions[:6]] for a in given.train.captions[:6]])
+    same |= numbers[:, None] == numbers
     targets = same / same.sum(1, keepdims=True)
 
     def crossed(scores):
@@ -64,6 +67,39 @@ def test_pictures_and_captions_find_each_other(given, trained):
     assert found.picture_at_1 == 1
     assert found.chance == pytest.approx(0.25)
     assert contrastive.zero_shot(model, given, tokenizer) > 0.9
+
+
+@pytest.fixture
+def flickr(monkeypatch):
+    """Two pictures with two captions each, which model and tokenizer know by heart."""
+    u = {3: [1, 0], 9: [0, 1]}
+    v = {"one": [1, 0], "uno": [0.2, 0.9], "two": [0, 1], "due": [0.1, 1]}
+
+    def seen(model, given):
+        return np.array([u[int(each[0, 0])] for each in given], np.float32)
+
+    def said(model, captions, tokenizer):
+        return np.array([v[each] for each in captions], np.float32)
+
+    monkeypatch.setattr(contrastive, "picture_vectors", seen)
+    monkeypatch.setattr(contrastive, "caption_vectors", said)
+    pictures = np.repeat(np.array([3, 9], np.uint8), 2)[:, None, None] * np.ones(
+        (1, 2, 2), np.uint8
+    )
+    return Pairs(pictures, ("one", "uno", "two", "due"))
+
+
+def test_each_caption_of_a_picture_is_right_for_it(flickr):
+    found = contrastive.evaluate_retrieval(None, flickr, None)
+    assert (found.pictures, found.captions, found.chance) == (2, 4, 0.5)
+    assert found.caption_at_1 == 1
+    assert found.picture_at_1 == 0.75  # uno finds the other picture
+    assert found.picture_at_5 == 1
+
+
+def test_captions_that_mean_the_same_are_right_for_each_others_pictures(flickr):
+    found = contrastive.evaluate_retrieval(None, flickr, None, np.array([0, 0, 0, 0]))
+    assert found.picture_at_1 == found.chance == 1
 
 
 def test_shares_add_up_to_one_and_follow_the_angle(given, trained):
@@ -82,6 +118,28 @@ def test_a_caption_does_not_depend_on_its_padding(layers):
     short = model.captions(kj.tensor([[3, 4]], kj.int32)).numpy()
     long = model.captions(kj.tensor([[3, 4, 0, 0, 0]], kj.int32)).numpy()
     assert np.allclose(short, long, atol=1e-6)
+
+
+def test_words_that_nobody_knows_are_passed_over(trained):
+    model, tokenizer = trained
+    one, two = caption_rows(["it really is dark", "it is dark"], tokenizer, model.config)
+    assert np.array_equal(one, two)
+    assert len(one) == 3
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_a_caption_without_a_known_word_has_a_direction_too(layers):
+    config = ClipConfig((1, 8, 8), (), words=9, widths=(4,), width=8, layers=layers, heads=2)
+    found = Clip(config).captions(kj.tensor([[0, 0], [3, 0]], kj.int32)).numpy()
+    assert np.allclose(np.linalg.norm(found, axis=1), 1)
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_sizes_of_the_encoder_of_pictures(average):
+    config = ClipConfig((3, 8, 8), (), words=9, widths=(4, 6), depth=2, average=average, width=5)
+    model = Clip(config)
+    assert len(model.image.convs) == 4
+    assert model.pictures(kj.ones((2, 3, 8, 8))).shape == (2, 5)
 
 
 def test_it_is_saved_and_loaded(given, trained, tmp_path):
