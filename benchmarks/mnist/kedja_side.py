@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import kedja as kj
-from benchmarks.mnist.recipe import Handed, Recipe, side
+from benchmarks.handed import side
+from benchmarks.mnist.recipe import Handed, Recipe
 from kedja.data.augment import Augment
 from kedja.data.dataset import Split
 from kedja.data.pictures import Pictures
@@ -66,4 +67,4 @@ def run(handed: Handed) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    side(run)
+    side(run, Handed)

@@ -1,20 +1,14 @@
-"""The recipe, and the file by which a side is handed it. Needs NumPy alone. Next: `kedja_side.py`.
+"""The recipe, and what a side is handed with it. Needs NumPy alone. Next: `kedja_side.py`.
 
 Chosen on 5,000 of the 60,000 pictures to train on; those to test on were not looked at.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from benchmarks import handed
+from benchmarks.handed import Array, cosine
 
 
 @dataclass(frozen=True)
@@ -45,19 +39,18 @@ class Recipe:
 
     def rate(self, step: int, steps: int) -> float:
         """The rate of a step (from 0): rising to `lr`, then half a cosine to 0."""
-        if step < self.warmup:
-            return self.lr * (step + 1) / (self.warmup + 1)
-        share = (step - self.warmup) / (steps - self.warmup)
-        return self.lr * (1 + math.cos(math.pi * share)) / 2
+        return cosine(step, steps, self.lr, 0.0, self.warmup)
 
 
 @dataclass(frozen=True)
-class Handed:
+class Handed(handed.Handed):
     """A recipe with the arrays that go with it.
 
     `x` and `y` are uint8 (N, H, W) and int64 (N,), to train on and to test on; `order` (epochs, N)
     says which picture comes when; `weights` are the first ones, under PyTorch's names.
     """
+
+    KIND = Recipe
 
     recipe: Recipe
     train_x: Array
@@ -65,30 +58,3 @@ class Handed:
     test_x: Array
     test_y: Array
     order: Array
-    weights: Mapping[str, Array]
-
-    def write(self, path: str) -> None:
-        """Into one `.npz`."""
-        names = ("train_x", "train_y", "test_x", "test_y", "order")
-        arrays = {name: getattr(self, name) for name in names}
-        arrays |= {f"weights.{name}": each for name, each in self.weights.items()}
-        np.savez(path, recipe=np.array(json.dumps(asdict(self.recipe))), **arrays)
-
-    @staticmethod
-    def read(path: str) -> Handed:
-        """What `write` wrote."""
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in file.files}
-        given = json.loads(str(arrays.pop("recipe")))
-        recipe = Recipe(**{**given, "widths": tuple(given["widths"])})
-        start = "weights."
-        weights = {
-            n.removeprefix(start): arrays.pop(n) for n in list(arrays) if n.startswith(start)
-        }
-        return Handed(recipe, **arrays, weights=weights)
-
-
-def side(run: Callable[[Handed], Mapping[str, Any]]) -> None:
-    """The program of a side: reads what it is handed, prints its figures as one JSON object."""
-    figures = run(Handed.read(sys.argv[1]))
-    sys.stdout.write(json.dumps(dict(figures)) + "\n")

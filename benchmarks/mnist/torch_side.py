@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.mnist.recipe import Handed, Recipe, side
+from benchmarks.handed import side
+from benchmarks.mnist.recipe import Handed, Recipe
 
 EVALUATED = 500  # pictures in a batch of the test
 
@@ -131,4 +132,4 @@ def run(handed: Handed) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    side(run)
+    side(run, Handed)

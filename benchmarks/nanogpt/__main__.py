@@ -14,11 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
+from benchmarks.handed import Figures, measured
 from benchmarks.nanogpt.kedja_side import network
 from benchmarks.nanogpt.recipe import Handed, Recipe
 from kedja.compiler.runtime_threads import usable_cores
@@ -37,7 +35,6 @@ from kedja.data.tokenizer import Characters
 
 SIDES = ("kedja", "torch")
 NEAR, TIMES = 0.02, 0.5  # the goal
-Figures = Mapping[str, Any]
 
 
 def options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -72,17 +69,7 @@ def handed(chosen: argparse.Namespace, seed: int) -> Handed:
     starts = batches.window_starts(recipe.steps * recipe.batch, places, 0, seed)
     weights = network(recipe).state_dict()
     shape = (recipe.steps, recipe.batch)
-    return Handed(recipe, train.tokens, held.tokens, starts.reshape(shape), weights)
-
-
-def measured(side: str, file: str, python: str) -> Figures:
-    """The figures of a side, from a process of its own."""
-    module = f"benchmarks.nanogpt.{side}_side"
-    program = python if side == "torch" else sys.executable
-    command = [program, "-m", module, file]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=dict(os.environ))
-    found: Figures = json.loads(done.stdout)
-    return found
+    return Handed(recipe, weights, train.tokens, held.tokens, starts.reshape(shape))
 
 
 def rows(chosen: argparse.Namespace) -> list[dict[str, Any]]:
@@ -90,11 +77,8 @@ def rows(chosen: argparse.Namespace) -> list[dict[str, Any]]:
     found = []
     sides = [side for side in SIDES if side in chosen.sides.split(",")]
     for seed in range(1, chosen.seeds + 1):
-        with tempfile.TemporaryDirectory() as folder:
-            file = os.path.join(folder, "handed.npz")
-            handed(chosen, seed).write(file)
-            order = sides if seed % 2 else sides[::-1]
-            row = {side: measured(side, file, chosen.python) for side in order}
+        order = sides if seed % 2 else sides[::-1]
+        row = measured("benchmarks.nanogpt", handed(chosen, seed), order, chosen.python)
         found.append({"seed": seed, **row})
         for side in sides:
             print(line(f"seed {seed}  {side}", row[side]), flush=True)

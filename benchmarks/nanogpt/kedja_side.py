@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping
 
 import kedja as kj
-from benchmarks.nanogpt.recipe import Handed, Recipe, side
+from benchmarks.handed import side
+from benchmarks.nanogpt.recipe import Handed, Recipe
 from kedja.data.corpus import Corpus
 from kedja.data.tokenizer import Characters
 from kedja.models import GPT2, GPT2Config
@@ -64,4 +65,4 @@ def run(handed: Handed) -> Mapping[str, float]:
 
 
 if __name__ == "__main__":
-    side(run)
+    side(run, Handed)

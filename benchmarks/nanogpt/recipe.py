@@ -1,4 +1,4 @@
-"""The recipe, and the file by which a side is handed it. Needs NumPy alone. Next: `kedja_side.py`.
+"""The recipe, and what a side is handed with it. Needs NumPy alone. Next: `kedja_side.py`.
 
 Source: A. Karpathy: nanoGPT, README, "I only have a macbook"; what its configuration does not say
 stands in its `train.py`: betas, decay, clipping, and the rate's cosine to a tenth.
@@ -6,16 +6,10 @@ stands in its `train.py`: betas, decay, clipping, and the rate's cosine to a ten
 
 from __future__ import annotations
 
-import json
-import math
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from benchmarks import handed
+from benchmarks.handed import Array, cosine
 
 
 @dataclass(frozen=True)
@@ -41,45 +35,20 @@ class Recipe:
 
     def rate(self, step: int) -> float:
         """The rate of a step (from 0): rising to `lr`, then half a cosine to `final`."""
-        if step < self.warmup:
-            return self.lr * (step + 1) / (self.warmup + 1)
-        share = min(1.0, (step - self.warmup) / (self.steps - self.warmup))
-        return self.final + (self.lr - self.final) * (1 + math.cos(math.pi * share)) / 2
+        return cosine(step, self.steps, self.lr, self.final, self.warmup)
 
 
 @dataclass(frozen=True)
-class Handed:
+class Handed(handed.Handed):
     """A recipe with the arrays that go with it.
 
     `train` and `held` are tokens (N,); `starts` (steps, B) where the windows of each step begin;
     `weights` the first ones, under PyTorch's names.
     """
 
+    KIND = Recipe
+
     recipe: Recipe
     train: Array
     held: Array
     starts: Array
-    weights: Mapping[str, Array]
-
-    def write(self, path: str) -> None:
-        """Into one `.npz`."""
-        arrays = {"train": self.train, "held": self.held, "starts": self.starts}
-        arrays |= {f"weights.{name}": each for name, each in self.weights.items()}
-        np.savez(path, recipe=np.array(json.dumps(asdict(self.recipe))), **arrays)
-
-    @staticmethod
-    def read(path: str) -> Handed:
-        """What `write` wrote."""
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in file.files}
-        given = json.loads(str(arrays.pop("recipe")))
-        recipe = Recipe(**{**given, "betas": tuple(given["betas"])})
-        start = "weights."
-        weights = {n.removeprefix(start): arrays[n] for n in arrays if n.startswith(start)}
-        return Handed(recipe, arrays["train"], arrays["held"], arrays["starts"], weights)
-
-
-def side(run: Callable[[Handed], Mapping[str, float]]) -> None:
-    """The program of a side: reads what it is handed, prints its figures as one JSON object."""
-    figures = run(Handed.read(sys.argv[1]))
-    sys.stdout.write(json.dumps(dict(figures)) + "\n")

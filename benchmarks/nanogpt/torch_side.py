@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.nanogpt.recipe import Handed, Recipe, side
+from benchmarks.handed import side
+from benchmarks.nanogpt.recipe import Handed, Recipe
 from benchmarks.torch_side.networks import GPT2
 
 EVALUATED = 32  # windows in a batch of the evaluation
@@ -120,4 +121,4 @@ def run(handed: Handed) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    side(run)
+    side(run, Handed)

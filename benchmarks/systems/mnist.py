@@ -6,19 +6,15 @@ recipe and its two programs (`benchmarks/mnist`). Next: `results.py`.
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 
 from benchmarks import machine
+from benchmarks.handed import Figures, measured
 from benchmarks.mnist import kedja_side
 from benchmarks.mnist.recipe import Handed, Recipe
 from benchmarks.systems.results import Chosen, Result
@@ -30,7 +26,6 @@ from kedja.train import pictures as training
 TITLE = "Pictures: handwritten digits (MNIST)"
 SEEDS = (1, 2, 3)
 GOAL, MOST, TIMES = 0.992, 100_000, 0.5
-Figures = Mapping[str, Any]
 
 
 def run(chosen: Chosen) -> Iterator[Result]:
@@ -59,11 +54,8 @@ def _rows(found: Pictures, chosen: Chosen) -> Iterator[dict[str, Figures]]:
     program = chosen.python or (sys.executable if find_spec("torch") else None)
     sides = ["kedja", "torch"] if program else ["kedja"]
     for place, seed in enumerate(SEEDS[: 1 if chosen.quick else None]):
-        with tempfile.TemporaryDirectory() as folder:
-            file = os.path.join(folder, "handed.npz")
-            handed(found, chosen, seed).write(file)
-            order = sides if place % 2 else sides[::-1]
-            yield {side: _measured(side, file, program) for side in order}
+        order = sides if place % 2 else sides[::-1]
+        yield measured("benchmarks.mnist", handed(found, chosen, seed), order, program)
 
 
 def handed(found: Pictures, chosen: Chosen, seed: int) -> Handed:
@@ -84,16 +76,7 @@ def handed(found: Pictures, chosen: Chosen, seed: int) -> Handed:
     orders = [batches.epoch_order(len(train), each, seed) for each in range(recipe.epochs)]
     order = np.stack(orders).astype(np.uint32)
     arrays = (train.inputs, train.targets, test.inputs, test.targets)
-    return Handed(recipe, *arrays, order, kedja_side.weights(recipe))
-
-
-def _measured(side: str, file: str, python: str | None) -> Figures:
-    """The figures of a side, from a process of its own."""
-    program = python if side == "torch" and python else sys.executable
-    command = [program, "-m", f"benchmarks.mnist.{side}_side", file]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    figures: Figures = json.loads(done.stdout)
-    return figures
+    return Handed(recipe, kedja_side.weights(recipe), *arrays, order)
 
 
 def _of_accuracy(rows: Sequence[Mapping[str, Figures]], found: Pictures) -> Iterator[Result]:

@@ -32,7 +32,7 @@ def test_both_sides_reach_the_same_loss(tmp_path):
     np.testing.assert_allclose(*losses, atol=2e-5)
     assert found["kedja"]["loss"] == pytest.approx(found["torch"]["loss"], abs=2e-4)
     assert "mean +0.0000" in command.summary([found])[0].replace("-0.0000", "+0.0000")
-    assert "6" in command.line("kedja", found["kedja"])
+    assert f"loss {found['kedja']['loss']:.4f}" in command.line("kedja", found["kedja"])
 
 
 def test_the_rate_is_the_schedules(tmp_path):
