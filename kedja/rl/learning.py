@@ -17,7 +17,7 @@ import numpy as np
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.rl.copies import Copies, Ended, name_of
-from kedja.rl.gradients.methods import PPO
+from kedja.rl.gradients.methods import A2C, PPO, Reinforce
 from kedja.rl.rounds import Goal, Learner, Run, Trial
 from kedja.rl.telling import Line
 from kedja.rl.trials import Trials
@@ -38,7 +38,7 @@ class Method(Protocol):
         """Who learns by this method in these copies, for so many steps."""
 
 
-METHODS: Mapping[str, type[Any]] = {"ppo": PPO}
+METHODS: Mapping[str, type[Any]] = {"ppo": PPO, "a2c": A2C, "reinforce": Reinforce}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,6 @@ user calls (`../learning.py`). Next: `methods.py`.
 """
 
 from kedja.rl.gradients.actor_critic import ActorCritic, ActorCriticConfig
-from kedja.rl.gradients.methods import PPO
+from kedja.rl.gradients.methods import A2C, PPO, Reinforce
 
-__all__ = ["PPO", "ActorCritic", "ActorCriticConfig"]
+__all__ = ["A2C", "PPO", "ActorCritic", "ActorCriticConfig", "Reinforce"]

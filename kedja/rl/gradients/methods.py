@@ -1,6 +1,13 @@
-"""A2C and PPO: their options, with usual values.
+"""REINFORCE, A2C and PPO: how each acts and what it minimises, with usual options.
 
-Not here: what is minimised (`losses.py`), the rounds (`learner.py`). Next: `learner.py`.
+| method    | acts                   | minimises                      | updates of a round       |
+|-----------|------------------------|--------------------------------|--------------------------|
+| REINFORCE | an episode in a copy   | −mean(log π·(G − V))           | one                      |
+| A2C       | some steps in a copy   | −mean(log π·Â)                 | one                      |
+| PPO       | many steps in a copy   | −mean(min(ρ Â, clip(ρ) Â))     | epochs of minibatches    |
+
+and, all of them, the error of V, minus some entropy. Not here: what is minimised (`losses.py`), the
+rounds (`learner.py`). Next: `learner.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +19,10 @@ import numpy as np
 
 from kedja import optim
 from kedja.front.tensor import Tensor
+from kedja.ground.errors import UsageError
 from kedja.rl.copies import Copies
-from kedja.rl.gradients import losses
-from kedja.rl.gradients.learner import ActorCriticLearner
+from kedja.rl.gradients import acting, losses
+from kedja.rl.gradients.learner import Acted, Draw, GradientLearner, Learned
 from kedja.rl.rounds import Learner
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -25,16 +33,20 @@ class Gradients:
     """The options that the methods have in common.
 
     `lr` is Adam's rate, which falls to 0 over the run where it is to `anneal`; `clip` the largest
-    norm of a gradient. `gamma` discounts rewards, `lam` is the λ of the advantages, `horizon` how
-    many steps each copy takes in a round. The loss is that of the policy, plus `value_weight` times
-    the error of the values, minus `entropy` times the entropy. `hidden` layers, the first `spread`
-    of continuous actions, and whether observations are to `normalise` and rewards to `scale`.
+    norm of a gradient. `gamma` discounts rewards, `lam` is the λ of the advantages. The loss is
+    that of the policy, plus `value_weight` times the error of the values, minus `entropy` times the
+    entropy. `hidden` are the layers, `spread` is the first standard deviation of continuous
+    actions; observations are to be `normalise`d, rewards to be `scale`d. Raises UsageError for
+    options out of range.
     """
+
+    steps: ClassVar[int] = 500_000
+    copies: ClassVar[int] = 16
+    every: ClassVar[int] = 10_000
 
     lr: float = 1e-3
     gamma: float = 0.99
-    lam: float = 0.95
-    horizon: int = 128
+    lam: float = 1.0
     hidden: tuple[int, ...] = (64, 64)
     entropy: float = 0.0
     value_weight: float = 0.5
@@ -44,10 +56,72 @@ class Gradients:
     scale: bool = True
     anneal: bool = True
 
-    def optimizer(self, updates: int) -> Any:
-        """Adam, for so many updates."""
-        rate = optim.LinearLR(self.lr, 1.0, 0.0, updates) if self.anneal else self.lr
+    def __post_init__(self) -> None:
+        for name in ("lr", "clip", "spread"):
+            _require(name, getattr(self, name), getattr(self, name) > 0, "a number above 0")
+        for name in ("gamma", "lam"):
+            value = getattr(self, name)
+            _require(name, value, 0 <= value <= 1, "a number from 0 to 1")
+        for name in ("entropy", "value_weight"):
+            _require(name, getattr(self, name), getattr(self, name) >= 0, "a number from 0")
+
+    def learner(self, copies: Copies, steps: int, seed: int) -> Learner:
+        """See `rounds.Learner`."""
+        return GradientLearner(self, copies, steps, seed)  # type: ignore[arg-type]
+
+    def optimizer(self, rate: Any) -> Any:
+        """Adam, with gradients held in bounds."""
         return optim.ClipNorm(optim.Adam(rate, eps=1e-5), self.clip)
+
+    def order(self, size: int, rng: np.random.Generator) -> Array:
+        """All steps in one batch."""
+        return np.arange(size, dtype=np.uint32).reshape(1, -1)
+
+
+@dataclass(frozen=True)
+class Reinforce(Gradients):
+    """REINFORCE with a baseline: whole episodes, and what followed each action against V.
+
+    Where a time limit cut an episode off, V stands for the rest. Source: R. Williams: Simple
+    statistical gradient-following algorithms for connectionist reinforcement learning (1992).
+    """
+
+    copies: ClassVar[int] = 8
+
+    lr: float = 5e-3
+
+    def act(self, copies: Copies, draw: Draw) -> Acted:
+        """An episode in each copy."""
+        return acting.for_episodes(copies, draw)
+
+    def policy_loss(self, log_prob: Tensor, part: Learned) -> Tensor:
+        """The policy gradient."""
+        better = losses.standardised(part.advantages, part.counts)
+        return losses.policy_gradient(log_prob, better, part.counts)
+
+
+@dataclass(frozen=True)
+class A2C(Gradients):
+    """Advantage actor-critic: few steps in many copies, then one update.
+
+    Source: V. Mnih et al.: Asynchronous methods for deep reinforcement learning (2016), with copies
+    that wait for each other.
+    """
+
+    lr: float = 2e-3
+    horizon: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require("horizon", self.horizon, self.horizon >= 1, "a whole number from 1")
+
+    def act(self, copies: Copies, draw: Draw) -> Acted:
+        """`horizon` steps in each copy."""
+        return acting.for_steps(copies, draw, self.horizon)
+
+    def policy_loss(self, log_prob: Tensor, part: Learned) -> Tensor:
+        """The policy gradient."""
+        return losses.policy_gradient(log_prob, part.advantages, part.counts)
 
 
 @dataclass(frozen=True)
@@ -57,29 +131,35 @@ class PPO(Gradients):
     Source: J. Schulman et al.: Proximal policy optimization algorithms (2017).
     """
 
-    steps: ClassVar[int] = 500_000
-    copies: ClassVar[int] = 16
-    every: ClassVar[int] = 10_000
-
+    lam: float = 0.95
+    horizon: int = 128
     epochs: int = 10
     batch: int = 128
     epsilon: float = 0.2
 
-    def learner(self, copies: Copies, steps: int, seed: int) -> Learner:
-        """See `rounds.Learner`."""
-        return ActorCriticLearner(self, copies, steps, seed)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("horizon", "epochs", "batch"):
+            _require(name, getattr(self, name), getattr(self, name) >= 1, "a whole number from 1")
+        _require("epsilon", self.epsilon, 0 < self.epsilon < 1, "a number between 0 and 1")
 
-    def updates(self, size: int) -> int:
-        """How many updates a round of so many steps has."""
-        return self.epochs * max(1, size // self.batch)
+    def act(self, copies: Copies, draw: Draw) -> Acted:
+        """`horizon` steps in each copy."""
+        return acting.for_steps(copies, draw, self.horizon)
 
-    def order(self, size: int, seed: list[int]) -> Array:
-        """The places (updates, B) of the steps of each minibatch; every epoch in a new order."""
-        rng, batch = np.random.default_rng(seed), min(self.batch, size)
+    def order(self, size: int, rng: np.random.Generator) -> Array:
+        """Minibatches of all steps, in a new order in every epoch; a rest is left out."""
+        batch = min(self.batch, size)
         whole = size // batch * batch
         orders = [rng.permutation(size)[:whole] for _ in range(self.epochs)]
         return np.concatenate(orders).reshape(-1, batch).astype(np.uint32)
 
-    def policy_loss(self, log_prob: Tensor, old: Tensor, advantage: Tensor) -> Tensor:
+    def policy_loss(self, log_prob: Tensor, part: Learned) -> Tensor:
         """The clipped objective."""
-        return losses.clipped(log_prob, old, advantage, self.epsilon)
+        better = losses.standardised(part.advantages, part.counts)
+        return losses.clipped(log_prob, part.old, better, part.counts, self.epsilon)
+
+
+def _require(name: str, value: Any, holds: bool, fix: str) -> None:
+    if not holds:
+        raise UsageError(f"{name} {value}", fix=fix)

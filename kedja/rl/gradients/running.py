@@ -1,5 +1,7 @@
 """Means and variances of all that was seen so far, added to batch by batch.
 
+Not here: where they are used (`actor_critic.py`, `learner.py`). Next: `actor_critic.py`.
+
 Source: T. Chan, G. Golub, R. LeVeque: Updating formulae and a pairwise algorithm for computing
 sample variances (1979).
 """
@@ -35,19 +37,20 @@ class Running(Module):
         scaled = (x - self.mean) / kj.sqrt(self.variance + SMALL)
         return kj.clip(scaled, -FARTHEST, FARTHEST)
 
-    def seen(self, x: Tensor) -> Running:
-        """The statistics once all rows of x (B, O) were seen, too.
+    def seen(self, x: Tensor, counts: Tensor) -> Running:
+        """The statistics once those rows of x (B, O), too, were seen that count 1, not 0 (B,).
 
         With n before and b now, δ = mean(x) − mean:
         mean ← mean + δ·b/(n + b), n·variance ← n·variance + b·var(x) + δ²·n·b/(n + b).
         """
-        batch = x.shape[0]
-        total = self.count + batch
-        new, n = kj.mean(x, axis=0), self.count
+        weights = kj.expand_dims(counts, -1)  # (B, 1)
+        n, b = self.count, kj.sum(counts)
+        total = n + b
+        new = kj.sum(x * weights, axis=0) / b
         apart = new - self.mean
-        spread = kj.mean(kj.square(x - new), axis=0) * batch
-        squares = self.variance * n + spread + apart * apart * n * batch / total
-        return Running(self.mean + apart * batch / total, squares / total, total)
+        spread = kj.sum(kj.square(x - new) * weights, axis=0)
+        squares = self.variance * n + spread + kj.square(apart) * n * b / total
+        return Running(self.mean + apart * b / total, squares / total, total)
 
 
 def nothing_seen(width: int) -> Running:
@@ -69,15 +72,19 @@ class RewardScale:
         self.returns: Array = np.zeros(count)
         self.moments: Array = np.zeros(3)  # count, sum, sum of squares
 
-    def scaled(self, rewards: Array, over: Array) -> Array:
-        """Rewards (T, N) in these units; `over` (T, N) says where an episode ended."""
+    def scaled(self, rewards: Array, over: Array, counts: Array) -> Array:
+        """Rewards (T, N) in these units.
+
+        `over` (T, N) says where an episode ended, `counts` which steps were taken at all.
+        """
         sums = np.empty(rewards.shape)
         returns = self.returns
         for t, (row, ends) in enumerate(zip(rewards, over, strict=True)):
             sums[t] = returns = self._gamma * returns + row
             returns = np.where(ends, 0.0, returns)
         self.returns = returns
+        sums = sums[counts > 0]
         self.moments = self.moments + np.array([sums.size, sums.sum(), np.square(sums).sum()])
         count, total, squares = self.moments
         variance = squares / count - (total / count) ** 2
-        return np.asarray(rewards / np.sqrt(max(variance, 0.0) + SMALL), np.float32)
+        return np.asarray(rewards / np.sqrt(max(variance, 0.0) + SMALL))
