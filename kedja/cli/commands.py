@@ -66,6 +66,13 @@ COMMANDS = {
             "kedja importance flowers --repeats 3",
         ],
     ),
+    "errors": Command(
+        *("kedja.cli.errors", "errors", "For which groups a network is wrong, with intervals."),
+        [
+            "kedja train flowers.csv --epochs 2 --out flowers",
+            "kedja errors flowers --by colour",
+        ],
+    ),
     "view": Command(
         *("kedja.cli.view", "view", "What a network for pictures sees, as a picture."),
         ["kedja train digits --model cnn --epochs 1 --out cnn", "kedja view cnn --kind ideals"],

@@ -68,7 +68,7 @@ class Family(NamedTuple):
     Each model has the `common` options, too. Where the family `answers`, its `predict(asked)` is
     what `kedja predict` calls for these models; where it `exports`, its `exported(run)` is what
     `kedja export` writes; where it `plays`, its `agent(run, environment)` is what `kedja play` lets
-    act.
+    act; where it `judges`, its `judged(run, data)` tells `kedja errors` how wrong its answers are.
     """
 
     data: str
@@ -77,6 +77,7 @@ class Family(NamedTuple):
     answers: bool = False
     exports: bool = False
     plays: bool = False
+    judges: bool = False
     common: Sequence[str] = COMMON
 
     def options(self, model: str) -> tuple[str, ...]:
@@ -116,12 +117,14 @@ FAMILIES = (
             "mlp": ("hidden", "activation", *ROWS, "dropout", "weight_decay", "patience"),
             "linear": ROWS,
         },
+        judges=True,
     ),
     Family(
         "tables or digits",
         "kedja.cli.kernels",
         {"svm": ("kernel", "c", "gamma", "target")},
         answers=True,
+        judges=True,
         common=("model", "seed"),
     ),
     Family(
@@ -140,6 +143,7 @@ FAMILIES = (
         "kedja.cli.language.labels",
         {"text-classifier": ("width", "dropout", "weight_decay", "balanced", "epochs")},
         answers=True,
+        judges=True,
     ),
     Family(
         "text",
@@ -160,6 +164,7 @@ FAMILIES = (
         {"cnn": (*PICTURES, "hidden"), "resnet": PICTURES},
         answers=True,
         exports=True,
+        judges=True,
     ),
     Family(
         "pictures",
@@ -190,7 +195,14 @@ FAMILIES = (
         plays=True,
         common=("model", "seed"),
     ),
-    Family("recordings", "kedja.cli.sound", {"spectrogram-cnn": SOUND}, answers=True, exports=True),
+    Family(
+        "recordings",
+        "kedja.cli.sound",
+        {"spectrogram-cnn": SOUND},
+        answers=True,
+        exports=True,
+        judges=True,
+    ),
     Family(
         "prompts, by --from RUN",
         "kedja.cli.language.tuning",

@@ -16,7 +16,6 @@ import typer
 
 from kedja.cli import recipes, rows, runs
 from kedja.cli.output import note, say, say_json
-from kedja.data import table
 from kedja.data.prepare import TablePreparation
 from kedja.ground.errors import UsageError
 from kedja.inspection.importance import Importance, permutation_importance
@@ -43,7 +42,8 @@ def importance(
     if not isinstance(preparation, TablePreparation):
         what = f"{run} was trained on pictures, which have no columns"
         raise UsageError(what, fix="name a run on a table")
-    x, y = _examples(run, record, preparation, file)
+    given = rows.examples(run, record, None if file is None else str(file))
+    x, y = given.inputs, given.targets
     score = _score(runs.load_network(run, record), record, y)
     found = permutation_importance(score, x, _columns(preparation), repeats=repeats, seed=seed)
     classes = bool(preparation.target.classes)
@@ -56,20 +56,6 @@ def importance(
     note(f"{len(x):,} rows, {repeats} shuffles: the {worse}")
     for line in _lines(found, classes=classes):
         say(line)
-
-
-def _examples(
-    run: Path, record: runs.Record, preparation: TablePreparation, file: Path | None
-) -> tuple[Array, Array]:
-    """The rows of the file, or those of the run's data that it was not trained on."""
-    if file is not None:
-        return table.read_examples(file, preparation)
-    made = record.recipe
-    found = rows.read(record.data, record.target, made.seed, embeddings=made.embeddings)
-    if found.preparation != preparation:
-        what = f"{record.data} is not what {run} was trained on any more"
-        raise UsageError(what, fix="name the file to look at: kedja importance RUN FILE")
-    return found.test.inputs, found.test.targets
 
 
 def _score(model: Any, record: runs.Record, y: Array) -> Callable[[Array], float]:

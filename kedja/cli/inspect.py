@@ -1,7 +1,7 @@
 """`kedja inspect`: a data set in figures, and what is wrong with it.
 
 Not here: the checks (`kedja/inspection/checks.py`), the page (`kedja/inspection/page.py`), the
-learning curve (`learning_curve.py`).
+learning curve (`learning_curve.py`), errors of a trained network by group (`errors.py`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import typer
 
 from kedja import inspection
 from kedja.cli import learning_curve as curve
+from kedja.cli import runs
 from kedja.cli.help import panel
 from kedja.cli.output import note, say, say_json, write_text
+from kedja.data import source
 from kedja.front.tables import rendered
 from kedja.ground.errors import UsageError
 from kedja.inspection import curves as learning
@@ -72,6 +74,7 @@ def inspect(
         curve.run(data, label, sizes, seeds, out, plot, json)
         return
     _refuse("--learning-curve", {"--sizes": sizes, "--out": out, "--plot": plot}, without=True)
+    _require_no_run(data)
     report = inspection.inspect(data, test=test, label=label, progress=_told)
     if html is not None:
         write_text(html, inspection.html(report))
@@ -88,6 +91,13 @@ def _refuse(option: str, given: dict[str, object], *, without: bool = False) -> 
         if value is not None:
             how = "only with" if without else "not with"
             raise UsageError(f"{name} is {how} {option}", fix="leave one of them out")
+
+
+def _require_no_run(data: str) -> None:
+    """UsageError for the folder of a run, with the command that looks at it."""
+    if data not in source.NAMES and runs.exists(Path(data)):
+        what = f"{data} is the folder of a run, not of data"
+        raise UsageError(what, fix=f"for which groups it is wrong: kedja errors {data}")
 
 
 def _told(done: int, total: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import kedja as kj
-from kedja.cli import runs
+from kedja.cli import judging, runs
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
@@ -24,6 +24,7 @@ from kedja.data.dataset import Dataset
 from kedja.data.prepare import TablePreparation
 from kedja.ground.errors import CheckpointError, UsageError
 from kedja.ground.suggest import did_you_mean
+from kedja.inspection.judged import Judged
 from kedja.io import weights
 from kedja.views import plot_kernel_matrix
 
@@ -202,3 +203,20 @@ def _draw(file: Path, machine: Any, x: Array, names: Sequence[str]) -> None:
     )
     plot_kernel_matrix(matrix, names).figure.savefig(file)
     note(f"wrote {file}")
+
+
+# --------------------------------------------------------------------------------- judging
+
+
+def judged(run: Path, data: str | None) -> Judged:
+    """Which answers of the machine of a run are wrong, row by row."""
+    machine, preparation = _loaded(run)
+    about, seed = runs.read(run, lambda value: (value["data"], int(value["recipe"]["seed"])))
+    own = str(about["source"])
+
+    def read() -> Dataset:
+        return source.load(own, target=about["target"], seed=seed)
+
+    given = judging.rows(run, preparation, own, read, data)
+    answers = machine.predict(_flat(given.inputs, preparation))
+    return judging.by_numbers(data or own, preparation.target, given, answers)

@@ -15,18 +15,20 @@ from typing import Any
 import numpy as np
 
 from kedja import models, optim
-from kedja.cli import runs, task
+from kedja.cli import judging, runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.export import Exported
 from kedja.cli.families import Request
 from kedja.cli.options import layers, sizes
 from kedja.cli.output import note, say, say_json
 from kedja.data import augment as augmenting
+from kedja.data import picture_files
 from kedja.data import pictures as data
 from kedja.data.pictures import Pictures
 from kedja.front.functions import softmax
 from kedja.front.tensor import Tensor
-from kedja.ground.errors import UsageError
+from kedja.ground.errors import DataError, UsageError
+from kedja.inspection.judged import Judged
 from kedja.io import photos
 from kedja.models.pictures import PictureLabel, classify_pictures, inputs
 from kedja.train import pictures as training
@@ -263,6 +265,41 @@ def _line(found: PictureLabel) -> str:
     ranked = sorted(found.probabilities.items(), key=lambda pair: -pair[1])
     rest = ", ".join(f"{name} {share:.1%}" for name, share in ranked[1:3])
     return f"{found.label}  {found.probabilities[found.label]:.1%}  (then {rest})"
+
+
+def judged(run: Path, given: str | None) -> Judged:
+    """Whether each picture of `given`, or of those held out of the training, is seen right."""
+    model, own = models.load(run).model, runs.sources_of(run)[0]
+    made = runs.read(run, _recipe)
+    if given is not None and data.are_in(given):
+        files, true, pixels = _all(Path(given), model.config.shape, bool(made.get("invert")))
+    else:
+        found = _load([given or own], made if given is None else {}, made)
+        if given is None:
+            judging.require_same(run, own, len(found.test))
+        files, pixels = list(found.test_files), found.test.inputs
+        true = [found.classes[code] for code in found.test.targets.tolist()]
+    said = [each.label for each in classify_pictures(model, pixels)]
+    return judging.by_names(given or own, true, said, {}, files)
+
+
+def _all(
+    folder: Path, shape: tuple[int, int, int], invert: bool
+) -> tuple[list[str], list[str], Any]:
+    """The files of a folder of classes that can be read, their classes, and their bytes."""
+    found = picture_files.survey(folder, _progress())
+    files, true, pixels, unread = [], [], [], list(found.unread)
+    for each in (*found.files, *found.held):
+        try:
+            pixels.append(read(each.path, shape, invert))
+        except DataError as error:
+            unread.append(picture_files.reason(each.path, error))
+            continue
+        files.append(str(each.path))
+        true.append(found.classes[each.label])
+    for line in picture_files.unread_note(unread):
+        note(line)
+    return files, true, np.stack(pixels)
 
 
 def exported(run: Path) -> Exported:

@@ -14,14 +14,16 @@ from typing import Any
 
 from kedja import nn
 from kedja import train as training
-from kedja.cli import recipes, runs
+from kedja.cli import judging, recipes, runs
 from kedja.cli.families import Request
 from kedja.cli.options import sizes
 from kedja.cli.output import note, say, say_json
 from kedja.data import source
 from kedja.data.dataset import Dataset
 from kedja.ground.errors import Interrupted, UsageError
+from kedja.inspection.judged import Judged
 from kedja.train import checkpoint, tables
+from kedja.train.evaluation import predict as outputs_of
 from kedja.train.history import History
 
 
@@ -209,3 +211,26 @@ def summary(results: Mapping[str, Any]) -> str:
         f"next: kedja predict {shlex.quote(results['run'])} FILE",
     ]
     return "\n".join(lines)
+
+
+# ------------------------------------------------------------------------------- judging
+
+
+def examples(run: Path, record: runs.Record, data: str | None) -> judging.Rows:
+    """Rows whose answer is known: those of `data`, or those held out of the run's training."""
+    made = record.recipe
+
+    def own() -> Dataset:
+        return read(record.data, record.target, made.seed, embeddings=made.embeddings)
+
+    return judging.rows(run, record.preparation, record.data, own, data)
+
+
+def judged(run: Path, data: str | None) -> Judged:
+    """How wrong the network of a run is, row by row."""
+    record = runs.load(run)
+    given, target = examples(run, record, data), record.preparation.target
+    model, step = runs.load_network(run, record), recipes.prepare(record.preparation)
+    outputs = outputs_of(model, given.inputs, step)
+    answers = outputs.argmax(axis=1) if target.classes else outputs[:, 0]
+    return judging.by_numbers(data or record.data, target, given, answers)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kedja import models, optim
-from kedja.cli import runs, task
+from kedja.cli import judging, runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.export import Exported
 from kedja.cli.families import Request
@@ -26,7 +26,9 @@ from kedja.data.recordings import Recordings
 from kedja.front.functions import softmax
 from kedja.front.tensor import Tensor
 from kedja.ground.errors import UsageError
-from kedja.inspection.groups import Groups, bootstrap, by_group, wilson
+from kedja.inspection.groups import Groups, by_group
+from kedja.inspection.intervals import bootstrap, wilson
+from kedja.inspection.judged import Judged
 from kedja.models import spectrogram_cnn
 from kedja.models.spectrogram_cnn import Heard
 from kedja.train import checkpoint, sounds
@@ -252,6 +254,28 @@ def _told_unseen(results: Mapping[str, Any]) -> Iterator[str]:
 def _share(value: float, interval: Sequence[float]) -> str:
     low, high = interval
     return f"{value:.1%} ({low:.1%} to {high:.1%})"
+
+
+# ------------------------------------------------------------------------------- judging
+
+
+def judged(run: Path, data: str | None) -> Judged:
+    """Whether each recording of `data`, or of those not trained on, is heard right."""
+    model, own = models.load(run).model, runs.sources_of(run)[0]
+    made = runs.read(run, lambda content: dict(content["recipe"]))
+    note(f"{data or own}: its recordings are read")
+    given = recordings.load(data or own, pattern=made.get("pattern"), shape=model.config.shape)
+    rows = np.arange(len(given.labels))
+    if data is None:
+        trial = _trial(given, made)
+        judging.require_same(run, own, len(trial.test))
+        unheard = [trial.test] if trial.unseen is None else [trial.test, trial.unseen]
+        rows = np.concatenate(unheard)
+    said = [each.label for each in spectrogram_cnn.heard(model, given.inputs[rows])]
+    people = given.speakers
+    columns = {} if people is None else {"speaker": [people[row] for row in rows]}
+    true, files = ([of[row] for row in rows] for of in (given.labels, given.names))
+    return judging.by_names(data or own, true, said, columns, files)
 
 
 # ------------------------------------------------------------------------- as an ONNX file

@@ -48,7 +48,8 @@ class Split:
 class Dataset:
     """Everything that training needs to know about its data.
 
-    `notes` are facts from the reading (columns left out, missing values filled) for people.
+    `notes` are facts from the reading (columns left out, missing values filled) for people;
+    `test_rows` are the rows of the file, from 0, that `test` holds, where there is a file of rows.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Dataset:
     test: Split
     preparation: Preparation
     notes: tuple[str, ...] = ()
+    test_rows: Array | None = None
 
     @property
     def kind(self) -> str:

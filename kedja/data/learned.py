@@ -35,4 +35,5 @@ def without_test(found: Dataset, seed: int) -> Dataset:
     """A data set whose test part is a fifth of what was learned, drawn by the seed."""
     x, y = found.train.inputs, found.train.targets
     rows, held = divide(len(y), seed, y if found.classes else None)
-    return replace(found, train=Split(x[rows], y[rows]), test=Split(x[held], y[held]))
+    parts = Split(x[rows], y[rows]), Split(x[held], y[held])
+    return replace(found, train=parts[0], test=parts[1], test_rows=None)

@@ -105,6 +105,7 @@ def load(
     rate: int | None = None,
     seconds: float | None = None,
     bands: int = BANDS,
+    shape: LogMel | None = None,
     progress: Progress | None = None,
 ) -> Recordings:
     """All recordings of a folder or an archive, as pictures of one shape.
@@ -112,9 +113,9 @@ def load(
     `pattern` says what the names mean: `{label}`, `{speaker}` and `{index}` stand for parts, others
     stand for themselves, and with a `/` in it folders count, too. Without one, folders are classes;
     files side by side are `{label}_{speaker}_{index}`. `rate` is the commonest of the files', up to
-    16,000, unless given; `seconds` are as many as 98 % of the recordings have, up to 10. Longer
-    recordings are cut, shorter ones filled up with silence. `progress` is called with (what, done,
-    all) after each file.
+    16,000, unless given; `seconds` are as many as 98 % of the recordings have, up to 10; a `shape`
+    that a network knows decides both. Longer recordings are cut, shorter ones filled up with
+    silence. `progress` is called with (what, done, all) after each file.
 
     Raises DataError where there are no recordings, for names that do not fit the pattern, for files
     as `sound.read` does; UsageError for a pattern without a label, and for fewer than two classes.
@@ -122,7 +123,7 @@ def load(
     where = os.fspath(path)
     surveyed = _survey(where)
     said = _said(list(surveyed), pattern, where)
-    shape = _shape(list(surveyed.values()), rate, seconds, bands)
+    shape = shape or _shape(list(surveyed.values()), rate, seconds, bands)
     inputs = np.empty((len(surveyed), shape.frames, shape.bands), np.float32)
     cut = sum(each.seconds * shape.rate > shape.samples + 1 for each in surveyed.values())
     for place, (name, size, file) in enumerate(_files(where)):

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -105,6 +105,7 @@ def load(
         Split(inputs[test], targets[test]),
         preparation,
         tuple(notes),
+        rows[test],
     )
 
 
@@ -125,13 +126,22 @@ def read_inputs(path: str | os.PathLike[str], preparation: TablePreparation) -> 
         return preparation.encode(raw)
 
 
-def read_examples(
-    path: str | os.PathLike[str], preparation: TablePreparation
-) -> tuple[Array, Array]:
-    """The rows of a CSV file that have a target: inputs float32 (N, F), and the targets (N,).
+class Examples(NamedTuple):
+    """Rows that have a target: inputs float32 (N, F), targets (N,), and which of the file's rows.
 
-    Targets are class numbers, int64, or float32 in standard units. Raises DataError as
-    `read_inputs` does, and for a missing target column or classes that training did not have.
+    Targets are class numbers, int64, or float32 in standard units.
+    """
+
+    inputs: Array
+    targets: Array
+    rows: Array
+
+
+def read_examples(path: str | os.PathLike[str], preparation: TablePreparation) -> Examples:
+    """The rows of a CSV file that have a target.
+
+    Raises DataError as `read_inputs` does, and for a missing target column or classes that training
+    did not have.
     """
     target, cells = preparation.target, csvfile.read(path)
     if target.name not in cells.columns:
@@ -142,16 +152,27 @@ def read_examples(
         found = csvfile.numbers(cells, target.name)
         if found.bad:
             csvfile.refuse_bad_number(cells, target.name, found.bad)
-        known = ~np.isnan(found.values)
-        return inputs[known], target.encode(found.values[known])
+        rows = np.flatnonzero(~np.isnan(found.values))
+        return Examples(inputs[rows], target.encode(found.values[rows]), rows)
     codes = {text: code for code, text in enumerate(target.classes)}
     texts = [_class_text(text) for text in csvfile.texts(cells, target.name)]
     unknown = sorted({text for text in texts if text is not None and text not in codes})
     if unknown:
         what = f"{target.name!r} has values that training did not have: {', '.join(unknown[:5])}"
         raise DataError(what, where=cells.where)
-    known = np.array([text is not None for text in texts])
-    return inputs[known], np.array([codes[text] for text in texts if text is not None], np.int64)
+    rows = np.flatnonzero([text is not None for text in texts])
+    numbers = np.array([codes[text] for text in texts if text is not None], np.int64)
+    return Examples(inputs[rows], numbers, rows)
+
+
+def read_columns(path: str | os.PathLike[str]) -> dict[str, RawColumn]:
+    """All columns of a CSV file: numbers where all cells are, else texts (None where missing)."""
+    cells = csvfile.read(path)
+    found: dict[str, RawColumn] = {}
+    for name in cells.columns:
+        numbers = csvfile.numbers(cells, name)
+        found[name] = csvfile.texts(cells, name) if numbers.bad else numbers.values
+    return found
 
 
 def _class_text(text: str | None) -> str | None:

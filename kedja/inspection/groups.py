@@ -8,85 +8,24 @@ Dimensions: N examples, G groups.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from kedja.ground.dtypes import is_float, is_integer
-from kedja.ground.errors import DataError, ShapeError, UsageError
+from kedja.ground.errors import DataError, ShapeError
+from kedja.inspection.intervals import bootstrap, require_confidence, wilson
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-DRAWS = 2000  # of the bootstrap
-BLOCK = 2**20  # numbers that are drawn at once
 FEW = 12  # a column of more different numbers is cut into quarters
-MISSING = "(missing)"
-
-
-class Interval(NamedTuple):
-    """Where the true value lies, at the confidence that was asked for."""
-
-    low: float
-    high: float
-
-
-def wilson(hits: int, count: int, confidence: float = 0.95) -> Interval:
-    """Wilson's interval of a share p of which hits/count was seen.
-
-        (p̂ + z²/2n ± z·√(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n),   p̂ = hits/n
-
-    where z is the normal distribution's quantile of (1 + confidence)/2. It stays within 0 and 1 and
-    is honest for few examples and for shares of 0 and 1, where p̂ ± z·√(p̂(1 − p̂)/n) is not.
-    Raises UsageError for counts that are no counts.
-    Source: E. Wilson: Probable inference, the law of succession, and statistical inference (1927).
-
-    >>> [round(each, 3) for each in wilson(9, 10)]
-    [0.596, 0.982]
-    """
-    _require_confidence(confidence)
-    if not 0 <= hits <= count or count < 1:
-        raise UsageError(
-            f"{hits} of {count}", fix="a number from 0 to the count, which is 1 or more"
-        )
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, width = hits / count, z * z / count
-    middle = share + width / 2
-    reach = z * math.sqrt(share * (1 - share) / count + width / (4 * count))
-    low, high = (middle - reach) / (1 + width), (middle + reach) / (1 + width)
-    return Interval(0.0 if hits == 0 else low, 1.0 if hits == count else high)
-
-
-def bootstrap(values: Any, confidence: float = 0.95, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """The bootstrap's interval of a mean of values (N,): quantiles of means of N drawn again.
-
-    Each of `draws` means is of N values drawn with replacement; the interval leaves out
-    (1 − confidence)/2 of the means at either end. One value alone has the interval (−∞, ∞).
-    Raises ShapeError where the values are not of one axis, DataError where there are none.
-    Source: B. Efron: Bootstrap methods: another look at the jackknife (1979), by percentiles.
-
-    >>> low, high = bootstrap([1.0, 2.0, 3.0, 4.0])
-    >>> 1.0 <= low < 2.5 < high <= 4.0
-    True
-    """
-    _require_confidence(confidence)
-    found = np.asarray(values, np.float64)
-    if found.ndim != 1:
-        raise ShapeError(f"values of shape {list(found.shape)}", fix="one number for each example")
-    if not len(found):
-        raise DataError("there are no values", fix="give at least one")
-    if len(found) == 1:
-        return Interval(-math.inf, math.inf)
-    drawn, means = np.random.default_rng(seed), np.empty(draws)
-    at_once = max(1, BLOCK // len(found))
-    for start in range(0, draws, at_once):
-        size = (min(at_once, draws - start), len(found))
-        means[start : start + at_once] = found[drawn.integers(0, len(found), size)].mean(1)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(low), float(high))
+MISSING, OTHERS = "(missing)", "(others)"
+MOST = 50  # groups; of more, the smallest are one
+_SHUFFLES, _NUMBERS = 2000, 2**25  # of the values, and how many numbers they may be in all
 
 
 # ------------------------------------------------------------------------------ the facility
@@ -103,11 +42,15 @@ class Group:
     high: float
 
 
+_ABOUT = ("what", "by", "confidence", "share", "chance")
+
+
 @dataclass(frozen=True)
 class Groups:
     """What `by_group` found: the groups, the highest value first, and all examples together.
 
-    `share` says that values are shares of yes and no. `print` shows a table.
+    `share` says that values are shares of yes and no. `chance` is how probable it is that groups
+    drawn by lot differ as much. `print` shows a table.
     """
 
     what: str
@@ -116,6 +59,7 @@ class Groups:
     share: bool
     rows: tuple[Group, ...]
     whole: Group
+    chance: float = 1.0
 
     def unlike(self, row: Group) -> str:
         """`higher` or `lower` where a group's interval leaves out the mean of all, else nothing.
@@ -129,7 +73,7 @@ class Groups:
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON's types; an infinite end of an interval is None."""
         return {
-            **{name: getattr(self, name) for name in ("what", "by", "confidence", "share")},
+            **{name: getattr(self, name) for name in _ABOUT},
             "groups": [{**_plain(row), "unlike": self.unlike(row)} for row in self.rows],
             "all": _plain(self.whole),
         }
@@ -138,7 +82,7 @@ class Groups:
     def from_json(value: Mapping[str, Any]) -> Groups:
         """Read back what `to_json` gave."""
         rows = tuple(_group_of(each) for each in value["groups"])
-        about = {name: value[name] for name in ("what", "by", "confidence", "share")}
+        about = {name: value[name] for name in _ABOUT}
         return Groups(**about, rows=rows, whole=_group_of(value["all"]))
 
     def __str__(self) -> str:
@@ -148,12 +92,13 @@ class Groups:
     def lines(self) -> list[str]:
         """The table's lines."""
         head = (self.by, "count", self.what, f"{self.confidence:.0%} interval", "")
-        cells = [head, *((*self._cells(row), self.unlike(row)) for row in self.rows)]
-        cells.append((*self._cells(self.whole), ""))
+        cells = [head, *((*self.cells(row), self.unlike(row)) for row in self.rows)]
+        cells.append((*self.cells(self.whole), ""))
         widths = [max(len(row[place]) for row in cells) for place in range(5)]
         return [_line(row, widths) for row in cells]
 
-    def _cells(self, row: Group) -> tuple[str, str, str, str]:
+    def cells(self, row: Group) -> tuple[str, str, str, str]:
+        """A row as it is printed: name, count, value, interval."""
         interval = f"{self._text(row.low)} to {self._text(row.high)}"
         return row.name, f"{row.count:,}", self._text(row.value), interval
 
@@ -173,9 +118,10 @@ def by_group(
     """The mean of values (N,) for each of the groups (N,) that the examples belong to.
 
     Values of yes and no (bool) give shares with Wilson's interval, numbers give means with the
-    bootstrap's. Groups are names or whole numbers; numbers of more than 12 kinds are cut into
-    quarters of equal size, and what is missing (None, NaN) is a group of its own. `by` and `what`
-    name the two in the table.
+    bootstrap's. Groups are names or numbers; numbers of more than 12 kinds are cut into quarters of
+    equal size, dates (datetime64) are joined to days, months or years, the smallest of more than 50
+    groups are one, and what is missing (None, NaN, NaT) is a group of its own. `by` and `what` name
+    the two in the table.
 
     Raises ShapeError where the two differ in length, DataError where there are no examples or a
     value is no number, UsageError for a confidence outside 0 to 1.
@@ -187,13 +133,52 @@ def by_group(
     anna         3  33.3%   6.1% to 79.2%
     all          6  50.0%  18.8% to 81.2%
     """
-    found, names = np.asarray(values), labels_of(groups)
+    require_confidence(confidence)
+    found, names = np.asarray(values), _few(labels_of(groups))
     _require(found, names)
     share = found.dtype == bool
     order = np.array(names, object)
-    made = [_group(name, found[order == name], confidence, seed) for name in dict.fromkeys(names)]
+    parts = {name: found[order == name] for name in dict.fromkeys(names)}
+    made = [_group(name, part, confidence, seed) for name, part in parts.items()]
     rows = tuple(sorted(made, key=lambda row: (-row.value, row.name)))
-    return Groups(what, by, confidence, share, rows, _group("all", found, confidence, seed))
+    whole, chance = _group("all", found, confidence, seed), _chance(list(parts.values()), seed)
+    return Groups(what, by, confidence, share, rows, whole, chance)
+
+
+def _few(names: Sequence[str]) -> list[str]:
+    """The names, the rarest of more than `MOST` joined."""
+    counts = Counter(names)
+    if len(counts) <= MOST:
+        return list(names)
+    kept = {name for name, _ in counts.most_common(MOST - 1)}
+    return [name if name in kept else OTHERS for name in names]
+
+
+def _chance(parts: Sequence[Array], seed: int) -> float:
+    """How probable it is that groups of these sizes, drawn by lot, differ as much.
+
+    The test by permutation of Σ n_g (m_g − m)², each count being the draw itself once more.
+    Source: E. Pitman: Significance tests which may be applied to samples from any populations
+    (1937).
+    """
+    if len(parts) < 2:
+        return 1.0
+    counts = np.array([len(part) for part in parts])
+    sums = np.array([part.sum(dtype=np.float64) for part in parts])
+    drawn = _by_lot(np.concatenate(parts), counts, np.random.default_rng(seed))  # (D, G)
+    far = (drawn**2 / counts).sum(1) >= (sums**2 / counts).sum() * (1 - 1e-12)
+    return float((1 + far.sum()) / (1 + len(far)))
+
+
+def _by_lot(values: Array, counts: Array, draw: np.random.Generator) -> Array:
+    """The sums of groups drawn by lot: float64 (D, G)."""
+    if values.dtype == bool:
+        hits = draw.multivariate_hypergeometric(counts, int(values.sum()), _SHUFFLES, "marginals")
+        return hits.astype(np.float64)
+    starts = np.r_[0, np.cumsum(counts)[:-1]]
+    times = int(np.clip(_NUMBERS // len(values), 100, _SHUFFLES))
+    shuffled = (draw.permutation(values).astype(np.float64) for _ in range(times))
+    return np.array([np.add.reduceat(each, starts) for each in shuffled])
 
 
 def by_groups(values: Any, columns: Mapping[str, Any], **options: Any) -> list[Groups]:
@@ -212,11 +197,16 @@ def _spread(of: Groups) -> float:
 
 
 def labels_of(column: Any) -> list[str]:
-    """A column as names of groups; many different numbers become their quarters.
+    """A column as names of groups; many different numbers become their quarters, dates years,
+    months or days.
 
     >>> labels_of([1, 2, None])
     ['1', '2', '(missing)']
+    >>> labels_of(np.array(["2024-02-27", "2024-03-01"], "M8[D]"))
+    ['2024-02-27', '2024-03-01']
     """
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        return _periods(column)
     given = list(column)
     numbers = [each for each in given if _is_number(each)]
     if len(numbers) > 0 and all(_is_number(each) or _is_missing(each) for each in given):
@@ -235,6 +225,15 @@ def _quarters(given: Sequence[Any], numbers: Sequence[float]) -> list[str]:
         MISSING if _is_missing(each) else names[int(np.searchsorted(inner, each, "left"))]
         for each in given
     ]
+
+
+def _periods(times: Array) -> list[str]:
+    """The day of each time; the month, or the year, where there would be more than `FEW`."""
+    known = ~np.isnat(times)
+    units = ("M8[D]", "M8[M]", "M8[Y]")
+    few = (unit for unit in units if len(np.unique(times[known].astype(unit))) <= FEW)
+    chosen = times.astype(next(few, units[-1]))
+    return [str(each) if there else MISSING for each, there in zip(chosen, known, strict=True)]
 
 
 def _is_missing(value: Any) -> bool:
@@ -284,8 +283,3 @@ def _require(values: Array, names: Sequence[str]) -> None:
         return
     if not (is_float(values.dtype) or is_integer(values.dtype)) or not np.isfinite(values).all():
         raise DataError("some values are no numbers", fix="give finite numbers, or True and False")
-
-
-def _require_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise UsageError(f"confidence {confidence}", fix="between 0 and 1, such as 0.95")

@@ -1,7 +1,7 @@
 """A report as one HTML file that needs nothing else: findings, columns with histograms, checks.
 
 No script, no font and no picture comes from elsewhere, and everything that comes from the data is
-escaped. Not here: the report on a terminal (`kedja/cli/inspect.py`).
+escaped. Not here: the report on a terminal (`kedja/cli/inspect.py`). Next: `groups_page.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kedja.inspection.finding import Bars, Finding, Report, Summary
 MOST_PLACES = 200
 _WIDTH, _HEIGHT = 160, 32
 
-_STYLE = """
+STYLE = """
 :root{color-scheme:light dark;--line:#8886;--defect:#b3261e;--notice:#8a6d00;--bar:#3b6ea5}
 @media(prefers-color-scheme:dark){:root{--defect:#ff8a80;--notice:#e0c060;--bar:#7fb0e0}}
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
@@ -36,17 +36,23 @@ def html(report: Report) -> str:
     """A report as one page, in which nothing comes from elsewhere and data are escaped."""
     title = f"{escape(report.name)}: {len(report.defects)} defects, {len(report.notices)} notices"
     parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{title}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(report.name)}</h1><p>{_facts(report)}</p>",
         *_findings("Defects", report.defects),
         *_findings("Notices", report.notices),
         *_columns(report.summaries),
         f"<h2>What was checked</h2><p>{escape('; '.join(report.checks))}.</p>",
-        "</body></html>\n",
     ]
-    return "\n".join(parts)
+    return whole(title, parts)
+
+
+def whole(title: str, parts: Iterable[str]) -> str:
+    """A page of these parts; they and the title are escaped already."""
+    head = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{title}</title><style>{STYLE}</style></head><body>",
+    ]
+    return "\n".join([*head, *parts, "</body></html>\n"])
 
 
 def _facts(report: Report) -> str:

@@ -32,8 +32,10 @@ from kedja.inspection.finding import Finding, Severity, listed
 from kedja.inspection.look import Look
 from kedja.inspection.subject import Array
 
-# Doubts are listed while so many of them are expected to be right.
-EXPECTED_RIGHT = 0.8
+# To overlook a wrong label costs as much as to look at nine right ones, so an example is worth a
+# look from a probability of 1 / (1 + 9) on; but most of those that are listed should be wrong.
+WORTH_A_LOOK = 0.1
+EXPECTED_RIGHT = 0.75
 # Fewer wrong labels change no accuracy that is worth reporting; and so few may be what the model of
 # the labels leaves out, which many examples make sure of.
 MEANINGFUL = 0.002
@@ -101,14 +103,14 @@ def confident(p: Array, y: Array) -> Array:
 
 
 def doubts(p: Array, found: Noise, y: Array) -> Array:
-    """The examples in doubt, the surest first: as many as keep `EXPECTED_RIGHT` of them right.
-
-    Only examples for which the model prefers another class are among them.
+    """The examples in doubt, the surest first: those `WORTH_A_LOOK` for which the model prefers
+    another class, as many as keep `EXPECTED_RIGHT` of them right.
     """
     order = np.argsort(-found.replaced, kind="stable")
     order = order[p.argmax(1)[order] != y[order]]
     right = np.cumsum(found.replaced[order]) / np.arange(1, len(order) + 1)
-    chosen: Array = order[: int((right >= EXPECTED_RIGHT).sum())]
+    worth = (right >= EXPECTED_RIGHT) & (found.replaced[order] >= WORTH_A_LOOK)
+    chosen: Array = order[: int(worth.sum())]
     return chosen
 
 

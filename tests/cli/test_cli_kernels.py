@@ -63,6 +63,11 @@ def test_its_folder_answers_for_rows_of_the_raw_file(kedja):
     assert code == 0
     assert right > 105
     assert Path("k.png").read_bytes().startswith(b"\x89PNG")
+    code, out, _ = kedja("errors", "run", "rings.csv", "--by", "shade", "--by", "kind", "--json")
+    assert code == 0
+    for each in json.loads(out)["tables"]:
+        assert sum(group["count"] for group in each["groups"]) == 120
+        assert each["all"]["value"] == pytest.approx(1 - right / 120)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,17 @@ def test_predictions_are_those_of_the_exported_file(kedja, model):
     shares = [[each["probabilities"][name] for name in CLASSES] for each in found]
     np.testing.assert_allclose(shares, wanted, atol=1e-5)
     assert "disc" in session.get_modelmeta().custom_metadata_map["classes"]
+    Path("about.csv").write_text("file,light\ndisc/0.png,dim\ncross/1.png,bright\n")
+    told = kedja("errors", "run", "shapes", "--about", "about.csv", "--json")
+    assert told.code == 0, told.err
+    assert "says nothing of 18 of 20 files" in told.err
+    light = {each["by"]: each for each in json.loads(told.out)["tables"]}["light"]
+    assert {each["name"]: each["count"] for each in light["groups"]} == {
+        "(missing)": 18,
+        "bright": 1,
+        "dim": 1,
+    }
+    assert "class" in kedja("errors", "run", "--by", "class").out
 
 
 def test_digits_take_paper_with_dark_ink(kedja):

@@ -77,6 +77,12 @@ def test_recordings_are_recognised_trained_tested_and_asked(kedja):
         "tones/low_anna_0.wav",
         "tones/high_ben_1.wav",
     ]
+    code, told, _ = kedja("errors", "run", "--by", "speaker", "--json")
+    [table] = json.loads(told)["tables"]
+    known = json.loads(Path("run/run.json").read_text())["results"]["by_speaker"]
+    assert code == 0
+    assert [each["value"] for each in table["groups"]] == [g["value"] for g in known["groups"]]
+    assert "speaker  count  wrong" in kedja("errors", "run", "tones")[1]
     code, out, _ = kedja("predict", "run", "tones/low_anna_0.wav", "--plot", "a.png", "--json")
     [answer] = json.loads(out)["predictions"]
     assert sum(answer["probabilities"].values()) == pytest.approx(1)

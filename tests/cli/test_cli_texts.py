@@ -187,6 +187,11 @@ def test_ids_are_carried_through(kedja):
     assert set(found["classes"]) == {"money", "party"}
     asked = [{"text": "pay a bill", "id": "x7"}, {"text": "", "id": 3}, {"text": "wine"}]
     Path("ask.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
+    code, out, _ = kedja("errors", "run", "--by", "class", "--by", "words", "--json")
+    tables = json.loads(out)["tables"]
+    assert code == 0
+    assert [each["all"]["count"] for each in tables] == [6, 6]
+    assert tables[0]["all"]["value"] == pytest.approx(1 - found["test_accuracy"])
     rows = predicted(kedja, "ask.jsonl", "--text", "dance")
     assert [row["id"] for row in rows] == ["x7", 3, None, None]
     assert [rows[i]["label"] for i in (0, 2, 3)] == ["money", "party", "party"]

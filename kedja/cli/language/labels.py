@@ -10,16 +10,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from kedja import models, optim
-from kedja.cli import task
+from kedja.cli import judging, runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
 from kedja.data import jsonlines, labelled, learned
 from kedja.data.labelled import Labelled
 from kedja.ground.errors import DataError, UsageError
+from kedja.inspection.judged import Judged
 from kedja.models.text_classifier import Label, classify
 from kedja.train import classification
 from kedja.train.classification import Quality
@@ -216,3 +218,38 @@ def _words(answer: Label) -> str:
     """The words with the largest shares, for and against."""
     strongest = sorted(answer.words, key=lambda pair: -abs(pair[1]))[:SHOWN]
     return ", ".join(f"{word} {share:+.2f}" for word, share in strongest) or "no words"
+
+
+# ------------------------------------------------------------------------------- judging
+
+
+def judged(run: Path, data: str | None) -> Judged:
+    """Whether each text of `data`, or of those held out of the training, is classified right."""
+    own = [data] if data else list(runs.sources_of(run))
+    saved, seed = models.load(run), runs.read(run, lambda content: int(content["recipe"]["seed"]))
+    given = _read(own)
+    rows: Sequence[int] = range(len(given))
+    if data is None:
+        labels = [str(each.label) for each in given]
+        rows = classification.stratified(labels, SHARE, seed)[1].tolist()
+        judging.require_same(run, ", ".join(own), len(rows))
+    texts, true = _part(given, rows)
+    assert saved.tokenizer is not None
+    found = classify(saved.model, texts, tokenizer=saved.tokenizer)
+    said = [each.label for each in found]
+    return judging.by_names(", ".join(own), true, said, _columns(own, rows))
+
+
+def _columns(files: Sequence[str], rows: Sequence[int]) -> dict[str, Any]:
+    """What else the objects hold, and how many words their texts have."""
+    records = [record for file in files for _, record in jsonlines.records(file, labelled.EXAMPLE)]
+    chosen = [records[row] for row in rows]
+    names = dict.fromkeys(name for record in chosen for name in record)
+    rest = [name for name in names if name not in ("text", "label")]
+    words = {"words": [len(str(record["text"]).split()) for record in chosen]}
+    return words | {name: [_cell(record.get(name)) for record in chosen] for name in rest}
+
+
+def _cell(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if value is None or number or isinstance(value, str) else str(value)
