@@ -107,6 +107,8 @@ EVOLUTION = (
     *("hidden", "recurrent", "population", "sigma", "generations", "episodes", "limit"),
     *("fitness", "goal"),
 )
+ACTING = ("steps", "copies", "episodes", "limit", "goal", "hidden", "lr", "gamma")
+GRADIENTS = (*ACTING, "lam", "entropy", "clip", "spread")
 FEW = 4  # models that a message names
 TUNED = "tuned"  # any model of text that is trained already, by --from
 FAMILIES = (
@@ -190,6 +192,17 @@ FAMILIES = (
     ),
     Family(
         "environments",
+        "kedja.cli.agents.learning",
+        {
+            "ppo": (*GRADIENTS, "rollout", "epochs", "batch", "epsilon"),
+            "a2c": (*GRADIENTS, "rollout"),
+            "reinforce": GRADIENTS,
+        },
+        plays=True,
+        common=("model", "seed"),
+    ),
+    Family(
+        "environments",
         "kedja.cli.agents.evolution",
         dict.fromkeys(("cma-es", "genetic"), EVOLUTION),
         plays=True,
@@ -223,7 +236,8 @@ def _acted_in(name: str) -> bool:
 # What DATA is, by a look at it, and the model that suits it; rows of numbers are the rest.
 RECOGNISED: tuple[tuple[Callable[[str], bool], str], ...] = (
     (expressions.NAME.__eq__, "encoder-decoder"),
-    (_acted_in, "cma-es"),
+    (environments.TASKS.__contains__, "cma-es"),
+    (_acted_in, "ppo"),
     (ratings.are_in, "factors"),
     (captioned.are_in, "clip"),
     (pictures.are_in, "cnn"),

@@ -59,8 +59,16 @@ def train(
         int | None, MODEL(help="Tokens, or steps of a series, that are looked at together.")
     ] = None,
     dropout: Annotated[float | None, MODEL(help="The share dropped in training.")] = None,
-    epochs: Annotated[int | None, TRAINING(help="Passes over the data.")] = None,
-    steps: Annotated[int | None, TRAINING(help="Updates, for text.")] = None,
+    gamma: Annotated[
+        float | None,
+        MODEL(help="Of a kernel: how near examples must be; of an agent: how far it looks ahead."),
+    ] = None,
+    epochs: Annotated[
+        int | None, TRAINING(help="Passes over the data, or over a round of an agent.")
+    ] = None,
+    steps: Annotated[
+        int | None, TRAINING(help="Updates, for text; steps in environments, for agents.")
+    ] = None,
     batch: Annotated[int | None, TRAINING(help="Examples in a minibatch.")] = None,
     optimizer: Annotated[
         str | None, TRAINING(help="sgd, adam, adamw, rmsprop, lion, muon …", metavar="NAME")
@@ -195,9 +203,6 @@ def train(
     c: Annotated[
         float | None, MACHINES("--c", help="The cost of an example beyond its margin.")
     ] = None,
-    gamma: Annotated[
-        float | None, MACHINES(help="Of the kernel: how near an example must be.")
-    ] = None,
     recurrent: Annotated[
         bool | None, ENVIRONMENTS("--recurrent/--forward", help="Whether a policy remembers.")
     ] = None,
@@ -207,13 +212,34 @@ def train(
     ] = None,
     generations: Annotated[int | None, ENVIRONMENTS(help="When to give up looking.")] = None,
     episodes: Annotated[
-        int | None, ENVIRONMENTS(help="Episodes in which a candidate is tried.")
+        int | None, ENVIRONMENTS(help="Episodes in which a candidate or an agent is tried.")
     ] = None,
     limit: Annotated[int | None, ENVIRONMENTS(help="Steps of an episode at most.")] = None,
     fitness: Annotated[
         str | None, ENVIRONMENTS(help="reward, or for poles gruau, which wants calm.")
     ] = None,
-    goal: Annotated[float | None, ENVIRONMENTS(help="The fitness that is enough.")] = None,
+    goal: Annotated[
+        float | None, ENVIRONMENTS(help="The fitness, or mean reward, that is enough.")
+    ] = None,
+    copies: Annotated[
+        int | None, ENVIRONMENTS(help="Copies of the environment that are acted in together.")
+    ] = None,
+    rollout: Annotated[
+        int | None, ENVIRONMENTS(help="Steps that each copy takes in a round.")
+    ] = None,
+    lam: Annotated[
+        float | None,
+        ENVIRONMENTS(help="λ of the advantages: 0 trusts what is expected, 1 what happens."),
+    ] = None,
+    epsilon: Annotated[
+        float | None, ENVIRONMENTS(help="How far ppo moves from the policy that acted: 0.2.")
+    ] = None,
+    entropy: Annotated[
+        float | None, ENVIRONMENTS(help="How much it counts that actions stay varied.")
+    ] = None,
+    spread: Annotated[
+        float | None, ENVIRONMENTS(help="How widely continuous actions are drawn at first.")
+    ] = None,
     out: Annotated[
         Path | None, RUN(help="The run's folder; runs/NAME-MODEL unless given.", metavar="RUN")
     ] = None,

@@ -85,7 +85,7 @@ def test_beside_data_help_shows_what_its_model_has(terminal: Terminal, tmp_path)
     file.write_text("To be, or not to be.\n" * 20)
     assert "the options of gpt alone" in terminal("train", str(file), "--help").out
     assert "the options of mlp alone" in terminal("train", "-h", "digits").out
-    assert "the options of cma-es alone" in terminal("train", "CartPole-v1", "-h").out
+    assert "the options of ppo alone" in terminal("train", "CartPole-v1", "-h").out
     broken = tmp_path / "broken.csv"
     broken.write_bytes(b"\xff\xfe\x00\x00")
     for line in ([], ["no-such-data"], [str(broken)]):

@@ -192,7 +192,7 @@ def test_rewards_that_are_no_numbers_are_named():
         def step(self, action):
             return self.shown, float("nan"), True, False, {}
 
-    learner = PPO(horizon=4, batch=4, epochs=1).learner(Copies(Broken, 2), 100, 0)
+    learner = PPO(rollout=4, batch=4, epochs=1).learner(Copies(Broken, 2), 100, 0)
     with pytest.raises(NonFiniteError, match="the loss became nan after 8 steps"):
         learner.advance()
 
@@ -234,7 +234,7 @@ def test_a_policy_is_saved_with_what_it_has_seen(config, tmp_path):
 
 def test_a_policy_is_an_agent():
     environment = Reach()
-    learner = A2C(horizon=2).learner(Copies(Reach, 2), 100, 0)
+    learner = A2C(rollout=2).learner(Copies(Reach, 2), 100, 0)
     learner.advance()
     act = agent_of(learner.policy, environment)
     observation, _ = environment.reset(seed=0)
@@ -247,7 +247,7 @@ WRONG = [
     (PPO, {"gamma": 1.5}, "a number from 0 to 1"),
     (PPO, {"epsilon": 0.0}, "a number between 0 and 1"),
     (PPO, {"epochs": 0}, "a whole number from 1"),
-    (A2C, {"horizon": 0}, "a whole number from 1"),
+    (A2C, {"rollout": 0}, "a whole number from 1"),
     (Reinforce, {"lr": 0.0}, "a number above 0"),
     (Reinforce, {"entropy": -1.0}, "a number from 0"),
 ]

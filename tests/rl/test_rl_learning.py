@@ -20,8 +20,8 @@ from tests.rl.environments_for_tests import Arms, Corridor, Forgetful, Reach
 
 QUIET = {"progress": False, "seed": 3}
 SMALL = {
-    "ppo": {"copies": 4, "horizon": 32, "batch": 32, "epochs": 4, "hidden": (16,), "lr": 3e-3},
-    "a2c": {"copies": 8, "horizon": 4, "hidden": (16,), "lr": 5e-3},
+    "ppo": {"copies": 4, "rollout": 32, "batch": 32, "epochs": 4, "hidden": (16,), "lr": 3e-3},
+    "a2c": {"copies": 8, "rollout": 4, "hidden": (16,), "lr": 5e-3},
     "reinforce": {"copies": 8, "hidden": (16,), "lr": 1e-2},
 }
 BEST = {Arms: 0.99, Reach: -2.0, Corridor: 0.95}

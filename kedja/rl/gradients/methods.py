@@ -109,15 +109,15 @@ class A2C(Gradients):
     """
 
     lr: float = 2e-3
-    horizon: int = 8
+    rollout: int = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require("horizon", self.horizon, self.horizon >= 1, "a whole number from 1")
+        _require("rollout", self.rollout, self.rollout >= 1, "a whole number from 1")
 
     def act(self, copies: Copies, draw: Draw) -> Acted:
-        """`horizon` steps in each copy."""
-        return acting.for_steps(copies, draw, self.horizon)
+        """`rollout` steps in each copy."""
+        return acting.for_steps(copies, draw, self.rollout)
 
     def policy_loss(self, log_prob: Tensor, part: Learned) -> Tensor:
         """The policy gradient."""
@@ -132,20 +132,20 @@ class PPO(Gradients):
     """
 
     lam: float = 0.95
-    horizon: int = 128
+    rollout: int = 128
     epochs: int = 10
     batch: int = 128
     epsilon: float = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("horizon", "epochs", "batch"):
+        for name in ("rollout", "epochs", "batch"):
             _require(name, getattr(self, name), getattr(self, name) >= 1, "a whole number from 1")
         _require("epsilon", self.epsilon, 0 < self.epsilon < 1, "a number between 0 and 1")
 
     def act(self, copies: Copies, draw: Draw) -> Acted:
-        """`horizon` steps in each copy."""
-        return acting.for_steps(copies, draw, self.horizon)
+        """`rollout` steps in each copy."""
+        return acting.for_steps(copies, draw, self.rollout)
 
     def order(self, size: int, rng: np.random.Generator) -> Array:
         """Minibatches of all steps, in a new order in every epoch; a rest is left out."""

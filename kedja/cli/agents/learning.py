@@ -1,0 +1,154 @@
+"""`kedja train ENVIRONMENT --model ppo`: agents that learn while they act, tested, and kept.
+
+One command for all methods of `kj.rl.learn`: a method's options here are those of its dataclass.
+The run's folder is a model's folder (`config.json`, `model.safetensors`), with `run.json` and the
+state of the run (`learning.safetensors`) beside. Not here: the methods (`kedja/rl/learning.py`),
+playing what was learned (`../play.py`). Next: `../play.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kedja import models
+from kedja.cli import runs
+from kedja.cli.families import Request
+from kedja.cli.options import layers
+from kedja.cli.output import note, say, say_json
+from kedja.ground.errors import Interrupted, UsageError
+from kedja.ground.flags import scope
+from kedja.models import folder as folders
+from kedja.rl.environments import make
+from kedja.rl.learning import METHODS, Learning, learn, method_of
+from kedja.rl.playing import Agent, agent_of, play
+from kedja.rl.spaces import require_known
+from kedja.rl.trials import Trials
+
+Options = dict[str, Any]
+
+TESTS = 100  # episodes
+TEST_SEED = 1_000_000  # far from the seeds that were trained with
+RUN = ("steps", "copies", "episodes", "limit", "goal", "seed")  # options of every method
+
+
+def usual(model: str) -> Options:
+    """The options of a method where none are given; hidden layers as a text."""
+    method = METHODS[model]
+    own = asdict(method_of(model, {}))
+    own["hidden"] = ",".join(map(str, own["hidden"])) or "none"
+    run = {"steps": method.steps, "copies": method.copies, "episodes": 20}
+    return {"model": model, **run, "limit": None, "goal": None, "seed": 0, **own}
+
+
+def train(request: Request) -> None:
+    """Learn until the goal is reached; test; keep the policy."""
+    if len(request.data) != 1:
+        raise UsageError("several environments", fix="name one, such as CartPole-v1")
+    name, earlier = request.data[0], request.resumed()
+    env = make(name)
+    require_known(env)
+    model = request.given.get("model", "ppo")
+    made = {**usual(model), **request.given} if earlier is None else _continued(earlier, request)
+    method_of(made["model"], _own(made))
+    folder = earlier or runs.fresh(request.out, name.replace("/", "-"), made["model"])
+    _write(folder, name, made, None)
+    for line in _about(name, env, made, folder):
+        note(line)
+    with scope() if request.threads is None else scope(threads=request.threads):
+        found = _learned(name, made, folder, request)
+        results = _results(name, made, found, folder)
+    folders.save(folder, found.policy)
+    _write(folder, name, made, results)
+    if request.json:
+        say_json(results)
+    else:
+        say("\n".join(_summary(results)))
+
+
+def agent(run: Path, environment: Any) -> Agent:
+    """The policy of a run as an agent in its environment; for `kedja play`."""
+    return agent_of(models.load(run).model, environment)
+
+
+def _own(made: Options) -> Options:
+    """The options of the method itself."""
+    own = {name: value for name, value in made.items() if name not in (*RUN, "model")}
+    return {**own, "hidden": layers(made["hidden"], "--hidden")}
+
+
+def _continued(folder: Path, request: Request) -> Options:
+    """The options of a run that goes on; UsageError where the command line contradicts them."""
+    made = runs.read(folder, lambda content: dict(content["recipe"]))
+    runs.require_same_data(folder, request.data, runs.sources_of(folder))
+    for name, value in request.given.items():
+        if value != made.get(name) and name != "steps":
+            raise runs.other_data(folder, f"--{name}", str(value), str(made.get(name)))
+    return {**made, **request.given}
+
+
+def _write(folder: Path, name: str, made: Options, results: Any) -> None:
+    runs.write(folder, {"data": {"source": [name]}, "recipe": made, "results": results})
+
+
+def _about(name: str, env: Any, made: Options, folder: Path) -> list[str]:
+    parts = [f"{each.replace('_', ' ')} {value}" for each, value in made.items() if each != "model"]
+    return [
+        f"{name}: observations {env.observation_space}, actions {env.action_space}",
+        f"{made['model']}: {', '.join(parts)}",
+        f"run: {folder}",
+    ]
+
+
+def _learned(name: str, made: Options, folder: Path, request: Request) -> Learning:
+    run = {each: made[each] for each in RUN}
+    options = {**run, **_own(made), "checkpoint": folder, "resume": request.resume}
+    try:
+        return learn(name, made["model"], **options)
+    except Interrupted as error:
+        command = runs.command(request.data, folder)
+        raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
+
+
+# ------------------------------------------------------------------------------- what it reached
+
+
+def _results(name: str, made: Options, found: Learning, folder: Path) -> Options:
+    """What `--json` prints."""
+    rewards = Trials(name, made["limit"]).rewards(found.policy, TESTS, [TEST_SEED])
+    env = make(name) if made["limit"] is None else make(name, max_episode_steps=made["limit"])
+    env.action_space.seed(TEST_SEED)
+    chance = play(env, lambda *_: env.action_space.sample(), 20, seed=TEST_SEED)
+    return {
+        "data": [name],
+        **made,
+        "parameters": found.policy.num_parameters,
+        "solved": found.solved,
+        "best_trial": found.reward,
+        "steps_taken": found.steps,
+        "trials": [list(each) for each in found.trials],
+        "train_seconds": found.seconds,
+        "test_episodes": TESTS,
+        "test_reward": float(np.mean(rewards)),
+        "test_deviation": float(np.std(rewards)),
+        "random_reward": float(np.mean([each.reward for each in chance])),
+        "run": str(folder),
+    }
+
+
+def _summary(results: Mapping[str, Any]) -> list[str]:
+    """The results for people, one fact a line."""
+    end = "solved" if results["solved"] else "not solved"
+    return [
+        f"{results['model']} on {results['data'][0]}: {end} after {results['steps_taken']:,} steps",
+        f"{TESTS} new episodes: reward {results['test_reward']:.1f} in the mean (deviation "
+        f"{results['test_deviation']:.1f}); random actions {results['random_reward']:.1f}",
+        f"best trial {results['best_trial']:.1f}, {results['parameters']:,} weights, "
+        f"{results['train_seconds']:.1f} s",
+        f"run: {results['run']}",
+        f"next: kedja play {results['run']} --episodes 5",
+    ]

@@ -1,0 +1,110 @@
+"""`kedja train ENVIRONMENT` by methods that learn while they act, as it is called.
+
+Not here: the methods (`tests/rl`), evolution (`test_cli_agents.py`).
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("gymnasium")
+
+from kedja.cli import families, runs
+from kedja.cli.agents import learning
+from kedja.rl.copies import Copies
+from kedja.rl.learning import METHODS
+from tests.cli.terminal import Terminal
+
+SMALL = "--copies 4 --hidden 16 --limit 30 --episodes 2"
+
+
+@pytest.fixture
+def kedja(tmp_path, monkeypatch, terminal: Terminal):
+    """Run a line in a folder of the test's own; few episodes are tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(learning, "TESTS", 5)
+    return lambda line: terminal(*line.split())
+
+
+def test_every_method_is_a_model_whose_options_it_has():
+    for name in METHODS:
+        family = families.MODELS[name]
+        assert family.plays
+        assert set(family.options(name)) <= set(learning.usual(name))
+
+
+def test_an_environment_is_learned_and_played(kedja):
+    found = kedja(f"train CartPole-v1 --steps 512 --goal 12 --rollout 32 --json {SMALL}")
+    assert found.code == 0
+    results = json.loads(found.out)
+    assert results["model"] == "ppo"
+    assert results["solved"]
+    assert results["test_reward"] > 12
+    assert results["steps_taken"] == 512
+    assert "observations Box" in found.err
+    again = kedja(f"play {results['run']} --limit 40 --json")
+    assert json.loads(again.out)["mean_reward"] > 12
+
+
+def test_a_summary_says_what_was_reached_beside_chance(kedja):
+    found = kedja(f"train Pendulum-v1 --model a2c --steps 64 --out swing {SMALL}")
+    assert found.code == 0
+    lines = found.out.splitlines()
+    assert lines[0] == "a2c on Pendulum-v1: not solved after 64 steps"
+    assert "random actions" in lines[1]
+    assert lines[-1] == "next: kedja play swing --episodes 5"
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on(kedja, monkeypatch):
+    line = f"train Acrobot-v1 --model reinforce --steps 300 --seed 2 {SMALL}"
+    assert kedja(f"{line} --out whole").code == 0
+    steps, count = Copies.step, []
+
+    def interrupted(self, *given):
+        count.append(1)
+        if len(count) == 50:
+            raise KeyboardInterrupt
+        return steps(self, *given)
+
+    monkeypatch.setattr(Copies, "step", interrupted)
+    found = kedja(f"{line} --out cut")
+    assert found.code == 130
+    command = "kedja train Acrobot-v1 --out cut --resume"
+    assert f"interrupted after 120 steps; go on with: {command}" in found.err
+    assert kedja(command.removeprefix("kedja ")).code == 0
+    whole, cut = (_results(folder) for folder in ("whole", "cut"))
+    same = ("trials", "best_trial", "test_reward", "steps_taken")
+    assert [whole[name] for name in same] == [cut[name] for name in same]
+    other = kedja("train Acrobot-v1 --out cut --resume --gamma 0.5")
+    assert other.code == 2
+    assert "--gamma is 0.5" in other.err or "--gamma 0.5" in other.err
+
+
+def _results(folder):
+    return runs.read(runs.Path(folder), lambda content: content["results"])
+
+
+WRONG = [
+    ("train CartPole-v9", "there is no environment 'CartPole-v9'"),
+    ("train CartPole-v1 Pendulum-v1", "several environments"),
+    ("train CartPole-v1 --sigma 1", "the model ppo has no --sigma"),
+    ("train CartPole-v1 --model a2c --epochs 3", "the model a2c has no --epochs"),
+    ("train CartPole-v1 --gamma 1.5", "gamma 1.5"),
+    ("train CartPole-v1 --epsilon 2", "a number between 0 and 1"),
+    ("train CartPole-v1 --copies 0", "--copies 0"),
+    ("train CartPole-v1 --hidden a", "--hidden 'a'"),
+    ("train Blackjack-v1", "observations of the kind Tuple"),
+    ("train digits --model ppo", "no environment 'digits'"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), WRONG, ids=[line for line, _ in WRONG])
+def test_bad_input_has_one_clear_message(line, message, kedja, tmp_path):
+    found = kedja(line)
+    assert found.code == 2
+    assert message in found.err
+    assert not found.out
+    assert "Traceback" not in found.err
+    assert not list(tmp_path.iterdir())
