@@ -18,6 +18,7 @@ from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.rl.copies import Copies, Ended, name_of
 from kedja.rl.gradients.methods import A2C, PPO, Reinforce
+from kedja.rl.q_learning.dqn import DQN
 from kedja.rl.rounds import Goal, Learner, Run, Trial
 from kedja.rl.telling import Line
 from kedja.rl.trials import Trials
@@ -38,7 +39,7 @@ class Method(Protocol):
         """Who learns by this method in these copies, for so many steps."""
 
 
-METHODS: Mapping[str, type[Any]] = {"ppo": PPO, "a2c": A2C, "reinforce": Reinforce}
+METHODS: Mapping[str, type[Any]] = {"ppo": PPO, "a2c": A2C, "reinforce": Reinforce, "dqn": DQN}
 
 
 @dataclass(frozen=True)
