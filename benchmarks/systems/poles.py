@@ -3,9 +3,16 @@
 The rows are point 5's first half of what the systems must show. Seeds are 0 to 19. Not here: agents
 that learn by gradients (`agents.py`). Next: `kedja/rl/evolution/evolve.py`.
 
-Published figures are the mean evaluations over 50 runs in F. Gomez, J. Schmidhuber,
-R. Miikkulainen: Accelerated neural evolution through cooperatively coevolved synapses (Journal of
-Machine Learning Research 9, 2008), tables of the two-pole tasks; networks differ between methods.
+Published figures are mean evaluations as F. Gomez, J. Schmidhuber, R. Miikkulainen collect them:
+Accelerated neural evolution through cooperatively coevolved synapses (Journal of Machine Learning
+Research 9, 2008), tables 3 (with velocities) and 4 (without, Gruau's fitness). CMA-ES is C. Igel:
+Neuroevolution for reinforcement learning using evolution strategies (CEC 2003); NEAT with
+velocities K. Stanley, R. Miikkulainen: Evolving neural networks through augmenting topologies
+(2002). They stand here as the examples `double_pole` and `double_pole_no_velocities` of
+github.com/tachsin/genoxide quote them, which was the source at hand, not the papers themselves.
+Networks differ between methods, and starts: Igel's long pole leans 1° with velocities, 4.5°
+without, Stanley's 1° with them; here as in Gomez et al. it is 4°. For the steps as fitness without
+velocities no published figure could be checked, so none is given.
 """
 
 from __future__ import annotations
@@ -32,7 +39,7 @@ TITLE = "Two poles"
 
 SEEN, HIDDEN = "kedja/TwoPoles-v0", "kedja/TwoPolesNoVelocities-v0"
 CARTS = 1024
-PUBLISHED = "Gomez et al. 2008, means"
+PUBLISHED = "means in Gomez et al. 2008"
 
 
 class Protocol(NamedTuple):
@@ -46,16 +53,20 @@ class Protocol(NamedTuple):
     accept: Callable[[Policy], bool] | None = None
 
 
-def _both(policy: Policy) -> bool:
-    task = Task(TWO, velocities=False)
-    return poles.lasts(task, policy) and poles.generalises(task, policy) >= poles.ENOUGH
+def _passes(policy: Policy) -> bool:
+    return poles.passes(Task(TWO, velocities=False), policy)
 
 
 PLAIN: dict[str, Any] = {"limit": poles.LONG}
 MEMORY: dict[str, Any] = {"hidden": (3,), "recurrent": True, "generations": 2000}
-WITH = f"{PUBLISHED}: CMA-ES 895, CoSyNE 954, NEAT 3,600"
-WITHOUT = f"{PUBLISHED}: CoSyNE 1,249, CMA-ES 3,521"
-DAMPED = f"{PUBLISHED}: CoSyNE 3,416, CMA-ES 6,061"
+CALM: dict[str, Any] = {
+    "limit": poles.SHORT,
+    "fitness": "gruau",
+    "goal": fleet.stood(poles.SHORT),  # who fell earlier need not be tested for 100,000 steps
+}
+WITH = f"{PUBLISHED}: CMA-ES 895, CoSyNE 954, NEAT 3,600, ESP 3,800"
+WITHOUT = ""
+DAMPED = f"{PUBLISHED}: CoSyNE 3,416, CMA-ES 6,061, NEAT 6,929, ESP 26,342"
 PROTOCOLS = (
     Protocol(
         "with velocities, CMA-ES, a linear policy",
@@ -75,9 +86,9 @@ PROTOCOLS = (
     ),
     Protocol(
         "without velocities, CMA-ES, 3 recurrent units, Gruau's fitness",
-        *(HIDDEN, {**MEMORY, "limit": 1000, "fitness": "gruau"}, DAMPED),
+        *(HIDDEN, {**MEMORY, **CALM}, DAMPED),
         "21 weights; accepted at 100,000 steps and 200 of the 625 other starts",
-        _both,
+        _passes,
     ),
 )
 
@@ -198,11 +209,11 @@ def _vector(steps: int) -> Callable[[], float]:
 
 
 def _pictures(folder: Path) -> Result:
-    """Three seconds of a recurrent policy that sees no velocities, from a hard start."""
+    """Five seconds of a recurrent policy that sees no velocities, from a hard start."""
     found = evolve(
         HIDDEN,
-        **{**MEMORY, "limit": 1000, "fitness": "gruau"},
-        accept=_both,
+        **{**MEMORY, **CALM},
+        accept=_passes,
         seed=0,
         progress=False,
     )
@@ -212,9 +223,9 @@ def _pictures(folder: Path) -> Result:
     pictures = [env.render()]
     for step in range(240):
         observation, *_ = env.step(agent(observation, step == 0))
-        if step % 4 == 3:
+        if step % 2 == 1:
             pictures.append(env.render())
     folder.mkdir(parents=True, exist_ok=True)
-    rendering.write_gif(folder / "poles.gif", pictures, 4 * physics.TICKS * physics.TICK)
-    rendering.write_png(folder / "poles.png", rendering.strip(pictures[::8]))
+    rendering.write_gif(folder / "poles.gif", pictures, 2 * physics.TICKS * physics.TICK)
+    rendering.write_png(folder / "poles.png", rendering.strip(pictures[::16]))
     return Result("two poles without velocities, 5 s", "poles.gif, poles.png")

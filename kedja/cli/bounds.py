@@ -47,6 +47,7 @@ BOUNDS = {
     "spread": ABOVE_ZERO,
     "population": Bound(lambda n: n >= 4, "a whole number from 4"),
     "sigma": ABOVE_ZERO,
+    "goal": Bound(lambda x: x == x, "a number"),
     "weight_decay": Bound(lambda x: 0 <= x < float("inf"), "a number from 0"),
     "dropout": Bound(lambda x: 0 <= x < 1, "a number from 0, below 1"),
     "seconds": Bound(lambda x: 0 < x <= 60, "a number above 0, at most 60"),

@@ -17,7 +17,7 @@ from kedja.cli.output import note, say, say_json
 from kedja.ground.errors import UsageError
 from kedja.rl import playing
 from kedja.rl.environments import library, make
-from kedja.rl.rendering import write_gif
+from kedja.rl.rendering import require_gif, write_gif
 
 
 def play(
@@ -28,7 +28,7 @@ def play(
     ] = None,
     every: Annotated[
         int, typer.Option(help="Steps between two pictures of the animation.", min=1)
-    ] = 4,
+    ] = 2,
     limit: Annotated[int | None, typer.Option(help="Steps of an episode at most.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Episode i starts from seed + i.", min=0)] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -39,6 +39,8 @@ def play(
     if family is None or not family.plays:
         what = f"{run} is a run of the model {model}, which does not act"
         raise UsageError(what, fix="name a run on an environment: kedja train kedja/TwoPoles-v0")
+    if gif is not None:
+        require_gif(gif)
     name = runs.sources_of(run)[0]
     options: dict[str, Any] = {} if limit is None else {"max_episode_steps": limit}
     try:

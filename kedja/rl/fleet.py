@@ -121,4 +121,13 @@ def gruau(ride: Ride) -> Array:
     Source: F. Gruau, D. Whitley, L. Pyeatt (1996), as `physics.py` says.
     """
     calm = np.where(ride.steps >= STRETCH, 0.75 / np.maximum(ride.unrest, 1e-9), 0.0)
-    return 0.1 * ride.steps / GRUAU_STEPS + 0.9 * calm
+    return stood(ride.steps) + 0.9 * calm
+
+
+def stood(steps: Any) -> Any:
+    """The part of Gruau's fitness that counts steps, and the least of who has taken so many.
+
+    >>> stood(1000)
+    0.1
+    """
+    return 0.1 * steps / GRUAU_STEPS

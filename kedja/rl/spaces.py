@@ -11,6 +11,7 @@ import numpy as np
 
 from kedja.ground.errors import UnsupportedError
 from kedja.rl.environments import library
+from kedja.rl.physics import Task
 from kedja.rl.policies import PolicyConfig
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ def action_of(space: Any, output: Array) -> Any:
     return np.asarray(output, dtype=space.dtype).reshape(space.shape)
 
 
+def task_of(environment: gymnasium.Env[Any, Any]) -> Task | None:
+    """What is to be balanced where the environment is one of our carts, else None."""
+    task = getattr(environment.unwrapped, "task", None)
+    return task if isinstance(task, Task) else None
+
+
 def config_for(
     environment: gymnasium.Env[Any, Any],
     hidden: tuple[int, ...] = (),
@@ -65,7 +72,7 @@ def config_for(
     Discrete.
     """
     spaces = library().spaces
-    task = getattr(environment.unwrapped, "task", None)
+    task = task_of(environment)
     seen, acts = environment.observation_space, environment.action_space
     scale = _scale(seen) if task is None else tuple(task.scale)
     bias = task is None if bias is None else bias

@@ -55,7 +55,7 @@ def test_two_poles_are_balanced_and_played(kedja, tmp_path):
     assert code == 0
     assert json.loads(out)["episodes"] == [{"reward": 40.0, "steps": 40, "terminated": False}]
     with image.open(tmp_path / "poles.gif") as gif:
-        assert gif.n_frames == 11
+        assert gif.n_frames == 21
 
 
 def test_other_environments_are_tested_beside_random_actions(kedja):
@@ -85,6 +85,9 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(kedja, monkeypatch):
     assert code == 130
     command = "kedja train kedja/OnePoleNoVelocities-v0 --out cut --resume"
     assert f"after 2 generations; go on with: {command}" in notes
+    code, _, notes = kedja("play cut --limit 5")
+    assert code == 0
+    assert f"its best policy so far acts; go on with: {command}" in notes
     monkeypatch.setattr(_Run, "_next", lives)
     assert kedja(command.removeprefix("kedja "))[0] == 0
     whole, cut = (_results(folder) for folder in ("whole", "cut"))
@@ -104,6 +107,7 @@ WRONG = [
     ("train kedja/TwoPoles-v0 --population 2", "a whole number from 4"),
     ("train kedja/TwoPoles-v0 --fitness speed", "no fitness 'speed'"),
     ("train Pendulum-v1 --model cma-es --fitness gruau", "carts with poles"),
+    ("train kedja/TwoPoles-v0 --goal nan", "a number"),
     ("train digits --model cma-es", "no environment 'digits'"),
     ("train digits --sigma 1", "the model mlp has no --sigma"),
     ("play nowhere", "holds no run"),
@@ -117,6 +121,23 @@ def test_bad_input_has_one_clear_message(line, message, kedja):
     assert message in notes
     assert not out
     assert "Traceback" not in notes
+
+
+def test_a_run_that_was_not_solved_says_how_to_look_on(kedja, tmp_path):
+    code, out, _ = kedja("train kedja/TwoPoles-v0 --generations 1 --seed 1 --out few")
+    assert code == 0
+    assert "not solved after 9 evaluations in 1 generation\n" in out
+    assert "kedja train kedja/TwoPoles-v0 --out few --resume --generations 2" in out
+    for name, message in (("few.mp4", "few.gif"), ("away/few.gif", "no folder away")):
+        code, out, notes = kedja(f"play few --gif {name}")
+        assert code == 2
+        assert message in notes
+        assert not out
+
+
+def test_a_fitness_that_does_not_fit_leaves_no_folder(kedja, tmp_path):
+    assert kedja("train Pendulum-v1 --model cma-es --fitness gruau --out none")[0] == 2
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_run_that_does_not_act_is_named(kedja, tmp_path):

@@ -50,6 +50,25 @@ def test_energy_is_kept_without_friction_and_force(chosen, monkeypatch):
     assert abs(energy(state, chosen) - before) < 1e-6
 
 
+@pytest.mark.parametrize("chosen", [ONE, TWO], ids=["one", "two"])
+def test_the_accelerations_are_those_of_newtons_laws(chosen):
+    """Rods on hinges and a cart as one linear system, solved: A (ẍ, θ̈…) = forces."""
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        state, force = rng.uniform(-0.6, 0.6, 2 + 2 * len(chosen)), rng.uniform(-10, 10)
+        angles, speeds = state[2::2], state[3::2]
+        m, l = np.array([(pole.mass, pole.half_length) for pole in chosen]).T  # noqa: E741
+        system = np.diag([physics.CART_MASS + m.sum(), *4 / 3 * m * l**2])
+        system[0, 1:] = system[1:, 0] = m * l * np.cos(angles)
+        along = force - physics.CART_FRICTION * np.sign(state[1])
+        along += (m * l * speeds**2 * np.sin(angles)).sum()
+        around = m * 9.8 * l * np.sin(angles) - physics.POLE_FRICTION * speeds
+        wanted = np.linalg.solve(system, [along, *around])
+        found = physics._change(state, force, chosen, physics.Functions(np.sin, np.cos, np.sign))
+        np.testing.assert_allclose(found[1::2], wanted, rtol=1e-9)
+        np.testing.assert_array_equal(found[::2], state[1::2])
+
+
 def test_friction_takes_energy():
     state = (0.0, 1.0, 0.0, 0.0)
     for _ in range(20):

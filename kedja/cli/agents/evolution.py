@@ -20,12 +20,14 @@ from kedja.cli.options import layers
 from kedja.cli.output import note, say, say_json
 from kedja.ground.errors import Interrupted, UsageError
 from kedja.models import folder as folders
+from kedja.rl import fleet
 from kedja.rl.environments import TASKS, make
-from kedja.rl.evolution import poles
+from kedja.rl.evolution import kept, poles
+from kedja.rl.evolution.episodes import require_fitness
 from kedja.rl.evolution.evolve import Evolution, evolve
 from kedja.rl.physics import TWO, Task
 from kedja.rl.playing import Agent, agent_of, play
-from kedja.rl.policies import Policy
+from kedja.rl.policies import Policy, filled
 from kedja.rl.spaces import config_for
 
 Options = dict[str, Any]
@@ -70,6 +72,7 @@ def train(request: Request) -> None:
     env = make(name)
     if earlier is None:
         made = {**usual(name), **request.given}
+        require_fitness(env, made["fitness"])
         policy = _policy(env, made)
         folder = runs.fresh(request.out, name.replace("/", "-"), made["model"])
         folders.describe(folder, policy)
@@ -86,12 +89,26 @@ def train(request: Request) -> None:
     if request.json:
         say_json(results)
     else:
-        say("\n".join(_summary(results)))
+        say("\n".join(_summary(results, runs.command(request.data, folder))))
 
 
 def agent(run: Path, environment: Any) -> Agent:
     """The policy of a run as an agent in its environment; for `kedja play`."""
-    return agent_of(models.load(run).model, environment)
+    finished = (run / folders.WEIGHTS).exists()
+    policy = models.load(run).model if finished else _so_far(run, environment)
+    return agent_of(policy, environment)
+
+
+def _so_far(run: Path, environment: Any) -> Policy:
+    """The best policy of a run that was interrupted; UsageError where it has none yet."""
+    command = runs.command(runs.sources_of(run), run)
+    vector = kept.Kept(run, {}).load().vector
+    if not vector.size:
+        raise UsageError(f"{run} has found nothing yet", fix=f"go on with: {command}")
+    note(f"the run was interrupted: its best policy so far acts; go on with: {command}")
+    made = runs.read(run, lambda content: dict(content["recipe"]))
+    best: Policy = filled(_policy(environment, made), vector)
+    return best
 
 
 def _policy(env: Any, made: Options) -> Policy:
@@ -117,24 +134,30 @@ def _about(name: str, policy: Policy, made: Options, folder: Path) -> list[str]:
     config = policy.config
     kind = "recurrent" if config.recurrent else "forward"
     hidden = "-".join(map(str, config.hidden)) or "none"
-    acts = f"{config.actions} actions" if config.discrete else f"{config.actions} numbers"
+    acts = _counted(config.actions, "action" if config.discrete else "number")
     return [
-        f"{name}: {config.observations} numbers observed, {acts} to choose",
+        f"{name}: {_counted(config.observations, 'number')} observed, {acts} to choose",
         f"{made['model']}: a {kind} policy, hidden units {hidden}, "
         f"{policy.num_parameters:,} weights, sigma {made['sigma']:g}, fitness {made['fitness']}, "
-        f"{made['episodes']} episodes each, seed {made['seed']}",
+        f"{_counted(made['episodes'], 'episode')} each, seed {made['seed']}",
         f"run: {folder}",
     ]
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def _evolved(name: str, policy: Policy, made: Options, folder: Path, request: Request) -> Evolution:
-    same = ("population", "sigma", "generations", "episodes", "limit", "fitness", "goal", "seed")
+    same = ("population", "sigma", "generations", "episodes", "limit", "fitness", "seed")
+    goal, accept = _enough(name, made)
     try:
         return evolve(
             name,
             search=made["model"],
             policy=policy,
-            accept=_accept(name, made),
+            goal=goal,
+            accept=accept,
             checkpoint=folder,
             resume=request.resume,
             **{each: made[each] for each in same},
@@ -144,14 +167,15 @@ def _evolved(name: str, policy: Policy, made: Options, folder: Path, request: Re
         raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
 
 
-def _accept(name: str, made: Options) -> Any:
-    """The usual test for Gruau's fitness: 100,000 steps, and 200 of the 625 other starts."""
+def _enough(name: str, made: Options) -> tuple[float | None, Any]:
+    """The fitness that is enough, and the further test.
+
+    With Gruau's fitness who has stood for all steps is put to the test of `poles.passes`.
+    """
     if made["fitness"] != "gruau" or made["goal"] is not None:
-        return None
+        return made["goal"], None
     task = TASKS.get(name, Task(TWO))
-    return lambda policy: (
-        poles.lasts(task, policy) and poles.generalises(task, policy) >= poles.ENOUGH
-    )
+    return fleet.stood(made["limit"] or poles.SHORT), lambda policy: poles.passes(task, policy)
 
 
 # ------------------------------------------------------------------------------- what it reached
@@ -191,16 +215,18 @@ def _tested(name: str, policy: Policy) -> Options:
     }
 
 
-def _summary(results: Mapping[str, Any]) -> list[str]:
-    """The results for people, one fact a line."""
+def _summary(results: Mapping[str, Any], again: str) -> list[str]:
+    """The results for people, one fact a line; where nothing was solved, how to look on."""
+    more = f"look on with: {again} --generations {2 * results['generations']}"
     end = "solved" if results["solved"] else "not solved"
     return [
         f"{results['model']} on {results['data'][0]}: {end} after {results['evaluations']:,} "
-        f"evaluations in {results['generations_lived']:,} generations",
+        f"evaluations in {_counted(results['generations_lived'], 'generation')}",
         *_told(results),
-        f"best fitness {results['best_fitness']:.6g}, {results['parameters']:,} weights, "
+        f"best fitness {results['best_fitness']:,.6g}, {results['parameters']:,} weights, "
         f"{results['train_seconds']:.1f} s",
         f"run: {results['run']}",
+        *([] if results["solved"] else [more]),
         f"next: kedja play {results['run']} --gif poles.gif"
         if "lasts" in results
         else f"next: kedja play {results['run']} --episodes 5",

@@ -20,7 +20,7 @@ from kedja.rl import fleet
 from kedja.rl.environments import library as gymnasium_library
 from kedja.rl.environments import make
 from kedja.rl.policies import Policy, filled
-from kedja.rl.spaces import action_of, observed
+from kedja.rl.spaces import action_of, observed, task_of
 
 if TYPE_CHECKING:
     import gymnasium
@@ -49,14 +49,19 @@ def episodes_in(
 
     Raises UsageError for a fitness that there is not, or that the environment does not have.
     """
-    if fitness not in FITNESS:
-        raise UsageError(f"there is no fitness {fitness!r}", fix=" or ".join(FITNESS))
-    task = getattr(environment.unwrapped, "task", None)
+    require_fitness(environment, fitness)
+    task = task_of(environment)
     if task is not None:
         return _Fleet(task, policy, episodes, limit_of(environment, limit), fitness)
-    if fitness == "gruau":
-        raise UsageError("Gruau's fitness is that of carts with poles", fix="fitness 'reward'")
     return _Loop(environment, policy, episodes, limit)
+
+
+def require_fitness(environment: gymnasium.Env[Any, Any], fitness: str) -> None:
+    """Raise UsageError for a fitness that there is not, or that the environment does not have."""
+    if fitness not in FITNESS:
+        raise UsageError(f"there is no fitness {fitness!r}", fix=" or ".join(FITNESS))
+    if fitness == "gruau" and task_of(environment) is None:
+        raise UsageError("Gruau's fitness is that of carts with poles", fix="fitness 'reward'")
 
 
 def limit_of(environment: gymnasium.Env[Any, Any], limit: int | None) -> int:

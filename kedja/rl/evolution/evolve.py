@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,10 +16,10 @@ import numpy as np
 
 from kedja.ground.errors import Interrupted, UsageError
 from kedja.rl.evolution import kept, telling
-from kedja.rl.evolution.episodes import episodes_in, limit_of, made
-from kedja.rl.evolution.searches import SEARCHES, require_search
+from kedja.rl.evolution.episodes import Episodes, episodes_in, limit_of, made
+from kedja.rl.evolution.searches import SEARCHES, Search, require_search
 from kedja.rl.policies import Policy, filled
-from kedja.rl.spaces import config_for
+from kedja.rl.spaces import config_for, task_of
 from kedja.rl.telling import Line
 
 if TYPE_CHECKING:
@@ -99,26 +99,30 @@ def evolve(
     """
     require_search(search)
     env = made(environment)
-    first = (
-        Policy(config_for(env, tuple(hidden), recurrent=recurrent)) if policy is None else policy
-    )
-    where = episodes_in(env, first, episodes=episodes, limit=limit, fitness=fitness)
+    if policy is None:
+        policy = Policy(config_for(env, tuple(hidden), recurrent=recurrent))
     shape = {"population": population, "sigma": sigma, "seed": seed}
-    options = {**shape, "search": search, "episodes": episodes, "limit": limit}
-    options |= {"fitness": fitness, "environment": env.spec.id if env.spec else "", "goal": goal}
+    trial = {"episodes": episodes, "limit": limit, "fitness": fitness}
+    options = {**shape, **trial, "search": search, "goal": goal}
     run = _Run(
-        first,
-        SEARCHES[search](first.num_parameters, **shape),
-        where,
-        _goal(env, fitness, goal, accept, limit_of(env, limit)),
-        accept,
+        policy,
+        SEARCHES[search](policy.num_parameters, **shape),
+        episodes_in(env, policy, **trial),
+        _Judge(_goal(env, fitness, goal, accept, limit_of(env, limit)), accept),
         seed,
-        kept.Kept(checkpoint, {name: str(value) for name, value in options.items()}),
+        kept.Kept(checkpoint, _identity(env, policy, options)),
         Line(progress),
     )
     if resume:
         run.replay()
     return run.until(generations)
+
+
+def _identity(env: Any, policy: Policy, options: Mapping[str, Any]) -> dict[str, str]:
+    """What two runs have in common where one goes on with the other."""
+    name = env.spec.id if env.spec else ""
+    whole = {**options, "environment": name, "weights": policy.num_parameters}
+    return {name: str(value) for name, value in whole.items()}
 
 
 def _goal(env: Any, fitness: str, goal: float | None, accept: Any, limit: int) -> float:
@@ -129,10 +133,22 @@ def _goal(env: Any, fitness: str, goal: float | None, accept: Any, limit: int) -
         return -np.inf
     if fitness == "gruau":
         raise UsageError("Gruau's fitness has no usual goal", fix="give goal= or accept=")
-    if getattr(env.unwrapped, "task", None) is not None:
+    if task_of(env) is not None:
         return float(limit)
     threshold = env.spec.reward_threshold if env.spec else None
     return np.inf if threshold is None else float(threshold)
+
+
+class _Judge(NamedTuple):
+    """When a candidate ends the run: its fitness is `goal` at least, and `accept` holds for it."""
+
+    goal: float
+    accept: Callable[[Policy], bool] | None
+
+    def __call__(self, policy: Policy, vector: Array, fitness: float) -> bool:
+        if not fitness >= self.goal:
+            return False
+        return self.accept is None or bool(self.accept(filled(policy, vector)))
 
 
 class _Run:
@@ -141,16 +157,15 @@ class _Run:
     def __init__(
         self,
         policy: Policy,
-        search: Any,
-        where: Any,
-        goal: float,
-        accept: Callable[[Policy], bool] | None,
+        search: Search,
+        where: Episodes,
+        judge: _Judge,
         seed: int,
         store: kept.Kept,
         line: Line,
     ) -> None:
         self._policy, self._search, self._where = policy, search, where
-        self._goal, self._accept, self._seed = goal, accept, seed
+        self._judge, self._seed = judge, seed
         self._store, self._line = store, line
         self._rows: list[Generation] = []
         self._best: tuple[float, Array] = (-np.inf, np.zeros(policy.num_parameters))
@@ -195,14 +210,11 @@ class _Run:
         vectors = self._search.ask()
         fitness = self._where.fitness(vectors, (self._seed, len(self._rows)))
         best = int(np.argmax(fitness))
-        solved = bool(fitness[best] >= self._goal) and self._accepts(vectors[best])
+        solved = self._judge(self._policy, vectors[best], float(fitness[best]))
         self._take(vectors, fitness)
         self._store.add(fitness)
         if solved:
             self._best, self._solved = (float(fitness[best]), vectors[best].copy()), True
-
-    def _accepts(self, vector: Array) -> bool:
-        return self._accept is None or bool(self._accept(filled(self._policy, vector)))
 
     def _take(self, vectors: Array, fitness: Array) -> None:
         best, value = int(np.argmax(fitness)), float(np.max(fitness))
@@ -216,5 +228,5 @@ class _Run:
         self._store.save(self._best[1], self._seconds, self._solved)
 
     def _interrupted(self) -> Interrupted:
-        done = f"interrupted after {len(self._rows):,} generations"
+        done = f"after {len(self._rows):,} generations"
         return Interrupted(done, self._store.folder)

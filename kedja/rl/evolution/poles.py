@@ -49,6 +49,14 @@ def generalises(task: Task, policy: Policy) -> int:
     return int(_ride(task, policy, other_starts(task), SHORT).up.sum())
 
 
+def passes(task: Task, policy: Policy) -> bool:
+    """The test that goes with Gruau's fitness: 100,000 steps, and 200 of the 625 other starts.
+
+    A policy that falls is known at once, so the long ride comes first.
+    """
+    return lasts(task, policy) and generalises(task, policy) >= ENOUGH
+
+
 def _ride(task: Task, policy: Policy, states: Array, steps: int) -> fleet.Ride:
     same = np.tile(vector(policy), (len(states), 1))
     return fleet.ride(task, filled(policy, same), states, steps)
