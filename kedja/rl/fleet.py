@@ -121,7 +121,8 @@ def gruau(ride: Ride) -> Array:
     Source: F. Gruau, D. Whitley, L. Pyeatt (1996), as `physics.py` says.
     """
     calm = np.where(ride.steps >= STRETCH, 0.75 / np.maximum(ride.unrest, 1e-9), 0.0)
-    return stood(ride.steps) + 0.9 * calm
+    worth: Array = stood(ride.steps) + 0.9 * calm
+    return worth
 
 
 def stood(steps: Any) -> Any:

@@ -102,7 +102,7 @@ def evolve(
     if policy is None:
         policy = Policy(config_for(env, tuple(hidden), recurrent=recurrent))
     shape = {"population": population, "sigma": sigma, "seed": seed}
-    trial = {"episodes": episodes, "limit": limit, "fitness": fitness}
+    trial: dict[str, Any] = {"episodes": episodes, "limit": limit, "fitness": fitness}
     options = {**shape, **trial, "search": search, "goal": goal}
     run = _Run(
         policy,
