@@ -6,22 +6,24 @@ Next: `predict.py`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
 
-from kedja.cli import recipes, rows, runs
+from kedja.cli import kernels, recipes, rows, runs
 from kedja.cli.output import note, say, say_json
-from kedja.data.prepare import TablePreparation
-from kedja.ground.errors import UsageError
+from kedja.data.prepare import Preparation, TablePreparation
+from kedja.ground.errors import Interrupted, UsageError
 from kedja.inspection.importance import Importance, permutation_importance
 from kedja.train.evaluation import predict as outputs_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
+EVERY = 2.0  # seconds between two notes of progress
 
 
 def importance(
@@ -37,25 +39,67 @@ def importance(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """How much worse the answers get where a column is shuffled, with 95 % of the shuffles."""
+    looked = _svm(run, file) if runs.model_of(run) == "svm" else _network(run, file)
+    found = _measured(looked, repeats, seed)
+    classes = bool(looked.preparation.target.classes)
+    if json:
+        about = {"run": str(run), "target": looked.preparation.target.name}
+        measured = {"examples": len(looked.x), "measure": "accuracy" if classes else "rmse"}
+        say_json({**about, **measured, "columns": [asdict(each) for each in found]})
+        return
+    worse = "accuracy falls by" if classes else "error (root of the mean square) grows by"
+    note(f"{len(looked.x):,} rows, {repeats} shuffles: the {worse}")
+    for line in _lines(found, classes=classes):
+        say(line)
+
+
+class Looked(NamedTuple):
+    """What is looked at: rows, their targets, and how good a model's answers to rows are."""
+
+    preparation: TablePreparation
+    x: Array
+    score: Callable[[Array], float]
+
+
+def _measured(looked: Looked, repeats: int, seed: int) -> list[Importance]:
+    """The columns' importance, with a note of how far it is where it takes long."""
+    last, done = [time.monotonic()], [0, 0]
+
+    def told(*now: int) -> None:
+        done[:] = now
+        if time.monotonic() - last[0] > EVERY:
+            last[0] = time.monotonic()
+            note(f"shuffled {now[0]:,} of {now[1]:,} times")
+
+    options: dict[str, Any] = {"repeats": repeats, "seed": seed, "progress": told}
+    columns = _columns(looked.preparation)
+    try:
+        return permutation_importance(looked.score, looked.x, columns, **options)
+    except KeyboardInterrupt:
+        what = f"after {done[0]:,} of {done[1]:,} shuffles, which are not kept"
+        raise Interrupted(f"{what}; fewer --repeats take less time") from None
+
+
+def _network(run: Path, file: Path | None) -> Looked:
     record = runs.load(run)
-    preparation = record.preparation
+    preparation = _table(run, record.preparation)
+    given = rows.examples(run, record, None if file is None else str(file))
+    score = _score(runs.load_network(run, record), record, given.targets)
+    return Looked(preparation, given.inputs, score)
+
+
+def _svm(run: Path, file: Path | None) -> Looked:
+    machine, preparation = kernels.loaded(run)
+    given = kernels.examples(run, preparation, None if file is None else str(file))
+    score = kernels.scored(machine, preparation, given.targets)
+    return Looked(_table(run, preparation), given.inputs, score)
+
+
+def _table(run: Path, preparation: Preparation) -> TablePreparation:
     if not isinstance(preparation, TablePreparation):
         what = f"{run} was trained on pictures, which have no columns"
         raise UsageError(what, fix="name a run on a table")
-    given = rows.examples(run, record, None if file is None else str(file))
-    x, y = given.inputs, given.targets
-    score = _score(runs.load_network(run, record), record, y)
-    found = permutation_importance(score, x, _columns(preparation), repeats=repeats, seed=seed)
-    classes = bool(preparation.target.classes)
-    if json:
-        about = {"run": str(run), "target": preparation.target.name, "examples": len(x)}
-        unit = "accuracy" if classes else "rmse"
-        say_json({**about, "measure": unit, "columns": [asdict(each) for each in found]})
-        return
-    worse = "accuracy falls by" if classes else "error (root of the mean square) grows by"
-    note(f"{len(x):,} rows, {repeats} shuffles: the {worse}")
-    for line in _lines(found, classes=classes):
-        say(line)
+    return preparation
 
 
 def _score(model: Any, record: runs.Record, y: Array) -> Callable[[Array], float]:

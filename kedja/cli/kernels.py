@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,15 @@ import kedja as kj
 from kedja.cli import judging, runs
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
+from kedja.cli.new_rows import new_rows
 from kedja.cli.output import note, say, say_json
-from kedja.data import prepare, source, table
+from kedja.data import prepare, source
 from kedja.data.dataset import Dataset
-from kedja.data.prepare import TablePreparation
-from kedja.ground.errors import CheckpointError, UsageError
+from kedja.ground.errors import CheckpointError, Interrupted, UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.inspection.judged import Judged
 from kedja.io import weights
-from kedja.views import plot_kernel_matrix
+from kedja.views import figures, plot_kernel_matrix
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FILE = "svm.safetensors"
@@ -49,7 +50,7 @@ def train(request: Request) -> None:
     for line in (*found.describe(), _text(made), f"run: {folder}"):
         note(line)
     start = time.perf_counter()
-    machine = _machine(made).fit(x, y)
+    machine = _fitted(folder, made, x, y)
     results = _results(folder, machine, found, made) | {
         "train_seconds": time.perf_counter() - start
     }
@@ -63,6 +64,16 @@ def train(request: Request) -> None:
     else:
         for line in _summary(results):
             say(line)
+
+
+def _fitted(folder: Path, made: Mapping[str, Any], x: Array, y: Array) -> Any:
+    """The machine for these rows; after Ctrl-C the folder is free again."""
+    try:
+        return _machine(made).fit(x, y)
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            folder.rmdir()
+        raise Interrupted("an svm is solved at once: nothing is kept, begin again") from None
 
 
 def _recipe(request: Request) -> dict[str, Any]:
@@ -152,35 +163,32 @@ def predict(asked: Asked) -> None:
         raise UsageError("an svm has no --text and no --explain", fix="give FILES")
     if not asked.files:
         raise UsageError("there is nothing to predict", fix="give FILES")
-    machine, preparation = _loaded(asked.run)
-    if not isinstance(preparation, TablePreparation):
-        raise UsageError(f"{asked.run} was trained on pictures", fix="ask an svm about tables")
-    parts = [table.read_inputs(file, preparation) for file in asked.files]
-    x = _flat(np.concatenate(parts), preparation)
+    if asked.plot is not None:
+        figures.require(asked.plot)
+    machine, preparation = loaded(asked.run)
+    rows = list(new_rows(asked.files, preparation))
+    x = _flat(np.concatenate([each[None] for _, each in rows]), preparation)
     names = [preparation.target.classes[int(each)] for each in machine.predict(x)]
-    places = [
-        (str(file), row)
-        for file, part in zip(asked.files, parts, strict=True)
-        for row in range(1, len(part) + 1)
-    ]
     if asked.plot is not None:
         _draw(asked.plot, machine, x, names)
-    _tell(asked, places, names)
+    _tell(asked, [place for place, _ in rows], names)
 
 
-def _tell(asked: Asked, places: Sequence[tuple[str, int]], names: Sequence[str]) -> None:
+def _tell(asked: Asked, places: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     if asked.json:
-        found = [
-            {"file": file, "row": row, "class": name}
-            for (file, row), name in zip(places, names, strict=True)
-        ]
+        found = [{**place, "class": name} for place, name in zip(places, names, strict=True)]
         say_json({"run": str(asked.run), "task": "classification", "predictions": found})
         return
-    for (file, row), name in zip(places, names, strict=True):
-        say(f"{file}:{row}  {name}")
+    for place, name in zip(places, names, strict=True):
+        say(f"{':'.join(map(str, place.values()))}  {name}")
 
 
-def _loaded(run: Path) -> tuple[Any, prepare.Preparation]:
+def scored(machine: Any, preparation: prepare.Preparation, y: Array) -> Callable[[Array], float]:
+    """The share of right answers, as a function of the rows (N, F)."""
+    return lambda x: float(np.mean(machine.predict(_flat(x, preparation)) == y))
+
+
+def loaded(run: Path) -> tuple[Any, prepare.Preparation]:
     """The machine and the preparation of a run."""
     made, preparation = runs.read(
         run, lambda value: (dict(value["recipe"]), prepare.from_json(value["preparation"]))
@@ -201,7 +209,7 @@ def _draw(file: Path, machine: Any, x: Array, names: Sequence[str]) -> None:
     matrix = (
         x @ x.T if isinstance(machine, kj.estimators.LinearSVM) else machine.kernel_matrix(x, x)
     )
-    plot_kernel_matrix(matrix, names).figure.savefig(file)
+    figures.save(plot_kernel_matrix(matrix, names).figure, file)
     note(f"wrote {file}")
 
 
@@ -210,13 +218,19 @@ def _draw(file: Path, machine: Any, x: Array, names: Sequence[str]) -> None:
 
 def judged(run: Path, data: str | None) -> Judged:
     """Which answers of the machine of a run are wrong, row by row."""
-    machine, preparation = _loaded(run)
+    machine, preparation = loaded(run)
+    given = examples(run, preparation, data)
+    answers = machine.predict(_flat(given.inputs, preparation))
+    name = data or runs.sources_of(run)[0]
+    return judging.by_numbers(name, preparation.target, given, answers)
+
+
+def examples(run: Path, preparation: prepare.Preparation, data: str | None) -> judging.Rows:
+    """Rows whose answer is known: those of `data`, or those held out of the run's training."""
     about, seed = runs.read(run, lambda value: (value["data"], int(value["recipe"]["seed"])))
     own = str(about["source"])
 
     def read() -> Dataset:
         return source.load(own, target=about["target"], seed=seed)
 
-    given = judging.rows(run, preparation, own, read, data)
-    answers = machine.predict(_flat(given.inputs, preparation))
-    return judging.by_numbers(data or own, preparation.target, given, answers)
+    return judging.rows(run, preparation, own, read, data)

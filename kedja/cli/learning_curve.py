@@ -11,9 +11,10 @@ from pathlib import Path
 from kedja.cli import options
 from kedja.cli.output import note, say, say_json
 from kedja.front.tables import rendered
-from kedja.ground.errors import Interrupted, StorageError
+from kedja.ground.errors import Interrupted
 from kedja.inspection.curves import LearningCurve, learning_curve
 from kedja.inspection.power_law import FARTHEST
+from kedja.views import figures
 
 
 def run(
@@ -26,6 +27,8 @@ def run(
     json: bool,
 ) -> None:
     """Measure the curve and print it; what is measured is kept in `out`."""
+    if plot is not None:
+        figures.require(plot)
     try:
         found = learning_curve(
             data,
@@ -57,11 +60,7 @@ def _told(size: int, seed: int, error: float) -> None:
 
 
 def _draw(found: LearningCurve, file: Path) -> None:
-    figure = found.plot().figure
-    try:
-        figure.savefig(file, dpi=150)
-    except (OSError, ValueError) as error:
-        raise StorageError(f"cannot write {file}: {error}", fix="a name in .png or .svg") from None
+    figures.save(found.plot().figure, file)
     note(f"wrote {file}")
 
 

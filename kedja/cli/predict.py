@@ -16,16 +16,14 @@ import typer
 
 from kedja.cli import families, recipes, runs
 from kedja.cli.asked import Asked
+from kedja.cli.new_rows import new_rows
 from kedja.cli.output import say, say_json
-from kedja.data import table
-from kedja.data.prepare import PicturePreparation, Target
+from kedja.data.prepare import Target
 from kedja.front.functions import softmax
 from kedja.ground.errors import UsageError
-from kedja.io import images
 from kedja.train.evaluation import predict as outputs_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Row = tuple[dict[str, Any], Array]
 
 # Besides the most probable class, so many others are printed.
 OTHERS = 2
@@ -80,7 +78,7 @@ def _require_rows(run: Path, files: Sequence[Path] | None, of_texts: Any) -> Non
 def _of_rows(run: Path, record: runs.Record, files: Sequence[Path], json: bool) -> None:
     model = runs.load_network(run, record)
     preparation, target = record.preparation, record.preparation.target
-    rows = list(_rows(files, preparation))
+    rows = list(new_rows(files, preparation))
     inputs = np.concatenate([each[None] for _, each in rows])
     outputs = outputs_of(model, inputs, recipes.prepare(preparation))
     found = [
@@ -93,30 +91,6 @@ def _of_rows(run: Path, record: runs.Record, files: Sequence[Path], json: bool) 
     else:
         for line in _lines(found, target):
             say(line)
-
-
-def _rows(files: Sequence[Path], preparation: Any) -> Iterator[Row]:
-    """Each example with the place where it stands: its file, and its row in a table."""
-    for file in files:
-        if isinstance(preparation, PicturePreparation):
-            yield {"file": str(file)}, _picture(file, preparation)
-            continue
-        _require_table(file)
-        for number, row in enumerate(table.read_inputs(file, preparation), 1):
-            yield {"file": str(file), "row": number}, row
-
-
-def _picture(file: Path, preparation: PicturePreparation) -> Array:
-    if file.suffix.lower() in (".csv", ".tsv"):
-        raise UsageError(f"{file} is a table, but the run was trained on pictures")
-    grey = images.read_gray(file, preparation.shape)
-    return preparation.encode(grey)
-
-
-def _require_table(file: Path) -> None:
-    """A picture given to a run on a table is a mistake that can be named."""
-    if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp", ".gif"):
-        raise UsageError(f"{file} is a picture, but the run was trained on a table")
 
 
 def _answer(output: Array, target: Target) -> dict[str, Any]:

@@ -158,6 +158,9 @@ def read_json(where: Path, take: Callable[[Any], T]) -> T:
 
 def _no_run(folder: Path) -> UsageError:
     """Where no run is, with the runs that there are."""
+    if checkpoint.exists(folder):
+        what = f"{folder} has lost its {FILE}, which says what the run was"
+        return UsageError(what, fix="copy the whole folder again, or train anew")
     known = sorted(str(each.parent) for each in Path(RUNS).glob(f"*/{FILE}"))
     fix = f"there are: {', '.join(known[:8])}" if known else "train one: kedja train digits"
     return UsageError(f"{folder} holds no run", fix=fix)
@@ -192,20 +195,21 @@ def fresh(out: Path | None, name: str, model: str) -> Path:
                 f"{out} holds a run already",
                 fix="--resume goes on with it; for another run name another folder",
             )
-        _make(out, exist_ok=True)
+        make(out, exist_ok=True)
         return out
     base = Path(RUNS) / f"{name}-{model}"
     for number in itertools.count(1):
         folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
         try:
-            _make(folder, exist_ok=False)
+            make(folder, exist_ok=False)
         except FileExistsError:
             continue
         return folder
     raise AssertionError
 
 
-def _make(folder: Path, *, exist_ok: bool) -> None:
+def make(folder: Path, *, exist_ok: bool) -> None:
+    """Make a folder; UsageError where a file has the name, StorageError where the disk refuses."""
     try:
         folder.mkdir(parents=True, exist_ok=exist_ok)
     except FileExistsError:
@@ -214,7 +218,8 @@ def _make(folder: Path, *, exist_ok: bool) -> None:
         raise UsageError(f"{folder} is a file", fix="name a folder") from None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StorageError(f"cannot make the folder: {reason}", where=str(folder)) from error
+        what = f"cannot make the folder: {reason}"
+        raise StorageError(what, where=str(folder), fix="choose another --out") from error
 
 
 def newest(data: Sequence[str]) -> Path | None:

@@ -7,8 +7,9 @@ Next: `task.py`.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 EACH = "each"  # --leave-out each: one training for every speaker
 SHOWN = 8  # classes in a line
 WORSE = 0.01  # a difference that is worth a word
+EVERY = 2.0  # seconds between two notes of progress
 
 USUAL: dict[str, Any] = {
     "model": "spectrogram-cnn",
@@ -83,6 +85,7 @@ def _prepare(data: tuple[str, ...], made: task.Options) -> task.Prepared:
         pattern=made.get("pattern"),
         rate=made.get("rate"),
         seconds=made.get("seconds"),
+        progress=_progress(),
     )
     trial = _trial(given, made)
     sizes = {name: made[name] for name in ("width", "dropout")}
@@ -105,6 +108,18 @@ def _prepare(data: tuple[str, ...], made: task.Options) -> task.Prepared:
         _told,
         "FILE.wav",
     )
+
+
+def _progress() -> Callable[[str, int, int], None]:
+    """A note of how far the reading is, where it takes long."""
+    last = [time.monotonic()]
+
+    def told(what: str, done: int, total: int) -> None:
+        if time.monotonic() - last[0] > EVERY and done < total:
+            last[0] = time.monotonic()
+            note(f"read {done:,} of {total:,} recordings")
+
+    return told
 
 
 def _only(data: Sequence[str]) -> str:
@@ -150,6 +165,7 @@ def _about(trial: Trial) -> Iterator[str]:
         people = Counter(given.speakers).most_common()
         named = ", ".join(f"{name} ({count:,})" for name, count in people[:SHOWN])
         yield f"{len(people)} speakers: {named}{' and others' if len(people) > SHOWN else ''}"
+    yield from given.notes
     cut = f", {trial.given.cut:,} longer ones cut" if given.cut else ""
     size = f"pictures of {shape.frames} × {shape.bands}"
     yield f"{shape.samples / shape.rate:.2f} s at {shape.rate:,} Hz, as {size}{cut}"

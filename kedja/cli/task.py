@@ -74,8 +74,12 @@ def run(request: Request, usual: Options, prepare: Prepare) -> None:
     for line in (*prepared.about, _text(made), f"run: {folder}"):
         note(line)
     history = _trained(folder, request, made, prepared)
-    results = _results(folder, request.data, made, history, prepared)
     folders.save(folder, history.model, prepared.tokenizer)
+    _keep(folder, prepared.files)  # where they were damaged or lost, they are whole again
+    try:
+        results = _results(folder, request.data, made, history, prepared)
+    except KeyboardInterrupt:
+        raise _untested(request, folder) from None
     _write(folder, request.data, made, results)
     if request.json:
         say_json(results)
@@ -130,9 +134,17 @@ def _trained(folder: Path, request: Request, made: Options, prepared: Prepared) 
             threads=request.threads,
             **options,
         )
-    except Interrupted as error:
+    except KeyboardInterrupt as error:
         command = runs.command(request.data, folder)
-        raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
+        said = "; ".join(filter(None, [str(error), f"go on with: {command}"]))
+        raise Interrupted(said, str(folder)) from None
+
+
+def _untested(request: Request, folder: Path) -> Interrupted:
+    """Ctrl-C while a trained network is tested."""
+    command = runs.command(request.data, folder)
+    what = f"in the test; the trained network is in {folder}; test it with: {command}"
+    return Interrupted(what, str(folder))
 
 
 def _results(
@@ -142,6 +154,7 @@ def _results(
     return {
         "data": list(data),
         **made,
+        "epochs": len(history.epochs),
         "parameters": history.model.num_parameters,
         "steps": history.steps,
         "train_loss": history.train_loss,

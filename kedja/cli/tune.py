@@ -14,8 +14,10 @@ import json as jsonfile
 import math
 import shlex
 import shutil
+import sys
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,17 +30,19 @@ from kedja.cli.help import panel
 from kedja.cli.output import note, say, say_json
 from kedja.data import source
 from kedja.data.learned import learned_alone
-from kedja.ground.errors import Interrupted, UsageError
+from kedja.ground.errors import Interrupted, KedjaError, UsageError
 from kedja.io import atomic
 from kedja.train.history import Epoch
 from kedja.train.watch import watched
 from kedja.tuning import Found, Trial
-from kedja.tuning.searching import Report
+from kedja.tuning.searching import JOURNAL, Report
 
 TRIALS, SEARCH, RUN = panel("Trials"), panel("Search"), panel("Run")
 FILE = "tune.json"
 HEADS = 4  # of a gpt, which divide every width
+EPOCHS = "epochs.json"
 TRIAL, BEST = "trial", "best"
+EVERY = 5.0  # seconds between two notes of how a trial goes
 
 
 def tune(
@@ -76,32 +80,53 @@ def tune(
     space = tuning.space_for(chosen, spans)
     families.require_options(chosen, fixed)
     folder = out or Path(runs.RUNS) / f"{Path(data[0]).stem}-{chosen}-tune"
-    _begin(folder, resume, {"data": list(data), "model": chosen, "spans": spans, "fixed": fixed})
+    asked = {"data": list(data), "model": chosen, "spans": spans, "fixed": fixed}
+    begun = _begin(folder, resume, asked)
     work = Work(tuple(data), {"model": chosen, **fixed}, folder, threads)
     note(f"{chosen} on {', '.join(data)}: {', '.join(space)} are searched; {folder}")
     try:
         found = tuning.search(
             work.trial, space, folder, trials=trials, minutes=minutes, seed=seed, told=_told
         )
+        note("training with the best options on all that is learned")
         results = work.best(found.best)
+    except KedjaError:
+        if begun and not work.finished:
+            _undo(folder)
+        raise
     except KeyboardInterrupt:
         again = shlex.join(["kedja", "tune", *data, *work.again(spans), "--trials", str(trials)])
         raise Interrupted(f"go on with: {again} --resume", str(folder)) from None
     _report(work, found, results, json)
 
 
-def _begin(folder: Path, resume: bool, asked: Mapping[str, Any]) -> None:
-    """Keep what is asked; UsageError where the folder holds another search."""
+def _begin(folder: Path, resume: bool, asked: Mapping[str, Any]) -> bool:
+    """Keep what is asked; whether the search is a new one.
+
+    Raises UsageError where the folder holds another search, or a run.
+    """
     where = folder / FILE
     if where.exists():
         if not resume:
             raise UsageError(f"{folder} holds a search already", fix="--resume goes on with it")
-        if jsonfile.loads(where.read_text(encoding="utf-8")) != asked:
+        if runs.read_json(where, dict) != asked:
             what = f"the search in {folder} was begun with other data or options"
             raise UsageError(what, fix="give the same ones, or another --out")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
+        return False
+    if runs.exists(folder):
+        raise UsageError(f"{folder} holds a run", fix="name another folder for the search")
+    runs.make(folder, exist_ok=True)
     atomic.write_bytes(where, jsonfile.dumps(asked, indent=1).encode())
+    return True
+
+
+def _undo(folder: Path) -> None:
+    """Leave nothing of a search of which no trial was finished: the first one met an error."""
+    for name in (FILE, JOURNAL, EPOCHS):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / TRIAL, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 @dataclass(frozen=True)
@@ -112,18 +137,24 @@ class Work:
     fixed: Mapping[str, Any]
     folder: Path
     threads: int | None
+    finished: list[float] = field(default_factory=list)
 
     def trial(self, options: dict[str, Any], report: Report) -> float:
         """The least loss of one training on the held-out part of what is learned."""
         folder = self.folder / TRIAL
         shutil.rmtree(folder, ignore_errors=True)
         losses: list[float] = []
+        told, last = sys.stderr, [time.monotonic()]
 
         def look(epoch: Epoch, model: Any) -> bool:
             loss = epoch.validation.get("loss")
             if loss is None:
                 return False  # a baseline
             losses.append(loss if math.isfinite(loss) else math.inf)
+            if time.monotonic() - last[0] > EVERY:
+                last[0] = time.monotonic()
+                told.write(f"  epoch {len(losses)}: loss {loss:.5g}\n")
+                told.flush()
             return report(len(losses), losses[-1])
 
         with learned_alone(), watched(look):
@@ -131,6 +162,7 @@ class Work:
         if not losses:
             raise UsageError("the training measured no loss on held-out data", fix="use mlp or gpt")
         best = min(range(len(losses)), key=losses.__getitem__)
+        self.finished.append(losses[best])
         self._remember(options, best + 1)
         return losses[best]
 
@@ -161,7 +193,7 @@ class Work:
     def _remember(self, options: Mapping[str, Any], epochs: int) -> None:
         if self._ends_last():
             known = {**self._epochs(), _key(options): epochs}
-            atomic.write_bytes(self.folder / "epochs.json", jsonfile.dumps(known).encode())
+            atomic.write_bytes(self.folder / EPOCHS, jsonfile.dumps(known).encode())
 
     def _ends_last(self) -> bool:
         """Whether the model has the last epoch's weights; an mlp for tables has the best one's."""
@@ -169,8 +201,8 @@ class Work:
         return self.fixed["model"] == "linear" or (self.fixed["model"] == "mlp" and not table)
 
     def _epochs(self) -> dict[str, int]:
-        where = self.folder / "epochs.json"
-        return dict(jsonfile.loads(where.read_text())) if where.exists() else {}
+        where = self.folder / EPOCHS
+        return runs.read_json(where, dict) if where.exists() else {}
 
     def _whole(self, options: Mapping[str, Any]) -> dict[str, Any]:
         epochs = self._epochs().get(_key(options))

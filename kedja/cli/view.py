@@ -11,18 +11,21 @@ from typing import Annotated, Any
 import typer
 
 from kedja import models
-from kedja.cli import pictures, runs
+from kedja.cli import families, pictures, runs
 from kedja.cli.families import Request
 from kedja.cli.output import note, say
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
+from kedja.models.autoencoder import Autoencoder
 from kedja.models.pictures import PictureConfig
 from kedja.views import figures
 from kedja.views import pictures as views
 
-OF_A_PICTURE = ("looking", "maps")
+OF_A_PICTURE = ("looking", "maps", "reconstruction")
 OF_A_NETWORK = ("filters", "ideals", "codes")
 KINDS = (*OF_A_PICTURE, *OF_A_NETWORK)
+OF_CLASSES = ("looking", "ideals")
+LOOKED_AT = [families.MODELS[name] for name in ("cnn", "autoencoder")]
 SHOWN = 600  # pictures on the map of codes
 
 
@@ -36,9 +39,10 @@ def view(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="looking (saliency and occlusion) or maps, of a PICTURE; filters, ideals (what "
-            "each class wants most) or codes (the test's pictures on a map), of the network.",
-            show_default="looking or filters",
+            help="looking (saliency and occlusion), maps, or reconstruction (what an autoencoder "
+            "gives back), of a PICTURE; filters, ideals (what each class wants most) or codes "
+            "(the test's pictures on a map), of the network.",
+            show_default="looking, reconstruction or filters",
             metavar="KIND",
         ),
     ] = None,
@@ -54,17 +58,41 @@ def view(
     ] = None,
 ) -> None:
     """Draw what a network for pictures sees."""
-    chosen = kind or ("filters" if picture is None else "looking")
-    if chosen not in KINDS:
-        raise UsageError(f"--kind {chosen}", fix=did_you_mean(chosen, KINDS))
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"--kind {kind}", fix=did_you_mean(kind, KINDS))
+    model = _model(run)
+    chosen = kind or _usual(model, picture)
     _require(chosen, picture, layer, label)
+    _require_kind(run, model, chosen)
     to = plot or run / f"{chosen}.png"
     figures.require(to)
-    model = models.load(run).model
-    if not isinstance(getattr(model, "config", None), PictureConfig):
-        raise UsageError(f"{run} is no run on pictures", fix="kedja train digits --model cnn")
     figures.save(_drawn(run, model, chosen, picture, layer, label), to)
     say(str(to))
+
+
+def _model(run: Path) -> Any:
+    """The network of a run. UsageError where it is not one for pictures."""
+    family = families.MODELS.get(runs.model_of(run))
+    model = models.load(run).model if family in LOOKED_AT else None
+    if not isinstance(getattr(model, "config", None), PictureConfig):
+        raise UsageError(f"{run} is no run on pictures", fix="kedja train digits --model cnn")
+    return model
+
+
+def _usual(model: Any, picture: Path | None) -> str:
+    if picture is None:
+        return "filters"
+    return "reconstruction" if isinstance(model, Autoencoder) else "looking"
+
+
+def _require_kind(run: Path, model: Any, kind: str) -> None:
+    """UsageError for what this network does not have."""
+    if kind in OF_CLASSES and isinstance(model, Autoencoder):
+        what = f"--kind {kind}, but the network of {run} knows no classes"
+        raise UsageError(what, fix="one of reconstruction, maps, filters, codes")
+    if kind == "reconstruction" and not isinstance(model, Autoencoder):
+        what = f"--kind {kind}, but the network of {run} gives no pictures back"
+        raise UsageError(what, fix="kedja train digits --model autoencoder")
 
 
 def _require(kind: str, picture: Path | None, layer: str | None, label: str | None) -> None:
@@ -88,6 +116,8 @@ def _drawn(
         pixels = pictures.read_for(run, picture, model)
         if kind == "maps":
             return views.plot_maps(model, pixels, layer)
+        if kind == "reconstruction":
+            return views.plot_reconstruction(model, pixels)
         return views.plot_looking(model, pixels, label)
     if kind == "filters":
         return views.plot_filters(model)

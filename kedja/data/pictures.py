@@ -28,7 +28,7 @@ import platformdirs
 from kedja.data import mnist, picture_files, source
 from kedja.data.dataset import Dataset, Split
 from kedja.data.picture_files import Picture, Progress
-from kedja.ground.errors import DataError, UsageError
+from kedja.ground.errors import DataError, StorageError, UsageError
 from kedja.ground.flags import flags
 from kedja.io import atomic, photos
 
@@ -269,7 +269,12 @@ def _mapped(
 def _write(
     files: Sequence[Picture], shape: Shape, about: Path, pixels: Path, progress: Progress
 ) -> None:
-    about.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        about.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"cannot make the folder of the cache: {error.strerror or error}"
+        fix = "name another one in the environment: KEDJA_CACHE=FOLDER"
+        raise StorageError(what, where=str(about.parent), fix=fix) from error
     kept: list[int] = []
     failed: list[str] = []
     with atomic.replacing(pixels) as write:

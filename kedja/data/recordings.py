@@ -16,7 +16,7 @@ import os
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
@@ -38,6 +38,8 @@ LONG = 10.0  # seconds, at most, of a picture, unless more are asked for
 SHARE = 0.98  # of the recordings fit into the usual length
 HIGH = 16_000  # the highest rate that is used, unless a higher one is asked for
 BANDS = 40
+UNREAD_SHARE, UNREAD_FEW = 0.2, 3  # more files than both that cannot be read are an error
+NAMED = 5  # files that a note or an error names
 
 
 class Said(NamedTuple):
@@ -52,7 +54,7 @@ class Recordings:
     """N recordings as pictures `inputs`, float32 (N, F, M), with what their names say.
 
     `speakers` is None where the names do not have them. `shape` makes such pictures of other waves;
-    `cut` are how many recordings were longer than a picture.
+    `cut` are how many recordings were longer than a picture. `notes` name files that were left out.
     """
 
     names: tuple[str, ...]
@@ -61,6 +63,7 @@ class Recordings:
     speakers: tuple[str, ...] | None
     shape: LogMel
     cut: int
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -117,39 +120,79 @@ def load(
     that a network knows decides both. Longer recordings are cut, shorter ones filled up with
     silence. `progress` is called with (what, done, all) after each file.
 
-    Raises DataError where there are no recordings, for names that do not fit the pattern, for files
-    as `sound.read` does; UsageError for a pattern without a label, and for fewer than two classes.
+    Files that cannot be read (see `sound.read`) are left out, and named in the notes.
+
+    Raises DataError where there are no recordings or many of them cannot be read, for names that do
+    not fit the pattern and for fewer than two classes; UsageError for a pattern without a label.
     """
     where = os.fspath(path)
-    surveyed = _survey(where)
-    said = _said(list(surveyed), pattern, where)
+    surveyed, unread = _survey(where)
+    said = dict(zip(surveyed, _said(list(surveyed), pattern, where), strict=True))
     shape = shape or _shape(list(surveyed.values()), rate, seconds, bands)
-    inputs = np.empty((len(surveyed), shape.frames, shape.bands), np.float32)
     cut = sum(each.seconds * shape.rate > shape.samples + 1 for each in surveyed.values())
-    for place, (name, size, file) in enumerate(_files(where)):
-        longest = min(sound.LONGEST, shape.samples / shape.rate + 1)
-        whole = _place(where, name)
-        wave, _ = sound.decode(file, size, whole, shape.rate, longest)
-        inputs[place] = shape(wave)
+    inputs = np.empty((len(surveyed), shape.frames, shape.bands), np.float32)
+    names: list[str] = []
+    for done, (name, picture) in enumerate(_pictures(where, surveyed, shape, unread), 1):
+        if picture is not None:
+            inputs[len(names)] = picture
+            names.append(name)
         if progress is not None:
-            progress("sound", place + 1, len(surveyed))
-    speakers = tuple(each.speaker or "" for each in said)
+            progress("sound", done, len(surveyed))
+    _require_few(unread, len(names), where)
+    kept = [said[name] for name in names]
+    _require_classes(kept, where)
+    speakers = tuple(each.speaker or "" for each in kept)
     known = speakers if all(speakers) else None
-    labels = tuple(each.label for each in said)
-    return Recordings(tuple(surveyed), inputs, labels, known, shape, cut)
+    labels = tuple(each.label for each in kept)
+    notes = (f"left out, not readable: {_some(unread)}",) if unread else ()
+    return Recordings(tuple(names), inputs[: len(names)], labels, known, shape, cut, notes)
 
 
-def _survey(where: str) -> dict[str, sound.Header]:
-    """What each file says of itself, by name."""
+def _survey(where: str) -> tuple[dict[str, sound.Header], list[str]]:
+    """What each file says of itself, by name; and which cannot be read, and why."""
     found: dict[str, sound.Header] = {}
+    unread: list[str] = []
     for name, _, file in _files(where):
         if name in found:
             raise DataError(f"{name} is there twice", where=where, fix="pack the archive again")
-        found[name] = sound.header_of(file, _place(where, name))
-    if not found:
+        try:
+            found[name] = sound.header_of(file, _place(where, name))
+        except DataError as error:
+            unread.append(f"{name} ({error.what})")
+    if not found and not unread:
         what = f"there are no files of sound ({' or '.join(sound.SUFFIXES)})"
         raise DataError(what, where=where, fix="give a folder or an archive of recordings")
-    return found
+    _require_few(unread, len(found), where)
+    return found, unread
+
+
+def _pictures(
+    where: str, surveyed: Mapping[str, sound.Header], shape: LogMel, unread: list[str]
+) -> Iterator[tuple[str, Array | None]]:
+    """Each file's name and its picture, or None where it cannot be read: why goes to `unread`."""
+    longest = min(sound.LONGEST, shape.samples / shape.rate + 1)
+    for name, size, file in _files(where):
+        if name not in surveyed:
+            continue
+        try:
+            wave, _ = sound.decode(file, size, _place(where, name), shape.rate, longest)
+            yield name, shape(wave)
+        except DataError as error:
+            unread.append(f"{name} ({error.what})")
+            yield name, None
+
+
+def _require_few(unread: Sequence[str], read: int, where: str) -> None:
+    """Raise DataError where so many files cannot be read that something is wrong."""
+    total = read + len(unread)
+    if len(unread) > max(UNREAD_FEW, UNREAD_SHARE * total) or len(unread) == total > 0:
+        what = f"{len(unread):,} of {total:,} recordings cannot be read"
+        raise DataError(f"{what}: {_some(unread)}", where=where, fix="remove or repair them")
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - NAMED:,} others" if len(texts) > NAMED else ""
+    return ", ".join(texts[:NAMED]) + more
 
 
 def _shape(
@@ -223,10 +266,14 @@ def _of_archive(path: str) -> Iterator[tuple[str, int, BinaryIO]]:
 def _said(names: Sequence[str], pattern: str | None, where: str) -> list[Said]:
     """What the names say, all by one pattern."""
     found = _by_pattern(names, pattern, where) if pattern else _by_layout(names, where)
+    _require_classes(found, where)
+    return found
+
+
+def _require_classes(found: Sequence[Said], where: str) -> None:
     if len({each.label for each in found}) < 2:
         what = f"there is one class only: {found[0].label}"
         raise DataError(what, where=where, fix="give recordings of two classes, or a pattern")
-    return found
 
 
 def _by_layout(names: Sequence[str], where: str) -> list[Said]:

@@ -9,10 +9,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from kedja.data import digits, learned, mnist, picture_files, series, table, text
+from kedja.data import digits, learned, mnist, picture_files, recordings, series, table, text
 from kedja.data.dataset import Dataset
 from kedja.ground.errors import DataError, UsageError
 from kedja.ground.suggest import did_you_mean
+from kedja.io import photos
 
 NAMES = ("digits", "mnist")
 OTHER_NAMES = ("drawn-shapes", "expressions")  # what is made, not read: `captioned.py` and so on
@@ -91,18 +92,31 @@ def _is_table(path: str) -> bool:
 def _unknown(data: str) -> UsageError:
     """Why `data` cannot be read, with what comes close to it."""
     if os.path.isdir(data):
-        what = "the folder holds no IDX files (train-images-idx3-ubyte and its three companions)"
-        if picture_files.are_in(Path(data)):
-            what = "the folder holds pictures by class, which this model does not read"
-            return UsageError(what, where=data, fix="--model cnn, or resnet")
-        tables = [path for path in _entries(data) if _is_table(path)]
-        fix = f"give one of its tables: {', '.join(tables[:3])}" if tables else _ANY
+        what, fix = _of_folder(data)
         return UsageError(what, where=data, fix=fix)
     if os.path.exists(data):
         return UsageError("this kind of file is not recognised", where=data, fix=_ANY)
     what = f"there is no data set, folder or file {data!r}"
     known = [*NAMES, *OTHER_NAMES, *_entries(os.path.dirname(data))]
     return UsageError(what, fix=did_you_mean(data, known, otherwise=_ANY))
+
+
+def _of_folder(data: str) -> tuple[str, str]:
+    """What a folder holds that cannot be read, and what to do about it."""
+    if picture_files.are_in(Path(data)):
+        what = "the folder holds pictures by class, which this model does not read"
+        return what, "--model cnn, or resnet"
+    if recordings.are_in(data):
+        return "the folder holds recordings, which this model does not read", "leave --model out"
+    entries = _entries(data)
+    if not entries:
+        return "the folder is empty, or cannot be read", _ANY
+    if any(map(photos.is_named_so, entries)):
+        what = "the folder's pictures do not lie in folders, one for each class"
+        return what, "put them into folders that are called as the classes: cats/1.png, dogs/1.png"
+    tables = [path for path in entries if _is_table(path)]
+    fix = f"give one of its tables: {', '.join(tables[:3])}" if tables else _ANY
+    return "the folder holds nothing that is recognised", fix
 
 
 def _entries(folder: str) -> list[str]:

@@ -42,13 +42,14 @@ def permutation_importance(
     *,
     repeats: int = 10,
     seed: int = 0,
+    progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> list[Importance]:
     """The importance of each column, the largest first.
 
     `score(x)` says how good the model is on the rows x (N, F), larger being better (the negative of
     an error); `columns` names the features, by their places in x, that are shuffled together: all
-    that one column of a table became. Use rows that the model was not trained on. Raises UsageError
-    for fewer than two rows or no repeats.
+    that one column of a table became. `progress(done, total)` is told of each shuffle. Use rows
+    that the model was not trained on. Raises UsageError for fewer than two rows or no repeats.
 
     >>> x = np.random.default_rng(0).normal(size=(100, 2))
     >>> found = permutation_importance(
@@ -61,9 +62,13 @@ def permutation_importance(
         what = f"{repeats} repeats on {len(x)} rows"
         raise UsageError(what, fix="give two rows or more, and at least one repeat")
     random, whole = np.random.default_rng(seed), score(x)
-    found = []
+    found: list[Importance] = []
+    total = repeats * len(columns)
     for name, places in columns.items():
-        drops = [whole - score(_shuffled(x, places, random)) for _ in range(repeats)]
+        drops = []
+        for _ in range(repeats):
+            drops.append(whole - score(_shuffled(x, places, random)))
+            progress(repeats * len(found) + len(drops), total)
         low, high = np.quantile(drops, [(1 - SHARE) / 2, (1 + SHARE) / 2])
         found.append(Importance(name, float(np.mean(drops)), float(low), float(high)))
     return sorted(found, key=lambda each: -each.mean)

@@ -54,16 +54,28 @@ RIDGE, SOLVED = 0.1, 20_000  # of least squares: the penalty, and windows that a
 
 @dataclass(frozen=True)
 class ForecastLoss:
-    """(mean − y)² + pinball(low) + pinball(high), the mean over windows and steps."""
+    """(mean − y)² + pinball(low) + pinball(high), the mean over windows and steps.
+
+    With `gaps`, some y are NaN: they count for nothing.
+    """
 
     low: float
     high: float
+    gaps: bool = False
 
     def __call__(self, prediction: Tensor, y: Tensor) -> Tensor:
         """prediction (B, H, 3), y (B, H) → a scalar."""
         rest = kj.expand_dims(y, -1) - prediction  # (B, H, 3)
+        if not self.gaps:
+            return kj.mean(self._each(rest))
+        known = ~kj.isnan(y)  # (B, H)
+        each = self._each(kj.where(kj.expand_dims(known, -1), rest, 0.0))
+        return kj.sum(each) / kj.maximum(kj.sum(known.astype(each.dtype)), 1.0)
+
+    def _each(self, rest: Tensor) -> Tensor:
+        """(B, H, 3) → (B, H)."""
         parts = [pinball(rest[..., 1], self.low), pinball(rest[..., 2], self.high)]
-        return kj.mean(rest[..., 0] ** 2 + parts[0] + parts[1])
+        return rest[..., 0] ** 2 + parts[0] + parts[1]
 
 
 def pinball(rest: Tensor, quantile: float) -> Tensor:
@@ -110,7 +122,7 @@ def fit_forecaster(
     random.seed(seed)
     trainer = Trainer(
         started(FORECASTERS[model][1](config), learned),
-        loss=ForecastLoss(*config.quantiles),
+        loss=ForecastLoss(*config.quantiles, gaps=not series.there.all()),
         **{**usual, **options},
         batch_size=batch_size,
         seed=seed,
@@ -123,7 +135,8 @@ def fit_forecaster(
 def started(model: Forecaster, learned: SeriesWindows) -> Forecaster:
     """An autoregression at the mean of least squares, from which training goes on; others as is.
 
-    For each step: min |y − past w − known v − b|² + λ (|w|² + |v|² + b²), solved exactly.
+    For each step: min |y − past w − known v − b|² + λ (|w|² + |v|² + b²), solved exactly, over the
+    windows that have a value there.
     """
     if not isinstance(model, Autoregression):
         return model
@@ -137,8 +150,12 @@ def started(model: Forecaster, learned: SeriesWindows) -> Forecaster:
     flat = np.concatenate([past.reshape(len(rows), -1), np.ones_like(level)], 1)
     known = table[rows[:, config.past :], config.lagged :]  # (O, H, K)
     y = table[rows[:, config.past :], 0] - level  # (O, H)
+    there = learned.has(rows[:, config.past :])  # (O, H)
     found = np.stack(
-        [_ridge(np.concatenate([flat, known[:, h]], 1), y[:, h]) for h in range(config.horizon)]
+        [
+            _ridge(np.concatenate([flat, known[:, h]], 1)[has], y[has, h])
+            for h, has in enumerate(there.T)
+        ]
     ).astype(np.float32)  # (H, T C + 1 + K)
     lags = flat.shape[1] - 1
     weight, bias = kj.tensor(found[:, :lags]), kj.tensor(found[:, lags])
@@ -184,6 +201,9 @@ def config_for(
     if rows < 3 * horizon + 2:
         what = f"{len(series)} values are too few to forecast {horizon} steps and to test that"
         raise DataError(what, fix=f"give {5 * horizon + 10} values or more, or a shorter horizon")
+    if season is not None and season > rows // 2:
+        what = f"a season of {season} steps, where {rows} values are learned from"
+        raise UsageError(what, fix="give two seasons or more, or a shorter one (1 for none)")
     earlier = series.table[:rows]
     season = seasons.find(earlier[:, 0], series.spacing) if season is None else season
     scales = earlier.std(0)
@@ -215,20 +235,23 @@ def usual_past(rows: int, horizon: int, season: int) -> int:
 
 
 def origins(series: Series, config: ForecasterConfig, start: int, stop: int) -> Array:
-    """Where windows may begin whose H coming steps lie in [start, stop) and are all there."""
+    """Where windows may begin whose H coming steps lie in [start, stop), and some are there."""
     first: Array = np.arange(max(start, config.past), stop - config.horizon + 1)
-    missing = np.concatenate([[0], np.cumsum(~series.there)])
-    whole: Array = first[missing[first + config.horizon] == missing[first]]
-    return whole
+    values = np.concatenate([[0], np.cumsum(series.there)])
+    known: Array = first[values[first + config.horizon] > values[first]]
+    return known
 
 
 def windows(config: ForecasterConfig, series: Series) -> tuple[SeriesWindows, SeriesWindows]:
     """What is learned, and the later windows that are held out."""
     table = inputs(config, series)
     rows = learned_rows(len(series), config.horizon)
+    there = None
+    if not series.there.all():
+        there = np.concatenate([series.there, np.zeros(config.horizon, bool)])
     parts = [(0, rows), (rows, len(series))]
     made = [
-        SeriesWindows(table, origins(series, config, *part), config.past, config.horizon)
+        SeriesWindows(table, origins(series, config, *part), config.past, config.horizon, there)
         for part in parts
     ]
     return made[0], made[1]
@@ -244,7 +267,8 @@ def calibrated(model: Forecaster, series: Series) -> Forecaster:
     starts = origins(series, config, rows, len(series))
     bare = model.replace(margins=kj.zeros(config.horizon))
     found = forecasts(bare, series, starts.tolist())  # (O, H, 3)
-    truth = series.values[starts[:, None] + np.arange(config.horizon)]
+    whole = np.where(series.there, series.values, np.nan)
+    truth = whole[starts[:, None] + np.arange(config.horizon)]
     missed = np.maximum(found[..., 1] - truth, truth - found[..., 2]) / config.scales[0]
     margins = margins_for(missed, config.level)
     return model.replace(margins=kj.tensor(margins.astype(np.float32)))
@@ -254,13 +278,16 @@ def margins_for(missed: Array, level: float) -> Array:
     """By how much intervals must grow, (H,), from how far values (O, H) lay outside of them.
 
     For each step it is the ⌈(O + 1) · level⌉-th smallest; of all steps together where O is less.
+    NaN, for values that are not there, does not count.
 
     >>> margins_for(np.arange(9.0)[:, None], 0.8)
     array([7.])
     """
-    count, horizon = missed.shape
-    rank = math.ceil((count + 1) * level)
-    if rank <= count:
-        return np.asarray(np.sort(missed, axis=0)[rank - 1])
-    rank = min(missed.size, math.ceil((missed.size + 1) * level))
-    return np.full(horizon, np.sort(missed, axis=None)[rank - 1])
+    counts = (~np.isnan(missed)).sum(0)  # (H,)
+    ranks = np.ceil((counts + 1) * level).astype(int)
+    if (ranks <= counts).all():
+        ordered = np.sort(missed, axis=0)  # NaN last
+        return np.asarray(np.take_along_axis(ordered, ranks[None] - 1, 0)[0])
+    known = np.sort(missed[~np.isnan(missed)])
+    rank = min(known.size, math.ceil((known.size + 1) * level))
+    return np.full(missed.shape[1], known[rank - 1])

@@ -159,6 +159,8 @@ class Run:
             where = f"in epoch {epoch + 1} of {self.epochs}, after {step} of its steps"
             if len(self.rows) < epoch:
                 where = f"at the end of epoch {epoch} of {self.epochs}"
+            elif epoch >= self.epochs:
+                where = f"after the last of {self.epochs} epochs"
         error = Interrupted(f"{where}; {kept}", str(folder) if saved else None)
         error.history = self.history()
         return error

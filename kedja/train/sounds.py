@@ -113,7 +113,7 @@ def fit_sound(
 
 def usual_epochs(count: int, batch: int) -> int:
     """How often so many recordings are heard unless another number is asked for."""
-    return min(100, max(5, round(STEPS * batch / count)))
+    return min(100, max(5, round(STEPS * batch / max(1, count))))
 
 
 def _usual() -> dict[str, Any]:

@@ -15,6 +15,7 @@ import kedja as kj
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.models import pictures as inputs_of
+from kedja.models.autoencoder import Autoencoder, decode_pictures, encode_pictures
 from kedja.models.pictures import PictureNet, classify_pictures
 from kedja.models.seeing import ideal_input, occlusion, saliency
 from kedja.views import figures
@@ -96,6 +97,20 @@ def plot_ideals(
     """
     chosen = list(model.config.classes) if labels is None else list(labels)
     return _sheet([ideal_input(model, each, **options) for each in chosen], list(map(str, chosen)))
+
+
+def plot_reconstruction(model: Autoencoder, picture: Any) -> Any:
+    """A picture beside what an autoencoder gives back, and the difference; the figure."""
+    given = np.asarray(picture)
+    again = decode_pictures(model, encode_pictures(model, given[None]))[0]
+    apart = np.abs(_pixels(given) - again)
+    error = float(np.sqrt(np.mean(apart**2)))
+    titles = ["picture", f"again, from {model.config.width} numbers", f"apart, {error:.3f}"]
+    figure = figures.figure(figsize=(9, 3.4))
+    panels = figure.subplots(1, 3)
+    for panel, shown, title in zip(panels, (given, again, apart), titles, strict=True):
+        show(panel, shown, title)
+    return figure
 
 
 def plot_codes(model: Any, pictures: Any, labels: Sequence[Any] | None = None) -> Any:

@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="an svm needs scikit-learn")
 import kedja as kj
+from kedja.cli import kernels
 from kedja.cli.main import main
 
 
@@ -70,6 +71,23 @@ def test_its_folder_answers_for_rows_of_the_raw_file(kedja):
         assert each["all"]["value"] == pytest.approx(1 - right / 120)
 
 
+def test_a_picture_that_cannot_be_written_is_told(kedja):
+    kedja("train", "rings.csv", "--model", "svm", "--out", "run")
+    for file, text in (("k.txt", "is no picture"), ("none/k.png", "cannot write")):
+        code, _, err = kedja("predict", "run", "rings.csv", "--plot", file)
+        assert code in (1, 2)
+        assert text in err
+
+
+def test_pictures_of_digits_are_answered(kedja):
+    image = pytest.importorskip("PIL.Image")
+    kedja("train", "digits", "--model", "svm", "--kernel", "linear", "--c", "0.01", "--out", "run")
+    image.new("L", (8, 8)).save("blank.png")
+    code, out, _ = kedja("predict", "run", "blank.png")
+    assert code == 0
+    assert out.startswith("blank.png  ")
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -94,6 +112,25 @@ def test_importance_names_what_matters(kedja):
     assert found["measure"] == "accuracy"
     assert found["columns"][-1]["name"] == "shade"
     assert found["columns"][0]["low"] > 0
+
+
+def test_importance_of_an_svm(kedja):
+    kedja("train", "rings.csv", "--model", "svm", "--c", "10", "--out", "run")
+    code, out, _ = kedja("importance", "run", "--repeats", "2", "--json")
+    assert code == 0
+    assert json.loads(out)["columns"][-1]["name"] == "shade"
+
+
+def test_importance_that_is_interrupted_says_that_nothing_is_kept(kedja, monkeypatch):
+    kedja("train", "rings.csv", "--model", "svm", "--out", "run")
+
+    def scored(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kernels, "scored", lambda *_: scored)
+    code, _, err = kedja("importance", "run")
+    assert code == 130
+    assert "which are not kept" in err
 
 
 def test_importance_wants_a_target_it_knows(kedja):

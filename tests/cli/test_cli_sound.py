@@ -185,6 +185,13 @@ def test_files_that_are_no_sound_are_told(kedja):
         assert code == expected
         assert message in err
     Path("tones/bad.wav").write_text("no sound")
-    code, _, err = kedja("train", "tones")
+    code, _, err = kedja("train", "tones", *SMALL, tier="interpret")
+    assert code == 0
+    assert "left out, not readable: bad.wav (this is no sound that can be read" in err
+
+
+def test_a_folder_without_sound_is_told(kedja):
+    Path("bare").mkdir()
+    code, _, err = kedja("train", "bare", "--model", "spectrogram-cnn")
     assert code == 1
-    assert "tones/bad.wav: this is no sound" in err
+    assert "there are no files of sound" in err

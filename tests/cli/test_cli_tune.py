@@ -113,6 +113,20 @@ def test_errors(kedja, arguments, reason):
     assert not Path("runs").exists()
 
 
+def test_a_search_that_meets_an_error_leaves_nothing_and_one_needs_a_folder(kedja):
+    Path("one.csv").write_text("a,y\n1,2\n")
+    assert "too few usable rows" in kedja("tune", "one.csv", "--out", "search").err
+    assert not Path("search").exists()
+    assert "table.csv is a file" in kedja("tune", *ASK, "--out", "table.csv").err
+    Path("run").mkdir()
+    Path("run/run.json").write_text("{}")
+    assert "run holds a run" in kedja("tune", *ASK, "--out", "run").err
+    Path("damaged").mkdir()
+    Path("damaged/tune.json").write_text("{")
+    ended = kedja("tune", *ASK, "--out", "damaged", "--resume")
+    assert (ended.code, "is damaged" in ended.err) == (1, True)
+
+
 def test_another_search_in_the_same_folder_is_refused(kedja):
     tuned(kedja, *ASK, "--out", "search")
     assert "holds a search already" in kedja("tune", *ASK, "--out", "search").err

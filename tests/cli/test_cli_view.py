@@ -47,6 +47,7 @@ def test_what_is_refused(kedja):
         (["--kind", "ideals", "--label", "eleven"], "there is no class 'eleven'"),
         (["--plot", "a.txt"], "is no picture"),
         (["nowhere.png"], "cannot read"),
+        (["one.png", "--kind", "reconstruction"], "gives no pictures back"),
     ):
         done = kedja("view", "cnn", *arguments)
         assert done.code in (1, 2)
@@ -64,6 +65,10 @@ def test_an_autoencoder_is_trained_told_and_asked(kedja):
     asked = kedja("predict", found["run"], "one.png", "--json")
     assert len(json.loads(asked.out)["predictions"][0]["code"]) == 5
     assert kedja("view", found["run"], "--kind", "codes").code == 0
+    assert kedja("view", found["run"], "one.png").out.strip().endswith("reconstruction.png")
+    refused = kedja("view", found["run"], "--kind", "ideals")
+    assert refused.code == 2
+    assert "knows no classes" in refused.err
 
 
 def test_interrupted_and_resumed_gives_the_same_bits(kedja):

@@ -114,6 +114,18 @@ def test_sets_are_recognised_by_what_they_hold(tmp_path):
     assert not recordings.are_in(str(tmp_path / "none"))
 
 
+def test_a_few_that_cannot_be_read_are_left_out_and_named(tmp_path):
+    path = folder(tmp_path, ["1_a_0.wav", "1_a_1.wav", "2_a_0.wav", "2_b_3.wav"])
+    (path / "1_a_1.wav").write_bytes(b"text")
+    soundfile.write(path / "2_b_3.wav", np.full(900, np.nan), 8000, subtype="FLOAT")
+    found = recordings.load(path)
+    assert found.names == ("1_a_0.wav", "2_a_0.wav")
+    assert len(found.inputs) == len(found.labels) == len(found.targets) == 2
+    [note] = found.notes
+    assert "1_a_1.wav (this is no sound that can be read" in note
+    assert "2_b_3.wav (some of its samples are no numbers" in note
+
+
 def test_each_bad_set_has_its_message(tmp_path):
     def refused(path, message, kind=DataError, **options):
         with pytest.raises(kind, match=message):
@@ -126,8 +138,9 @@ def test_each_bad_set_has_its_message(tmp_path):
     good = folder(tmp_path / "c", SIDE_BY_SIDE)
     refused(good, "the pattern", UsageError, pattern="{speaker}_{index}")
     refused(good, "the pattern", UsageError, pattern="{label}_{person}")
-    (good / "3_a_0.wav").write_bytes(b"text")
-    refused(good, "no sound that can be read")
+    for place in range(4):
+        (good / f"3_a_{place}.wav").write_bytes(b"text")
+    refused(good, "4 of 7 recordings cannot be read: 3_a_0.wav .this is no sound that can be read")
     cut = archive(tmp_path / "cut.tar.gz", SIDE_BY_SIDE)
     cut.write_bytes(cut.read_bytes()[:-600])
     refused(cut, "archive cannot be read|truncated|ended")

@@ -105,13 +105,18 @@ def test_files_of_another_kind(here):
 
 
 def test_folders_of_another_kind(here):
-    with pytest.raises(UsageError, match="holds no IDX files") as caught:
+    with pytest.raises(UsageError, match="the folder is empty") as caught:
         source.load(".")
     assert caught.value.fix == source._ANY
     (here / "table.csv").touch()
     with pytest.raises(UsageError) as caught:
         source.load(".")
     assert "table.csv" in caught.value.fix
+    for name, what in (("one.png", "do not lie in folders"), ("one.wav", "recordings"), ("a", "")):
+        (here / name).mkdir()
+        (here / name / name).touch()
+        with pytest.raises(UsageError, match=what or "nothing that is recognised"):
+            source.load(name)
 
 
 def test_folders_with_some_of_the_files(here):

@@ -201,10 +201,42 @@ def test_a_value_that_is_not_in_the_file_is_neither_learned_nor_scored(made):
     there[[50, 100]] = False
     broken = type(given)(**{**vars(given), "there": there})
     config = forecasting.config_for(broken, "autoregression", horizon=4)
-    moments = forecasting.origins(broken, config, 0, 120)
-    assert not set(moments) & {47, 48, 49, 50, 97, 98, 99, 100}
+    learned, _ = forecasting.windows(config, broken)
+    place = learned.arrays["origins"].tolist().index(48)
+    y = learned.batch(learned.arrays, kj.tensor([place]))["y"].numpy()[0]
+    assert np.isnan(y).tolist() == [False, False, True, False]
     found = kj.train.walk_forward(small(broken.until(90)), broken, start=90)
     assert np.isnan(found.truth).sum() == 4
+
+
+@pytest.mark.parametrize("model", ["autoregression", "series-lstm"])
+def test_a_series_with_gaps_everywhere_is_learned(made, model):
+    given = made.series(160)
+    there = np.arange(160) % 3 > 0  # no window of four steps is whole
+    wild = np.where(there, given.values, np.roll(given.values, 1))[:, None]  # carried on
+    broken = type(given)(**{**vars(given), "there": there, "table": wild})
+    trained = small(broken.until(120), model, epochs=20)
+    walked = kj.train.walk_forward(trained, broken, start=120)
+    assert walked.scores["model"].rmse < walked.scores["naive"].rmse
+    assert np.isfinite(walked.forecasts).all()
+
+
+def test_the_loss_takes_no_notice_of_gaps():
+    rng = np.random.default_rng(0)
+    said, y = kj.tensor(rng.normal(size=(2, 3, 3))), rng.normal(size=(2, 3))
+    whole, gaps = (forecasting.ForecastLoss(0.05, 0.95, gaps=each) for each in (False, True))
+    assert gaps(said, kj.tensor(y)).item() == pytest.approx(whole(said, kj.tensor(y)).item())
+    y[1] = np.nan
+    rest = whole(said[:1], kj.tensor(y[:1])).item()
+    assert gaps(said, kj.tensor(y)).item() == pytest.approx(rest)
+    assert np.isfinite(kj.grad(gaps)(said, kj.tensor(y)).numpy()).all()
+    margins = forecasting.margins_for(np.array([[1.0, 5.0], [2.0, np.nan], [3.0, np.nan]]), 0.5)
+    assert margins.tolist() == [2.0, 5.0]
+
+
+def test_a_season_that_is_longer_than_the_series_is_refused(made):
+    with pytest.raises(UsageError, match="a season of 70 steps"):
+        forecasting.config_for(made.series(120), "autoregression", horizon=4, season=70)
 
 
 def test_walking_forward_with_refits_uses_what_was_known(made):
