@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         plot_ideals,
         plot_looking,
         plot_maps,
+        plot_reconstruction,
     )
     from kedja.views.planes import flat
 
@@ -36,6 +37,7 @@ __all__ = [
     "plot_kernel_matrix",
     "plot_looking",
     "plot_maps",
+    "plot_reconstruction",
 ]
 
 _FILES = {
@@ -44,6 +46,6 @@ _FILES = {
     "forecasts": "plot_forecast",
     "matches": "plot_chosen plot_found",
     "kernel_matrix": "plot_kernel_matrix",
-    "pictures": "plot_codes plot_filters plot_ideals plot_looking plot_maps",
+    "pictures": "plot_codes plot_filters plot_ideals plot_looking plot_maps plot_reconstruction",
 }
 __getattr__ = lazy.names("kedja.views", _FILES)
