@@ -109,6 +109,11 @@ EVOLUTION = (
 )
 ACTING = ("steps", "copies", "episodes", "limit", "goal", "hidden", "lr", "gamma")
 GRADIENTS = (*ACTING, "lam", "entropy", "clip", "spread")
+Q_LEARNING = (
+    *ACTING,
+    *("rollout", "updates", "batch", "clip", "epsilon", "explore"),
+    *("memory", "target_every", "double", "dueling"),
+)
 FEW = 4  # models that a message names
 TUNED = "tuned"  # any model of text that is trained already, by --from
 FAMILIES = (
@@ -197,6 +202,7 @@ FAMILIES = (
             "ppo": (*GRADIENTS, "rollout", "epochs", "batch", "epsilon"),
             "a2c": (*GRADIENTS, "rollout"),
             "reinforce": GRADIENTS,
+            "dqn": Q_LEARNING,
         },
         plays=True,
         common=("model", "seed"),

@@ -232,7 +232,27 @@ def train(
         ENVIRONMENTS(help="λ of the advantages: 0 trusts what is expected, 1 what happens."),
     ] = None,
     epsilon: Annotated[
-        float | None, ENVIRONMENTS(help="How far ppo moves from the policy that acted: 0.2.")
+        float | None,
+        ENVIRONMENTS(
+            help="How far ppo moves from the policy that acted: 0.2; of dqn, the share of actions "
+            "that are drawn in the end: 0.05."
+        ),
+    ] = None,
+    explore: Annotated[
+        int | None, ENVIRONMENTS(help="Steps in which ever fewer of dqn's actions are drawn.")
+    ] = None,
+    updates: Annotated[
+        int | None, ENVIRONMENTS(help="Minibatches of remembered steps in a round of dqn.")
+    ] = None,
+    memory: Annotated[int | None, ENVIRONMENTS(help="How many steps dqn remembers.")] = None,
+    target_every: Annotated[
+        int | None, ENVIRONMENTS(help="Updates after which dqn's targets come from a new network.")
+    ] = None,
+    double: Annotated[
+        bool | None, ENVIRONMENTS("--double/--single", help="Targets of double DQN, or of 2015's.")
+    ] = None,
+    dueling: Annotated[
+        bool | None, ENVIRONMENTS("--dueling/--plain", help="Whether dqn has two heads.")
     ] = None,
     entropy: Annotated[
         float | None, ENVIRONMENTS(help="How much it counts that actions stay varied.")

@@ -35,6 +35,9 @@ class Method(Protocol):
     copies: ClassVar[int]
     every: ClassVar[int]
 
+    def require(self, environment: Any) -> None:
+        """Raise UnsupportedError for an environment in which the method cannot act."""
+
     def learner(self, copies: Copies, steps: int, seed: int) -> Learner:
         """Who learns by this method in these copies, for so many steps."""
 

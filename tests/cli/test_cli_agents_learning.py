@@ -57,6 +57,17 @@ def test_a_summary_says_what_was_reached_beside_chance(kedja):
     assert lines[-1] == "next: kedja play swing --episodes 5"
 
 
+def test_worths_of_actions_are_learned(kedja):
+    line = "train CartPole-v1 --model dqn --steps 1500 --updates 8 --memory 900 --goal 1000"
+    found = kedja(f"{line} --dueling --explore 1000 --json {SMALL}")
+    assert found.code == 0
+    results = json.loads(found.out)
+    assert (results["dueling"], results["double"], results["memory"]) == (True, True, 900)
+    assert results["test_reward"] > 8
+    again = kedja(f"play {results['run']} --limit 9 --json")
+    assert json.loads(again.out)["episodes"][0]["steps"] <= 9
+
+
 def test_an_interrupted_run_says_how_to_go_on_and_goes_on(kedja, monkeypatch):
     line = f"train Acrobot-v1 --model reinforce --steps 300 --seed 2 {SMALL}"
     assert kedja(f"{line} --out whole").code == 0
@@ -93,6 +104,10 @@ WRONG = [
     ("train CartPole-v1 --model a2c --epochs 3", "the model a2c has no --epochs"),
     ("train CartPole-v1 --gamma 1.5", "gamma 1.5"),
     ("train CartPole-v1 --epsilon 2", "a number between 0 and 1"),
+    ("train Pendulum-v1 --model dqn", "DQN chooses among a finite number of actions"),
+    ("train Pendulum-v1 --model dqn", "fix: ppo, a2c, reinforce, cma-es and genetic"),
+    ("train CartPole-v1 --model dqn --memory 0", "--memory 0"),
+    ("train CartPole-v1 --model dqn --lam 0.9", "the model dqn has no --lam"),
     ("train CartPole-v1 --copies 0", "--copies 0"),
     ("train CartPole-v1 --hidden a", "--hidden 'a'"),
     ("train Blackjack-v1", "observations of the kind Tuple"),

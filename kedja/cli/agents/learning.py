@@ -26,7 +26,6 @@ from kedja.models import folder as folders
 from kedja.rl.environments import make
 from kedja.rl.learning import METHODS, Learning, learn, method_of
 from kedja.rl.playing import Agent, agent_of, play
-from kedja.rl.spaces import require_known
 from kedja.rl.trials import Trials
 
 Options = dict[str, Any]
@@ -51,10 +50,9 @@ def train(request: Request) -> None:
         raise UsageError("several environments", fix="name one, such as CartPole-v1")
     name, earlier = request.data[0], request.resumed()
     env = make(name)
-    require_known(env)
     model = request.given.get("model", "ppo")
     made = {**usual(model), **request.given} if earlier is None else _continued(earlier, request)
-    method_of(made["model"], _own(made))
+    method_of(made["model"], _own(made)).require(env)
     folder = earlier or runs.fresh(request.out, name.replace("/", "-"), made["model"])
     _write(folder, name, made, None)
     for line in _about(name, env, made, folder):

@@ -24,6 +24,7 @@ from kedja.rl.copies import Copies
 from kedja.rl.gradients import acting, losses
 from kedja.rl.gradients.learner import Acted, Draw, GradientLearner, Learned
 from kedja.rl.rounds import Learner
+from kedja.rl.spaces import require_known
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -64,6 +65,10 @@ class Gradients:
             _require(name, value, 0 <= value <= 1, "a number from 0 to 1")
         for name in ("entropy", "value_weight"):
             _require(name, getattr(self, name), getattr(self, name) >= 0, "a number from 0")
+
+    def require(self, environment: Any) -> None:
+        """Raise UnsupportedError for spaces other than Box and Discrete."""
+        require_known(environment)
 
     def learner(self, copies: Copies, steps: int, seed: int) -> Learner:
         """See `rounds.Learner`."""

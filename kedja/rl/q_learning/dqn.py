@@ -21,7 +21,7 @@ from kedja import Tensor
 from kedja.ground.errors import NonFiniteError, UsageError
 from kedja.rl.copies import Copies
 from kedja.rl.q_learning.memory import Memory, Steps, usual_size
-from kedja.rl.q_learning.network import QNetwork, network_for, unit_of
+from kedja.rl.q_learning.network import QNetwork, network_for, require_choice, unit_of
 from kedja.rl.q_learning.updates import Learning
 from kedja.rl.rounds import Learner
 
@@ -70,6 +70,10 @@ class DQN:
         for name in ("epsilon", "gamma"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} {getattr(self, name)}", fix="a number from 0 to 1")
+
+    def require(self, environment: Any) -> None:
+        """Raise UnsupportedError where actions are no finite choice."""
+        require_choice(environment)
 
     def learner(self, copies: Copies, steps: int, seed: int) -> Learner:
         """See `rounds.Learner`."""

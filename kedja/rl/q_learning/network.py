@@ -26,7 +26,7 @@ from kedja.ground.errors import UnsupportedError, UsageError
 from kedja.models import registry
 from kedja.rl.environments import library
 from kedja.rl.gradients.running import Running, nothing_seen
-from kedja.rl.spaces import config_for
+from kedja.rl.spaces import config_for, require_known
 
 if TYPE_CHECKING:
     import gymnasium
@@ -109,6 +109,17 @@ class QNetwork(nn.Module):
         return kj.argmax(self.values(observation), axis=-1), memory
 
 
+def require_choice(environment: gymnasium.Env[Any, Any]) -> None:
+    """Raise UnsupportedError where actions are no finite choice, and for unknown observations."""
+    require_known(environment)
+    acts = environment.action_space
+    if not isinstance(acts, library().spaces.Discrete):
+        raise UnsupportedError(
+            f"DQN chooses among a finite number of actions; here they are {acts}",
+            fix="ppo, a2c, reinforce, cma-es and genetic give continuous ones",
+        )
+
+
 def network_for(
     environment: gymnasium.Env[Any, Any],
     *,
@@ -117,15 +128,9 @@ def network_for(
 ) -> QNetwork:
     """A network for an environment; `options` are those of QNetworkConfig.
 
-    Raises UnsupportedError where actions are no finite choice, and for observations other than Box
-    and Discrete.
+    Raises as `require_choice` does.
     """
-    acts = environment.action_space
-    if not isinstance(acts, library().spaces.Discrete):
-        raise UnsupportedError(
-            f"DQN chooses among a finite number of actions; here they are {acts}",
-            fix="ppo, a2c, reinforce, cma-es and genetic give continuous ones",
-        )
+    require_choice(environment)
     spaces = config_for(environment)
     return QNetwork(QNetworkConfig(spaces.observations, spaces.actions, **options), key=key)
 
