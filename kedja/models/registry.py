@@ -7,6 +7,7 @@ Next: `folder.py`.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -43,6 +44,12 @@ class Entry(NamedTuple):
 
 _ENTRIES: dict[str, Entry] = {}
 
+# Models that stand elsewhere, in files which are loaded when one of them is asked for.
+_ELSEWHERE = {
+    "policy": "kedja.rl.policies",
+    "actor-critic": "kedja.rl.gradients.actor_critic",
+}
+
 
 def add(
     model_type: str, config: type, model: Callable[[Any], Module], files: Files | None = None
@@ -56,6 +63,8 @@ def add(
 
 def find(model_type: str) -> Entry:
     """The kind of that name; UnsupportedError where there is none."""
+    if model_type not in _ENTRIES and model_type in _ELSEWHERE:
+        importlib.import_module(_ELSEWHERE[model_type])
     if model_type not in _ENTRIES:
         fix = did_you_mean(model_type, _ENTRIES)
         raise UnsupportedError(f"model_type {model_type!r} is not known", fix=fix)

@@ -50,8 +50,8 @@ class Learning:
     """What a run found.
 
     `policy` is the best of all trials, `reward` its mean reward there; the run is `solved` where
-    that reached the goal in two trials of separate episodes. `episodes` are those of training, in
-    which actions were drawn; `trials` are those in which the best actions were taken.
+    that reached the goal, and did so again in 100 further episodes. `episodes` are those of
+    training, in which actions were drawn; in the `trials` the best actions were taken.
     """
 
     policy: Any
@@ -85,8 +85,8 @@ def learn(
     episode has at most `limit` steps. So many `copies` of it are acted in together, for so many
     `steps` in all. After `every` so many of them the policy is tried in `episodes` episodes of
     their own; the run ends early when their mean reward reaches the `goal` (unless given, the
-    environment's reward threshold) and does so again in 100 further ones. `options` are those of
-    the method.
+    environment's reward threshold) and that of 100 further ones does so by two standard errors.
+    `options` are those of the method.
 
     With a `checkpoint` folder Ctrl-C raises Interrupted, and `resume=True` goes on from there, with
     the same bits as if nothing had been. Raises UsageError for options that do not fit,

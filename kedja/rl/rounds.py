@@ -146,22 +146,25 @@ class Run:
         return self.steps >= steps or self.steps >= (last // every + 1) * every
 
     def _try(self) -> None:
-        """See what the policy is worth; the goal must be reached twice, in other episodes."""
+        """See what the policy is worth; the goal must be reached twice, in other episodes.
+
+        The second time by two standard errors of the mean, so that it was not luck.
+        """
         policy, goal = self._learner.policy, self._goal
-        reward = self._worth(policy, goal.episodes, 1)
-        solved = reward >= goal.reward
+        rewards = self._rewards(policy, goal.episodes, 1)
+        solved = bool(rewards.mean() >= goal.reward)
         if solved:
-            reward = self._worth(policy, CONFIRMED, 2)
-            solved = reward >= goal.reward
-        row = Trial(self.steps, reward)
-        better = solved or reward > self.whole.reward
-        best, highest = (policy, reward) if better else (self.whole.best, self.whole.reward)
+            rewards = self._rewards(policy, CONFIRMED, 2)
+            error = rewards.std() / np.sqrt(CONFIRMED)
+            solved = bool(rewards.mean() - 2 * error >= goal.reward)
+        row = Trial(self.steps, float(rewards.mean()))
+        better = solved or row.reward > self.whole.reward
+        best, highest = (policy, row.reward) if better else (self.whole.best, self.whole.reward)
         trials = (*self.whole.trials, row)
         self.whole = self.whole._replace(trials=trials, best=best, reward=highest, solved=solved)
 
-    def _worth(self, policy: Any, episodes: int, stage: int) -> float:
-        seed = (self._seed, stage, self.steps)
-        return float(np.mean(self._trials.rewards(policy, episodes, seed)))
+    def _rewards(self, policy: Any, episodes: int, stage: int) -> Array:
+        return self._trials.rewards(policy, episodes, (self._seed, stage, self.steps))
 
     def _text(self, steps: int) -> str:
         """Where the run stands, in one line."""

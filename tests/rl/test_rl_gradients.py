@@ -5,6 +5,8 @@ Not here: whether they learn (`test_rl_learning.py`).
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ pytest.importorskip("gymnasium")
 
 import kedja as kj
 from kedja.ground.errors import NonFiniteError, UsageError
-from kedja.models import load, save
+from kedja.models import load, registry, save
 from kedja.rl import agent_of
 from kedja.rl.copies import Copies
 from kedja.rl.gradients import A2C, PPO, ActorCritic, ActorCriticConfig, Reinforce, acting, losses
@@ -230,6 +232,13 @@ def test_a_policy_is_saved_with_what_it_has_seen(config, tmp_path):
     assert again.config == config
     np.testing.assert_array_equal(model(seen, ())[0].numpy(), again(seen, ())[0].numpy())
     np.testing.assert_array_equal(again.seen.mean.numpy(), model.seen.mean.numpy())
+
+
+@pytest.mark.parametrize("name", registry._ELSEWHERE)
+def test_models_that_stand_elsewhere_are_found(name, monkeypatch):
+    monkeypatch.delitem(registry._ENTRIES, name, raising=False)
+    monkeypatch.delitem(sys.modules, registry._ELSEWHERE[name], raising=False)
+    assert registry.find(name).config.model_type == name
 
 
 def test_a_policy_is_an_agent():
