@@ -70,8 +70,10 @@ TASKS = (
     Task("PPO", "ppo", CART, 475, "500 after 100,000 steps", {}, 60),
     Task("A2C", "a2c", CART, 475, "500 after 500,000 steps", {}),
     Task("REINFORCE", "reinforce", CART, 475, "", {}),
+    Task("DQN", "dqn", CART, 475, "500 after 50,000 steps", {}),
     Task("PPO", "ppo", SWING, -250, "-172 after 100,000 steps", {"steps": 200_000, "goal": -200}),
     Task("PPO", "ppo", ACROBOT, -100, "-74 after 1,000,000 steps", {}),
+    Task("DQN", "dqn", ACROBOT, -100, "-77 after 100,000 steps", {}),
     Task("PPO", "ppo", CAR, 90, "88 after 20,000 steps", {"spread": 2.0}),
 )
 
