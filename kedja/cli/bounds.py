@@ -46,6 +46,7 @@ BOUNDS = {
     "epsilon": Bound(lambda x: 0 < x < 1, "a number between 0 and 1, such as 0.2"),
     "entropy": Bound(lambda x: 0 <= x < float("inf"), "a number from 0"),
     "spread": ABOVE_ZERO,
+    **dict.fromkeys(("iterations", "games", "simulations"), FROM_ONE),
     "population": Bound(lambda n: n >= 4, "a whole number from 4"),
     "sigma": ABOVE_ZERO,
     "goal": Bound(lambda x: x == x, "a number"),

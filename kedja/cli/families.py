@@ -20,6 +20,7 @@ from kedja.data import captioned, expressions, labelled, pictures, ratings, reco
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.rl import environments
+from kedja.rl.games import rules
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class Family(NamedTuple):
     Each model has the `common` options, too. Where the family `answers`, its `predict(asked)` is
     what `kedja predict` calls for these models; where it `exports`, its `exported(run)` is what
     `kedja export` writes; where it `plays`, its `agent(run, environment)` is what `kedja play` lets
-    act; where it `judges`, its `judged(run, data)` tells `kedja errors` how wrong its answers are.
+    act; where it `sits` at a board, people play against it; where it `judges`, its
+    `judged(run, data)` tells `kedja errors` how wrong its answers are.
     """
 
     data: str
@@ -78,6 +80,7 @@ class Family(NamedTuple):
     exports: bool = False
     plays: bool = False
     judges: bool = False
+    sits: bool = False
     common: Sequence[str] = COMMON
 
     def options(self, model: str) -> tuple[str, ...]:
@@ -114,6 +117,7 @@ Q_LEARNING = (
     *("rollout", "updates", "batch", "clip", "epsilon", "explore"),
     *("memory", "target_every", "double", "dueling"),
 )
+SELF_PLAY = ("iterations", "games", "simulations", "steps", "layers", "width", "weight_decay")
 FEW = 4  # models that a message names
 TUNED = "tuned"  # any model of text that is trained already, by --from
 FAMILIES = (
@@ -215,6 +219,13 @@ FAMILIES = (
         common=("model", "seed"),
     ),
     Family(
+        "board games",
+        "kedja.cli.agents.games",
+        {"alpha-zero": SELF_PLAY},
+        sits=True,
+        common=("model", "seed", "lr", "batch"),
+    ),
+    Family(
         "recordings",
         "kedja.cli.sound",
         {"spectrogram-cnn": SOUND},
@@ -239,11 +250,16 @@ def _acted_in(name: str) -> bool:
     return environments.is_name(name) and not Path(name).exists()
 
 
+def _played_at(name: str) -> bool:
+    return name in rules.GAMES and not Path(name).exists()
+
+
 # What DATA is, by a look at it, and the model that suits it; rows of numbers are the rest.
 RECOGNISED: tuple[tuple[Callable[[str], bool], str], ...] = (
     (expressions.NAME.__eq__, "encoder-decoder"),
     (environments.TASKS.__contains__, "cma-es"),
     (_acted_in, "ppo"),
+    (_played_at, "alpha-zero"),
     (ratings.are_in, "factors"),
     (captioned.are_in, "clip"),
     (pictures.are_in, "cnn"),

@@ -1,7 +1,7 @@
-"""`kedja play`: episodes of a trained agent, as figures and as an animation.
+"""`kedja play`: episodes of a trained agent, or a board game against what was learned.
 
 Which agent a run holds is known to the module of its family, whose `agent(run, environment)` is
-called. Not here: training (`agents/`). Next: `agents/evolution.py`.
+called. Not here: training (`agents/`), the games (`agents/table.py`). Next: `agents/evolution.py`.
 """
 
 from __future__ import annotations
@@ -13,32 +13,63 @@ from typing import Annotated, Any
 import typer
 
 from kedja.cli import families, runs
+from kedja.cli.agents import table
+from kedja.cli.help import panel
 from kedja.cli.output import note, say, say_json
 from kedja.ground.errors import UsageError
 from kedja.rl import playing
 from kedja.rl.environments import library, make
 from kedja.rl.rendering import require_gif, write_gif
 
+EPISODES, GAMES, RUN = map(panel, ("Environments", "Board games", "Run"))
+ACTING = ("episodes", "gif", "every", "limit")
+SITTING = ("against", "games", "openings", "simulations", "opinion", "second")
+
 
 def play(
+    command: typer.Context,
     run: Annotated[Path, typer.Argument(help="The folder of a run of `kedja train ENVIRONMENT`.")],
-    episodes: Annotated[int, typer.Option(help="How many episodes are played.", min=1)] = 1,
+    episodes: Annotated[int, EPISODES(help="How many episodes are played.", min=1)] = 1,
     gif: Annotated[
-        Path | None, typer.Option(help="Write the episodes as an animation.", metavar="FILE")
+        Path | None, EPISODES(help="Write the episodes as an animation.", metavar="FILE")
     ] = None,
-    every: Annotated[
-        int, typer.Option(help="Steps between two pictures of the animation.", min=1)
-    ] = 2,
-    limit: Annotated[int | None, typer.Option(help="Steps of an episode at most.", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="Episode i starts from seed + i.", min=0)] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    every: Annotated[int, EPISODES(help="Steps between two pictures of the animation.", min=1)] = 2,
+    limit: Annotated[int | None, EPISODES(help="Steps of an episode at most.", min=1)] = None,
+    against: Annotated[
+        str | None,
+        GAMES(
+            help="Whom it plays instead of you: random, perfect, depth-4, or all replies.",
+            metavar="PLAYER",
+        ),
+    ] = None,
+    games: Annotated[int, GAMES(help="Games of a match, half of them begun by each.", min=2)] = 100,
+    openings: Annotated[
+        int | None, GAMES(help="Random moves that begin each game of a match.", min=0)
+    ] = None,
+    simulations: Annotated[
+        int | None, GAMES(help="Of the search; 0 for the network alone.", min=0)
+    ] = None,
+    opinion: Annotated[
+        bool, GAMES("--opinion", help="Show what the network thinks before its moves.")
+    ] = False,
+    second: Annotated[bool, GAMES("--second", help="Let the network begin.")] = False,
+    seed: Annotated[
+        int, RUN(help="Episode i starts from seed + i; a match is drawn from it.", min=0)
+    ] = 0,
+    json: Annotated[bool, RUN("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Let a trained agent act, and count what it earns."""
+    """Let a trained agent act, and count what it earns; or play a board game against it."""
     model = runs.model_of(run)
     family = families.MODELS.get(model)
-    if family is None or not family.plays:
+    if family is None or not (family.plays or family.sits):
         what = f"{run} is a run of the model {model}, which does not act"
         raise UsageError(what, fix="name a run on an environment: kedja train kedja/TwoPoles-v0")
+    if family.sits:
+        _require_none(command, ACTING, f"{model} plays a board game")
+        wish = table.Wish(against, games, openings, simulations, opinion, second, seed, json)
+        table.sit_down(run, wish)
+        return
+    _require_none(command, SITTING, f"{model} acts in an environment")
     if gif is not None:
         require_gif(gif)
     name = runs.sources_of(run)[0]
@@ -57,6 +88,14 @@ def play(
         say_json({"run": str(run), "environment": name, **_json(found)})
     else:
         say("\n".join(_lines(found)))
+
+
+def _require_none(command: typer.Context, names: tuple[str, ...], what: str) -> None:
+    """Raise UsageError where an option was given that does not belong to what is played."""
+    for name in names:
+        source = command.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{what}, which has no --{name}", fix="leave it out")
 
 
 def _json(found: list[playing.Episode]) -> dict[str, Any]:

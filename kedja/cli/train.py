@@ -23,6 +23,7 @@ MODEL, TRAINING, RUN = panel("Model"), panel("Training"), panel("Run")
 TABLES, PICTURES, SOUND, SERIES = map(panel, ("Tables", "Pictures", "Sound", "Series"))
 RATINGS, TEXT, TUNING = map(panel, ("Ratings", "Text", "Fine-tuning"))
 MACHINES, ENVIRONMENTS = map(panel, ("Support-vector machines", "Environments"))
+GAMES = panel("Board games")
 FROM = {"base": "from"}  # `from` cannot name a parameter
 ALL = (
     "No model has all of these options: add --model NAME, or DATA, to this line to see those that "
@@ -260,6 +261,11 @@ def train(
     spread: Annotated[
         float | None, ENVIRONMENTS(help="How widely continuous actions are drawn at first.")
     ] = None,
+    iterations: Annotated[
+        int | None, GAMES(help="How often games are played and learned from.")
+    ] = None,
+    games: Annotated[int | None, GAMES(help="Games of an iteration.")] = None,
+    simulations: Annotated[int | None, GAMES(help="Of the search, for each move.")] = None,
     out: Annotated[
         Path | None, RUN(help="The run's folder; runs/NAME-MODEL unless given.", metavar="RUN")
     ] = None,

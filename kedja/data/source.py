@@ -22,7 +22,8 @@ TABLE_SUFFIXES = (".csv", ".tsv")
 KINDS = (  # what DATA may be
     "digits, mnist, drawn-shapes or expressions by name; a file or folder of "
     f"tables ({', '.join(TABLE_SUFFIXES)}), series, ratings, text, prompts, pictures, "
-    "captioned pictures or recordings; an environment such as CartPole-v1"
+    "captioned pictures or recordings; an environment such as CartPole-v1; "
+    "a board game: tic-tac-toe or connect-four"
 )
 _ANY = f"give {KINDS}"
 

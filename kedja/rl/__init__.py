@@ -1,8 +1,9 @@
 """Agents: environments, the physics below them, and what learns to act in them.
 
-Needs the extra `rl` (gymnasium, cmaes); importing this package loads neither. The environments
-stand in `environments/`, their physics in `physics.py`, evolution in `evolution/`, learning by
-gradients in `gradients/`. Not here: networks for other ends (`kedja/models`). Next: `physics.py`.
+Needs the extra `rl` (gymnasium, cmaes), which board games do not; importing this package loads
+neither. The environments stand in `environments/`, their physics in `physics.py`, evolution in
+`evolution/`, learning by gradients in `gradients/`, board games in `games/`. Not here: networks for
+other ends (`kedja/models`). Next: `physics.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kedja.rl.environments import make, register
     from kedja.rl.evolution.evolve import Evolution, evolve
     from kedja.rl.fleet import ride
+    from kedja.rl.games.self_play import SelfPlay, self_play
     from kedja.rl.learning import Learning, learn
     from kedja.rl.playing import agent_of, play
     from kedja.rl.policies import Policy, PolicyConfig
@@ -25,6 +27,7 @@ __all__ = [
     "Learning",
     "Policy",
     "PolicyConfig",
+    "SelfPlay",
     "agent_of",
     "evolve",
     "learn",
@@ -32,6 +35,7 @@ __all__ = [
     "play",
     "register",
     "ride",
+    "self_play",
     "write_gif",
 ]
 
@@ -39,6 +43,7 @@ _FILES = {
     "environments": "make register",
     "evolution.evolve": "Evolution evolve",
     "fleet": "ride",
+    "games.self_play": "SelfPlay self_play",
     "learning": "Learning learn",
     "playing": "agent_of play",
     "policies": "Policy PolicyConfig",
