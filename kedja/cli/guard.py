@@ -3,6 +3,7 @@
 | what happens               | message           | exit code |
 |----------------------------|-------------------|-----------|
 | an error that kedja raises | `error: …`        | 1 or 2    |
+| the system refuses a file  | `error: …`        | 1         |
 | Ctrl-C                     | `interrupted …`   | 130       |
 | the reader of a pipe left  | none              | 1         |
 
@@ -25,6 +26,8 @@ from kedja.ground.flags import flags
 
 INTERRUPTED = 130
 BROKEN_PIPE = 1
+REFUSED = 1
+_FIX = "check the path, who may use it, and the room on the disk"
 
 
 def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,6 +48,12 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
         except BrokenPipeError:
             _close_output()
             raise typer.Exit(BROKEN_PIPE) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            _report(f"error: {error.filename}: {error.strerror}\n  fix: {_FIX}")
+            _trace()
+            raise typer.Exit(REFUSED) from None
 
     return run
 

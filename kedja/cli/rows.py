@@ -20,7 +20,7 @@ from kedja.cli.options import sizes
 from kedja.cli.output import note, say, say_json
 from kedja.data import source
 from kedja.data.dataset import Dataset
-from kedja.ground.errors import Interrupted, UsageError
+from kedja.ground.errors import Interrupted, StorageError, UsageError
 from kedja.inspection.judged import Judged
 from kedja.train import checkpoint, tables
 from kedja.train.evaluation import predict as outputs_of
@@ -145,6 +145,8 @@ def _trained(
     except Interrupted as error:
         command = runs.command([record.data], folder)
         raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
+    except StorageError as error:
+        raise runs.to_go_on(error, [record.data], folder) from None
     return history, trainer.evaluate(*test) if stops else dict(history.validation)
 
 

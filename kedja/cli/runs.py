@@ -237,6 +237,12 @@ def command(data: Sequence[str], folder: Path) -> str:
     return shlex.join(["kedja", "train", *data, "--out", str(folder), "--resume"])
 
 
+def to_go_on(error: StorageError, data: Sequence[str], folder: Path) -> StorageError:
+    """The error of a disk that refused a checkpoint, with the command that goes on after repair."""
+    fix = f"{error.fix}; then go on with: {command(data, folder)}"
+    return StorageError(error.what, where=error.where, fix=fix)
+
+
 def require_same_data(folder: Path, now: Sequence[str], before: Sequence[str]) -> None:
     """Raise UsageError where a run that goes on is given other data than it was started with."""
     same = [_same_path(*pair) for pair in zip(now, before, strict=False)]

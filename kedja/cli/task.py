@@ -17,7 +17,7 @@ from kedja.cli import runs
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
 from kedja.data.tokens import Tokenizer
-from kedja.ground.errors import Interrupted, UsageError
+from kedja.ground.errors import Interrupted, StorageError, UsageError
 from kedja.io import atomic
 from kedja.models import folder as folders
 from kedja.train import checkpoint
@@ -138,6 +138,8 @@ def _trained(folder: Path, request: Request, made: Options, prepared: Prepared) 
         command = runs.command(request.data, folder)
         said = "; ".join(filter(None, [str(error), f"go on with: {command}"]))
         raise Interrupted(said, str(folder)) from None
+    except StorageError as error:
+        raise runs.to_go_on(error, request.data, folder) from None
 
 
 def _untested(request: Request, folder: Path) -> Interrupted:

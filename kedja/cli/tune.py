@@ -41,7 +41,7 @@ TRIALS, SEARCH, RUN = panel("Trials"), panel("Search"), panel("Run")
 FILE = "tune.json"
 HEADS = 4  # of a gpt, which divide every width
 EPOCHS = "epochs.json"
-TRIAL, BEST = "trial", "best"
+TRIAL, BEST, BEGUN = "trial", "best", "best.json"
 EVERY = 5.0  # seconds between two notes of how a trial goes
 
 
@@ -167,10 +167,17 @@ class Work:
         return losses[best]
 
     def best(self, found: Trial) -> dict[str, Any]:
-        """Train with the best options on all that is learned, and test: the results."""
-        folder = self.folder / BEST
-        shutil.rmtree(folder, ignore_errors=True)
-        self._train(self._whole(found.options), folder)
+        """Train with the best options on all that is learned, and test: the results.
+
+        Where that was begun and interrupted, it goes on.
+        """
+        folder, begun = self.folder / BEST, self.folder / BEGUN
+        options = self._whole(found.options)
+        goes_on = begun.exists() and runs.read_json(begun, dict) == options
+        if not goes_on:
+            shutil.rmtree(folder, ignore_errors=True)
+            atomic.write_bytes(begun, jsonfile.dumps(options).encode())
+        self._train(options, folder, resume=goes_on and runs.exists(folder))
         return runs.read(folder, lambda content: dict(content["results"]))
 
     def command(self, options: Mapping[str, Any]) -> str:
@@ -183,10 +190,10 @@ class Work:
         given = {**self.fixed, **{k: v for k, v in spans.items() if v is not None}}
         return [*_flags(given), "--out", str(self.folder)]
 
-    def _train(self, options: Mapping[str, Any], out: Path) -> None:
+    def _train(self, options: Mapping[str, Any], out: Path, *, resume: bool = False) -> None:
         given = {**self.fixed, **_as_given(str(self.fixed["model"]), options)}
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            families.train(Request(self.data, given, out, threads=self.threads, json=True))
+            families.train(Request(self.data, given, out, resume, self.threads, json=True))
 
     # Where the last epoch's weights are kept, the best number of epochs belongs to the options.
 

@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import typer
 
 from kedja.cli import commands
+from kedja.cli.guard import guarded
 from kedja.ground.errors import DataError, Interrupted, UsageError
 from kedja.version import __version__
 from tests.cli.terminal import Terminal, process
@@ -125,6 +128,17 @@ def test_python_m_kedja_is_the_command() -> None:
     assert found.code == 0
     assert "multiply swaps" in found.out
     assert "\x1b" not in found.out
+
+
+def test_a_file_that_the_system_refuses_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    @guarded
+    def command() -> None:
+        Path("nowhere/at/all").read_text()
+
+    with pytest.raises(typer.Exit) as ended:
+        command()
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err.startswith("error: nowhere/at/all: No such file or directory")
 
 
 def test_the_reader_of_a_pipe_may_leave() -> None:

@@ -17,7 +17,7 @@ from kedja.cli import recipes, runs
 from kedja.cli.main import main
 from kedja.cli.options import sizes
 from kedja.data import digits
-from kedja.ground.errors import CheckpointError, UsageError
+from kedja.ground.errors import CheckpointError, StorageError, UsageError
 from kedja.io import weights
 from kedja.train import checkpoint
 
@@ -454,3 +454,13 @@ def test_digits_reach_97_per_cent_in_the_median_of_five_seeds(kedja):
     ]
     assert sorted(each["test_accuracy"] for each in found)[2] >= 0.97
     assert max(each["compile_seconds"] + each["train_seconds"] for each in found) < 20
+
+
+def test_a_full_disk_names_the_command_that_goes_on(kedja, monkeypatch):
+    def full(*_):
+        raise StorageError("the disk is full", where="run/weights", fix="free some space")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    code, _, err = kedja("train", "digits", *SMALL, "--out", "run")
+    assert code == 1
+    assert "fix: free some space; then go on with: kedja train digits --out run --resume" in err

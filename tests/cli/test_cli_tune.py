@@ -52,6 +52,9 @@ def test_the_printed_command_gives_the_best_runs_results(kedja):
     again = json.loads(ended.out)
     assert again["test_rmse"] == found["results"]["test_rmse"]
     assert again["train_examples"] == 64  # all that is learned, the part to choose by too
+    resumed = tuned(kedja, *ASK, "--out", "search", "--resume")
+    assert resumed["results"]["steps"] == found["results"]["steps"]
+    assert resumed["results"]["test_rmse"] == found["results"]["test_rmse"]
 
 
 def test_a_search_that_was_interrupted_ends_with_the_same_trials(kedja, monkeypatch):
