@@ -48,6 +48,7 @@ _ENTRIES: dict[str, Entry] = {}
 _ELSEWHERE = {
     "policy": "kedja.rl.policies",
     "actor-critic": "kedja.rl.gradients.actor_critic",
+    "q-network": "kedja.rl.q_learning.network",
 }
 
 

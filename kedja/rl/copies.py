@@ -16,7 +16,7 @@ import numpy as np
 
 from kedja.ground.errors import DataError, UsageError
 from kedja.rl.environments import library, make
-from kedja.rl.spaces import require_known
+from kedja.rl.spaces import require_known, within
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -285,5 +285,5 @@ def _decoder(space: Any, count: int) -> Callable[[Array], Any]:
     if isinstance(space, library().spaces.Discrete):
         start = int(space.start)
         return lambda actions: (np.asarray(actions) + start).tolist()
-    shape, dtype = (count, *space.shape), space.dtype
-    return lambda actions: np.asarray(actions).astype(dtype).reshape(shape)
+    shape = (count, *space.shape)
+    return lambda actions: within(space, np.asarray(actions).reshape(shape))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from kedja.ground.errors import UsageError
+from kedja.ground.errors import Interrupted, UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.rl.copies import Copies, Ended, name_of
 from kedja.rl.gradients.methods import A2C, PPO, Reinforce
@@ -88,10 +88,11 @@ def learn(
     environment's reward threshold) and that of 100 further ones does so by two standard errors.
     `options` are those of the method.
 
-    With a `checkpoint` folder Ctrl-C raises Interrupted, and `resume=True` goes on from there, with
-    the same bits as if nothing had been. Raises UsageError for options that do not fit,
-    UnsupportedError for spaces of other kinds than Box and Discrete, NonFiniteError where learning
-    diverges, CheckpointError for another run's checkpoint, MissingExtra without Gymnasium.
+    Ctrl-C raises Interrupted, whose `history` is what was found; with a `checkpoint` folder
+    `resume=True` goes on from there, with the same bits as if nothing had been. Raises UsageError
+    for options that do not fit, UnsupportedError for spaces of other kinds than Box and Discrete,
+    NonFiniteError where learning diverges, CheckpointError for another run's checkpoint,
+    MissingExtra without Gymnasium.
 
     >>> found = learn("CartPole-v1", steps=2048, goal=15, progress=False)
     >>> found.solved, found.steps, len(found.trials)
@@ -118,7 +119,11 @@ def learn(
     )
     if resume:
         run.resume()
-    run.until(total)
+    try:
+        run.until(total)
+    except Interrupted as error:
+        error.history = _found(run)
+        raise
     return _found(run)
 
 

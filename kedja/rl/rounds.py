@@ -133,9 +133,10 @@ class Run:
     def _round(self) -> None:
         self._learner.advance()
         self.episodes += self._copies.ended()
-        self.whole = self.whole._replace(
+        whole = self.whole._replace(
             state=self._learner.state(), copies=self._copies.kept(), ended=len(self.episodes)
         )
+        self.whole = whole if whole.trials else whole._replace(best=self._learner.policy)
 
     def _is_due(self, steps: int) -> bool:
         """Whether it is time for a trial."""

@@ -48,7 +48,13 @@ def action_of(space: Any, output: Array) -> Any:
     """What `step` takes, of a policy's output: a whole number, or an array of the space's own."""
     if isinstance(space, library().spaces.Discrete):
         return int(output) + int(space.start)
-    return np.asarray(output, dtype=space.dtype).reshape(space.shape)
+    return within(space, np.asarray(output).reshape(space.shape))
+
+
+def within(space: Any, actions: Array) -> Array:
+    """Actions (…, *shape) of a Box, held within its bounds, in its dtype."""
+    held: Array = np.clip(actions, space.low, space.high).astype(space.dtype, copy=False)
+    return held
 
 
 def task_of(environment: gymnasium.Env[Any, Any]) -> Task | None:

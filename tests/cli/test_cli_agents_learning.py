@@ -84,6 +84,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(kedja, monkeypatch):
     assert found.code == 130
     command = "kedja train Acrobot-v1 --out cut --resume"
     assert f"interrupted after 120 steps; go on with: {command}" in found.err
+    assert kedja("play cut --limit 5").code == 0
     assert kedja(command.removeprefix("kedja ")).code == 0
     whole, cut = (_results(folder) for folder in ("whole", "cut"))
     same = ("trials", "best_trial", "test_reward", "steps_taken")

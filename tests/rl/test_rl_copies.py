@@ -124,6 +124,20 @@ def test_an_environment_that_does_not_repeat_itself_begins_anew():
     assert second.steps == 240
 
 
+def test_actions_are_held_within_their_bounds_where_some_are_infinite():
+    class Half(Reach):
+        low, high = np.array([[-np.inf, 0], [1, np.inf]], np.float32)
+        action_space = gymnasium.spaces.Box(low, high)
+
+        def step(self, action):
+            assert self.action_space.contains(action)
+            return super().step(action)
+
+    copies = Copies(Half, 2)
+    copies.step(np.array([[5.0, -5.0], [-5.0, 5.0]]))
+    assert [each.tolist() for taken in copies.kept().taken for each in taken] == [[1, 0], [-5, 5]]
+
+
 def test_environments_are_made_of_names_of_themselves_and_by_functions():
     env = gymnasium.make("CartPole-v1")
     for each in ("CartPole-v1", env, lambda: gymnasium.make("CartPole-v1")):

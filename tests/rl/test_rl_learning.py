@@ -89,6 +89,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     with pytest.raises(Interrupted, match=r"interrupted after [0-9]+ steps") as caught:
         learn(environment, method, checkpoint=tmp_path, **options)
     assert caught.value.checkpoint == str(tmp_path)
+    assert caught.value.history.steps <= 512
     resumed = learn(environment, method, checkpoint=tmp_path, resume=True, **options)
     assert_same(whole, resumed)
     again = learn(environment, method, checkpoint=tmp_path, resume=True, **options)

@@ -108,6 +108,8 @@ def _learned(name: str, made: Options, folder: Path, request: Request) -> Learni
     try:
         return learn(name, made["model"], **options)
     except Interrupted as error:
+        if isinstance(error.history, Learning):
+            folders.save(folder, error.history.policy)  # so that it can be played meanwhile
         command = runs.command(request.data, folder)
         raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
 
