@@ -20,15 +20,16 @@ Not here: the checks (`kedja/inspection`). Next: `__main__.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from benchmarks.systems.results import Chosen, Result
 from kedja.data import digits
-from kedja.inspection import Report, checks
+from kedja.inspection import Report, checks, inspect_arrays, wrong_labels
 from kedja.inspection.arrays import pictures
+from kedja.inspection.look import Look
 from kedja.inspection.subject import Labels, Subject
 from kedja.inspection.tables import table
 
@@ -147,16 +148,31 @@ def _break(plan: Plan, rows: Array, seed: int) -> dict[str, set[int]]:
 # --------------------------------------------------------------------------------------- looking
 
 
+def look(plan: Plan) -> Look:
+    """The data and its test data, as `kedja inspect` looks at them."""
+    if plan.x.ndim == 3:
+        parts = (
+            pictures("digits", x, Labels("digit", tuple("0123456789"), y))
+            for x, y in ((plan.x, plan.y), (plan.test_x, plan.test_y))
+        )
+        return Look(*parts)
+    return Look(_table("table", plan.x, plan.y), _table("test", plan.test_x, plan.test_y))
+
+
 def report(plan: Plan) -> Report:
     """What `kedja inspect` says of the data and its test data."""
-    if plan.x.ndim == 3:
-        return checks.report(
-            *(
-                pictures("digits", x, Labels("digit", tuple("0123456789"), y))
-                for x, y in ((plan.x, plan.y), (plan.test_x, plan.test_y))
-            )
-        )
-    return checks.report(_table("table", plan.x, plan.y), _table("test", plan.test_x, plan.test_y))
+    return checks.of(look(plan))
+
+
+def at_half(of: Look, planted: set[int]) -> float:
+    """The recall of the ranking by doubt, as deep as half of those above are wrong labels."""
+    assert of.probabilities is not None
+    assert of.data.labels is not None
+    p, y = of.probabilities, of.data.labels.codes[of.labelled]
+    order = of.labelled[wrong_labels.ranked(p, wrong_labels.noise(p, y), y)]
+    right = np.cumsum(np.isin(order, list(planted)))
+    deep = right[right >= 0.5 * np.arange(1, len(order) + 1)]
+    return float(deep[-1]) / len(planted) if len(deep) else 0.0
 
 
 def _table(name: str, x: Array, y: Array) -> Subject:
@@ -171,31 +187,38 @@ def _table(name: str, x: Array, y: Array) -> Subject:
 
 @dataclass
 class Score:
-    """How many of the planted examples were found, and how many of those found were planted."""
+    """How many of the planted examples were found, how many of those found were planted, by set."""
 
-    planted: int = 0
-    found: int = 0
-    right: int = 0
-    sets: int = 0
-    sets_found: int = 0
+    counts: list[tuple[int, int, int]] = field(default_factory=list)  # planted, found, right
 
     def add(self, planted: set[int], found: set[int]) -> None:
         """Count one data set."""
-        self.planted += len(planted)
-        self.found += len(found)
-        self.right += len(planted & found)
-        self.sets += 1
-        self.sets_found += bool(planted & found)
+        self.counts.append((len(planted), len(found), len(planted & found)))
+
+    @property
+    def recalls(self) -> list[float]:
+        """Of each set, the share of the planted ones that were found."""
+        return [right / max(planted, 1) for planted, _, right in self.counts]
+
+    @property
+    def precisions(self) -> list[float]:
+        """Of each set, the share of the found ones that were planted."""
+        return [right / max(found, 1) for _, found, right in self.counts]
 
     @property
     def recall(self) -> float:
-        """The share of the planted ones that were found."""
-        return self.right / max(self.planted, 1)
+        """The share of the planted ones of all sets that were found."""
+        return sum(right for *_, right in self.counts) / max(sum(n for n, *_ in self.counts), 1)
 
     @property
     def precision(self) -> float:
-        """The share of the found ones that were planted."""
-        return self.right / max(self.found, 1)
+        """The share of the found ones of all sets that were planted."""
+        return sum(right for *_, right in self.counts) / max(sum(n for _, n, _ in self.counts), 1)
+
+    @property
+    def missed(self) -> int:
+        """The sets in which nothing that was planted was found."""
+        return sum(right == 0 for *_, right in self.counts)
 
 
 def run(chosen: Chosen) -> Iterator[Result]:
@@ -203,20 +226,43 @@ def run(chosen: Chosen) -> Iterator[Result]:
     seeds = 2 if chosen.quick else SEEDS
     for name, base in (("digits", clean_digits), ("table", clean_table)):
         scores: dict[str, Score] = {}
+        ranked: list[float] = []
         alarms, giveaways = 0, 0
         for seed in range(seeds):
             alarms += len(report(base(seed)).defects)
             plan = plant(base(seed), seed)
-            found = report(plan)
+            looked = look(plan)
+            found = checks.of(looked)
+            ranked.append(at_half(looked, plan.planted["wrong labels"]))
             giveaways += any("gives the target away" in each.what for each in found.defects)
             for check, rows in plan.planted.items():
                 scores.setdefault(check, Score()).add(rows, _rows(found, check))
         yield from (_row(name, check, score) for check, score in scores.items())
+        yield _ranked(name, ranked)
         if name == "table":
             text = f"{giveaways} of {seeds}"
             yield Result("table: column made of the label", text, "all", giveaways == seeds)
         text = f"{alarms} in {seeds} data sets"
         yield Result(f"{name}, clean: defects reported", text, "none", alarms == 0)
+    yield _real()
+
+
+REAL = ("iris", "wine", "breast_cancer", "digits", "diabetes")
+
+
+def _real() -> Result:
+    """Scikit-learn's bundled tables as they are, in which nobody planted anything."""
+    from sklearn import datasets
+
+    alarms = []
+    for name in REAL:
+        found = getattr(datasets, f"load_{name}")()
+        names = [str(each) for each in found.feature_names]
+        defects = inspect_arrays(found.data, found.target, names=names).defects
+        alarms += [f"{name}: {each.check}" for each in defects]
+    text = f"{len(alarms)} in {len(REAL)} data sets"
+    note = "; ".join(alarms) or ", ".join(REAL)
+    return Result("scikit-learn's tables: defects reported", text, "none", not alarms, note=note)
 
 
 def _rows(found: Report, check: str) -> set[int]:
@@ -224,12 +270,24 @@ def _rows(found: Report, check: str) -> set[int]:
     return {row for each in found.defects if each.check == check for row in each.rows}
 
 
+def _ranked(name: str, recalls: list[float]) -> Result:
+    figure = f"{np.mean(recalls):.1%}, least of all sets {min(recalls):.1%}"
+    note = f"by set: {', '.join(f'{each:.0%}' for each in recalls)}"
+    what = f"{name}: 2 % wrong labels, recall at 50 % precision"
+    return Result(what, figure, "80 % in each set", min(recalls) >= 0.8, note=note)
+
+
 def _row(name: str, check: str, score: Score) -> Result:
     figure = f"recall {score.recall:.1%}, precision {score.precision:.1%}"
     if check == "wrong labels":
-        met = score.recall >= 0.8 and score.precision >= 0.5
-        return Result(f"{name}: 2 % wrong labels", figure, "recall 80 %, precision 50 %", met)
-    met = score.sets_found == score.sets
+        least = f"least of all sets {min(score.recalls):.1%} and {min(score.precisions):.1%}"
+        met = min(score.recalls) >= 0.8 and min(score.precisions) >= 0.5
+        goal = "recall 80 %, precision 50 %, in each set"
+        note = f"recall by set: {', '.join(f'{each:.0%}' for each in score.recalls)}"
+        return Result(
+            f"{name}: 2 % wrong labels, listed", f"{figure}; {least}", goal, met, note=note
+        )
     note = "" if check != "conflicting labels" else "both examples of a pair are named"
-    text = f"in {score.sets_found} of {score.sets}; {figure}"
-    return Result(f"{name}: {check}", text, "in all", met, note=note)
+    sets = len(score.counts)
+    text = f"in {sets - score.missed} of {sets}; {figure}"
+    return Result(f"{name}: {check}", text, "in all", not score.missed, note=note)

@@ -15,12 +15,13 @@ from kedja import inspection
 from kedja.cli import learning_curve as curve
 from kedja.cli import runs
 from kedja.cli.help import panel
-from kedja.cli.output import note, say, say_json, write_text
+from kedja.cli.output import note, now_and_then, say, say_json, write_text
 from kedja.data import source
 from kedja.front.tables import rendered
 from kedja.ground.errors import UsageError
 from kedja.inspection import curves as learning
 from kedja.inspection.finding import Finding, Report, Summary, listed
+from kedja.inspection.page import EXAMPLES
 
 REPORT, CURVE, OUTPUT = panel("Report"), panel("Learning curve"), panel("Output")
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -29,7 +30,7 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 def inspect(
     data: Annotated[
         str,
-        typer.Argument(help="digits, mnist, a table, JSON Lines, a text, or a folder of pictures."),
+        typer.Argument(help="digits, mnist, a table, JSON Lines, a text, pictures or recordings."),
     ],
     label: Annotated[
         str | None,
@@ -75,7 +76,9 @@ def inspect(
         return
     _refuse("--learning-curve", {"--sizes": sizes, "--out": out, "--plot": plot}, without=True)
     _require_no_run(data)
-    report = inspection.inspect(data, test=test, label=label, progress=_told)
+    report = inspection.inspect(
+        data, test=test, label=label, progress=_told, reading_progress=now_and_then("read")
+    )
     if html is not None:
         write_text(html, inspection.html(report))
     if json:
@@ -108,7 +111,7 @@ def _told(done: int, total: int) -> None:
 def lines(report: Report) -> list[str]:
     """The report as it is printed."""
     about = [f"{name} {value}" for name, value in report.facts["about"].items()]
-    head = f"{report.name}: {report.facts['examples']:,} {_EXAMPLES[report.kind]}"
+    head = f"{report.name}: {report.facts['examples']:,} {EXAMPLES[report.kind]}"
     tested = report.facts["test_examples"]
     head += f", {tested:,} to test on" if tested else ""
     parts = [", ".join([head, *about])]
@@ -124,7 +127,6 @@ def lines(report: Report) -> list[str]:
     return parts
 
 
-_EXAMPLES = {"table": "rows", "texts": "texts", "pictures": "pictures"}
 _HEADER = ("column", "kind", "distinct", "missing", "mean", "min", "median", "max", "values")
 
 

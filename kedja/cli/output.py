@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kedja.ground.errors import StorageError
 from kedja.ir.values import jsonable
+
+EVERY = 2.0  # seconds between two notes of progress
 
 
 def say(text: str = "") -> None:
@@ -25,6 +28,18 @@ def note(text: str) -> None:
     """A line that is no result: progress, and where a file was written."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def now_and_then(verb: str, what: str = "files") -> Callable[[int, int], None]:
+    """A note of how far something is, where it takes long: called with (done, total)."""
+    last = [time.monotonic()]
+
+    def told(done: int, total: int) -> None:
+        if time.monotonic() - last[0] > EVERY and done < total:
+            last[0] = time.monotonic()
+            note(f"{verb} {done:,} of {total:,} {what}")
+
+    return told
 
 
 def say_json(data: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ files (`kedja/data/pictures.py`). Next: `export.py`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from kedja.cli.asked import Asked
 from kedja.cli.export import Exported
 from kedja.cli.families import Request
 from kedja.cli.options import layers, sizes
-from kedja.cli.output import note, say, say_json
+from kedja.cli.output import note, now_and_then, say, say_json
 from kedja.data import augment as augmenting
 from kedja.data import picture_files
 from kedja.data import pictures as data
@@ -36,7 +35,6 @@ from kedja.train.history import History
 
 SHOWN = 5  # classes, or pairs of them, in a line
 TABLE = 20  # classes up to which the whole table of confusion is printed
-EVERY = 2.0  # seconds between two notes of progress
 SIZES = ("widths", "depth", "hidden", "dropout")  # options that are the configuration's
 
 
@@ -66,19 +64,9 @@ def _load(
         raise UsageError(what, fix="give one folder, with a folder for each class")
     fixed = bool(recorded) and not data.are_in(given[0])  # MNIST has its size
     size = None if fixed or "size" not in options else data.parse_size(options["size"])
-    return data.load(given[0], size=size, seed=options.get("seed", 0), progress=_progress())
-
-
-def _progress() -> Callable[[int, int], None]:
-    """A note of how far the reading is, where it takes long."""
-    last = [time.monotonic()]
-
-    def told(done: int, total: int) -> None:
-        if time.monotonic() - last[0] > EVERY and done < total:
-            last[0] = time.monotonic()
-            note(f"read {done:,} of {total:,} pictures")
-
-    return told
+    return data.load(
+        given[0], size=size, seed=options.get("seed", 0), progress=now_and_then("read", "pictures")
+    )
 
 
 def _usual(found: Pictures, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,7 +275,7 @@ def _all(
     folder: Path, shape: tuple[int, int, int], invert: bool
 ) -> tuple[list[str], list[str], Any]:
     """The files of a folder of classes that can be read, their classes, and their bytes."""
-    found = picture_files.survey(folder, _progress())
+    found = picture_files.survey(folder, now_and_then("read", "pictures"))
     files, true, pixels, unread = [], [], [], list(found.unread)
     for each in (*found.files, *found.held):
         try:

@@ -59,13 +59,13 @@ class Survey:
 def are_in(folder: Path) -> bool:
     """Whether a folder holds folders with pictures: a look at some of its entries."""
     try:
-        classes = [each for root in _roots(folder) for each in _folders(root)]
-        return any(next(_pictures_in(each), None) is not None for each in classes[:20])
+        classes = [each for root in roots_of(folder) for each in _folders(root)]
+        return any(next(pictures_in(each), None) is not None for each in classes[:20])
     except OSError:
         return False
 
 
-def _roots(folder: Path) -> list[Path]:
+def roots_of(folder: Path) -> list[Path]:
     """The folder of the classes; with one for training, that and the one for testing."""
     names = {each.name.lower(): each for each in _folders(folder)}
     if "train" not in names:
@@ -84,7 +84,7 @@ def _is_hidden(name: str) -> bool:
     return name.startswith((".", "__"))
 
 
-def _pictures_in(folder: Path) -> Iterator[Path]:
+def pictures_in(folder: Path) -> Iterator[Path]:
     """All files below a folder whose names are pictures', sorted; hidden ones are passed over."""
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if not _is_hidden(each))
@@ -98,7 +98,7 @@ def survey(folder: Path, progress: Progress) -> Survey:
 
     Raises DataError where there are fewer than two classes, or classes to test on alone.
     """
-    roots = _roots(folder)
+    roots = roots_of(folder)
     listed = [_listed(root) for root in roots]
     classes, notes = _classes(listed, roots)
     total = sum(len(files) for part in listed for files in part.values())
@@ -123,7 +123,7 @@ def survey(folder: Path, progress: Progress) -> Survey:
 
 
 def _listed(root: Path) -> dict[str, list[Path]]:
-    return {each.name: list(_pictures_in(each)) for each in _folders(root)}
+    return {each.name: list(pictures_in(each)) for each in _folders(root)}
 
 
 def _classes(

@@ -98,7 +98,7 @@ def _few(found: Any) -> Iterator[Any]:
 
 def count(path: str | os.PathLike[str]) -> int:
     """How many files of sound a folder or an archive holds, none being looked at."""
-    return sum(1 for _ in _files(os.fspath(path)))
+    return sum(1 for _ in files_in(os.fspath(path)))
 
 
 def load(
@@ -127,7 +127,7 @@ def load(
     """
     where = os.fspath(path)
     surveyed, unread = _survey(where)
-    said = dict(zip(surveyed, _said(list(surveyed), pattern, where), strict=True))
+    said = dict(zip(surveyed, said_by(list(surveyed), pattern, where), strict=True))
     shape = shape or _shape(list(surveyed.values()), rate, seconds, bands)
     cut = sum(each.seconds * shape.rate > shape.samples + 1 for each in surveyed.values())
     inputs = np.empty((len(surveyed), shape.frames, shape.bands), np.float32)
@@ -152,7 +152,7 @@ def _survey(where: str) -> tuple[dict[str, sound.Header], list[str]]:
     """What each file says of itself, by name; and which cannot be read, and why."""
     found: dict[str, sound.Header] = {}
     unread: list[str] = []
-    for name, _, file in _files(where):
+    for name, _, file in files_in(where):
         if name in found:
             raise DataError(f"{name} is there twice", where=where, fix="pack the archive again")
         try:
@@ -171,7 +171,7 @@ def _pictures(
 ) -> Iterator[tuple[str, Array | None]]:
     """Each file's name and its picture, or None where it cannot be read: why goes to `unread`."""
     longest = min(sound.LONGEST, shape.samples / shape.rate + 1)
-    for name, size, file in _files(where):
+    for name, size, file in files_in(where):
         if name not in surveyed:
             continue
         try:
@@ -215,8 +215,11 @@ def _place(where: str, name: str) -> str:
     return os.path.join(where, name) if os.path.isdir(where) else f"{where}: {name}"
 
 
-def _files(where: str) -> Iterator[tuple[str, int, BinaryIO]]:
-    """Each file of sound: its name within the set, its size, and its content, open."""
+def files_in(where: str) -> Iterator[tuple[str, int, BinaryIO]]:
+    """Each file of sound: its name within the set, its size, and its content, open.
+
+    Raises DataError for what is neither a folder nor an archive, and for damaged archives.
+    """
     if os.path.isdir(where):
         yield from _of_folder(where)
     elif _is_archive(where):
@@ -263,8 +266,8 @@ def _of_archive(path: str) -> Iterator[tuple[str, int, BinaryIO]]:
 # ------------------------------------------------------------------------------------- names
 
 
-def _said(names: Sequence[str], pattern: str | None, where: str) -> list[Said]:
-    """What the names say, all by one pattern."""
+def said_by(names: Sequence[str], pattern: str | None, where: str) -> list[Said]:
+    """What the names say, all by one pattern; raises as `load` does."""
     found = _by_pattern(names, pattern, where) if pattern else _by_layout(names, where)
     _require_classes(found, where)
     return found

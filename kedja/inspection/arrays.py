@@ -13,8 +13,7 @@ import numpy as np
 
 from kedja.ground.errors import DataError, ShapeError
 from kedja.inspection import cells, tables
-from kedja.inspection.pictures import SIDE
-from kedja.inspection.subject import Array, Column, Labels, Subject
+from kedja.inspection.subject import SIDE, Array, Column, Labels, Subject
 
 
 def subject(name: str, x: Any, y: Any = None, names: Sequence[str] | None = None) -> Subject:

@@ -6,7 +6,7 @@ A run of L equal values then has a chance of at most N · p^(L − 1).
 
 *Units.* From one row on, or here and there, numbers are larger by a known factor (1000, 2.54 …).
 Said only where the parts differ beyond chance, are alike after division by the factor, and neither
-the labels nor most of the other columns change at the same row.
+the labels nor most of the other columns differ between the same rows.
 
 Not here: single values far from all others (`outliers.py`). Next: `outliers.py`.
 """
@@ -123,7 +123,7 @@ def _units(look: Look, column: Column, level: float) -> Iterator[Finding]:
     rows = np.flatnonzero(column.numbers > 0)
     if len(rows) < 0.9 * len(column.known) or len(rows) < 4 * _FEWEST:
         return
-    found = _jump(look, column, rows) or _scattered(np.log(column.numbers[rows]), rows)
+    found = _jump(look, column, rows) or _scattered(look, column, rows)
     if found is None or found.chance >= level:
         return
     where = "scattered rows"
@@ -157,7 +157,8 @@ def _jump(look: Look, column: Column, rows: Array) -> Change | None:
     sums = np.cumsum(logs - logs.mean())[:-1]
     at = int(np.abs(sums).argmax()) + 1
     found = _change(logs[:at], logs[at:])
-    if found is None or _others_change(look, column, int(rows[at])):
+    later = np.arange(len(look.data)) >= rows[at]
+    if found is None or _others_differ(look, column, later):
         return None
     factor, larger, chance = found
     second = len(rows) - at <= at  # the smaller part is called the changed one
@@ -178,19 +179,22 @@ def _change(before: Array, after: Array) -> tuple[str, bool, float] | None:
     return (factor, step > 0, chance) if same_distribution(before, after - step) > _ALIKE else None
 
 
-def _others_change(look: Look, column: Column, at: int) -> bool:
-    """Whether the labels, or most of the other columns, change at the same row."""
+def _others_differ(look: Look, column: Column, changed: Array) -> bool:
+    """Whether the labels, or most of the other columns, differ between these rows (N,) and the
+    others: then they are examples of another kind.
+    """
     labels = look.data.labels
     if labels is not None:
         values = labels.codes if labels.values is None else labels.values
-        if same_distribution(values[:at], values[at:]) < LEVEL:
+        if same_distribution(values[changed], values[~changed]) < LEVEL:
             return True
     others = [each.numbers for each in look.data.columns if each is not column]
     numbers = [each for each in others if each is not None]
-    changes = [
-        same_distribution(_finite(each[:at]), _finite(each[at:])) < LEVEL for each in numbers
+    differ = [
+        same_distribution(_finite(each[changed]), _finite(each[~changed])) < LEVEL
+        for each in numbers
     ]
-    return bool(changes) and 2 * sum(changes) > len(changes)
+    return bool(differ) and 2 * sum(differ) > len(differ)
 
 
 def _finite(values: Array) -> Array:
@@ -198,8 +202,10 @@ def _finite(values: Array) -> Array:
     return kept
 
 
-def _scattered(logs: Array, rows: Array) -> Change | None:
+def _scattered(look: Look, column: Column, rows: Array) -> Change | None:
     """Two heaps with a gap between them that is as wide as the larger heap."""
+    assert column.numbers is not None
+    logs = np.log(column.numbers[rows])
     order = np.argsort(logs, kind="stable")
     gaps = np.diff(logs[order])
     cut = int(gaps.argmax()) + 1
@@ -208,5 +214,8 @@ def _scattered(logs: Array, rows: Array) -> Change | None:
     found = _change(logs[more], logs[fewer])
     if found is None or gaps[cut - 1] < np.ptp(np.percentile(logs[more], (2, 98))) / 2:
         return None
+    changed = np.isin(np.arange(len(look.data)), rows[fewer])
+    if _others_differ(look, column, changed):
+        return None
     factor, larger, chance = found
-    return Change(np.sort(rows[fewer]), factor, larger, chance, None)
+    return Change(np.flatnonzero(changed), factor, larger, chance, None)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from kedja.data import csvfile
+from kedja.data import csvfile, dates
+from kedja.ground.errors import DataError
 from kedja.inspection.subject import Array, Column, Labels
 
 # A column in which so many of the cells are numbers is one of numbers; so for dates.
@@ -31,9 +31,8 @@ WORDS = frozenset((
     "not known", "no data", "nodata", "tbd", "unbekannt", "(null)", "<na>",
 ))  # fmt: skip
 
-_DAY = 86400.0
-_FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%d %b %Y", "%b %d, %Y")
-_DATE = re.compile(r"\d{1,4}[-/. ]\w{1,9}[-/., ]+\d{1,4}")
+_DAY = 86_400e6  # microseconds
+_LOOKED_AT = 50  # cells that are looked at for dates
 _UNIT = re.compile(r"^\s*[€$£¥]?\s*([-+]?\d[\d ,.'’]*)\s*(?:[€$£¥%]|[a-zA-Z°²³/]{1,6})?\s*$")
 
 
@@ -46,12 +45,13 @@ def column(name: str, cells: Sequence[str], *, decimal_comma: bool = False) -> C
     good = int(np.isfinite(numbers).sum())
     if good and (not bad or good >= SHARE * (good + len(bad)) or (len(bad) == 1 and good > 9)):
         return Column(name, "number", cells, missing, numbers, tuple(bad))
-    days, wrong = _days(cells, missing)
-    if days is not None:
-        return Column(name, "date", cells, missing, days, tuple(wrong))
+    return _dates(name, cells, missing) or _of_texts(name, cells, missing)
+
+
+def _of_texts(name: str, cells: Sequence[str], missing: Array, unclear: str = "") -> Column:
     distinct = len({cell.strip() for cell in cells})
     few = distinct <= min(MOST_CATEGORIES, max(2, len(cells) // 2))
-    return Column(name, "category" if few else "text", cells, missing)
+    return Column(name, "category" if few else "text", cells, missing, unclear=unclear)
 
 
 def _is_missing(cell: str) -> bool:
@@ -92,40 +92,29 @@ def plain_number(cell: str) -> float | None:
 # --------------------------------------------------------------------------------------- dates
 
 
-def _days(cells: Sequence[str], missing: Array) -> tuple[Array | None, list[tuple[int, str]]]:
-    """Days since 1970 where nearly all cells are dates, and the cells that are none."""
-    rows = np.flatnonzero(~missing)
-    sample = rows[:: max(1, len(rows) // 50)].tolist()
-    hits = [row for row in sample if _DATE.search(cells[row]) and _day(cells[row]) is not None]
-    if len(hits) < SHARE * len(sample):
-        return None, []
-    days = np.full(len(cells), np.nan)
-    wrong = []
-    for row in rows.tolist():
-        value = _day(cells[row])
-        days[row] = math.nan if value is None else value
-        if value is None:
-            wrong.append((row, cells[row]))
-    return (days, wrong) if len(wrong) <= (1 - SHARE) * len(rows) + 1 else (None, [])
+def _dates(name: str, cells: Sequence[str], missing: Array) -> Column | None:
+    """The column where nearly all cells are dates; None where they are not.
 
-
-def _day(cell: str) -> float | None:
-    text = cell.strip()
+    Where days and months cannot be told apart, days are taken to come first, and that is noted.
+    """
+    known = [None if gone else cell for cell, gone in zip(cells, missing.tolist(), strict=True)]
+    there = [cell for cell in known if cell is not None]
+    if dates.share(there[:: max(1, len(there) // _LOOKED_AT)], numbers=False) < SHARE:
+        return None
+    unclear = ""
     try:
-        return _since(datetime.fromisoformat(text))
-    except ValueError:
-        pass
-    for form in _FORMATS:
+        found = dates.parse(known, numbers=False)
+    except DataError as error:
+        unclear = error.what
         try:
-            return _since(datetime.strptime(text, form))
-        except ValueError:
-            continue
-    return None
-
-
-def _since(moment: datetime) -> float:
-    known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (known - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() / _DAY
+            found = dates.parse(known, numbers=False, day_first=True)
+        except DataError:
+            return _of_texts(name, cells, missing, unclear)
+    if len(found.bad) > (1 - SHARE) * len(there) + 1 or (unclear and found.bad):
+        return _of_texts(name, cells, missing, unclear) if unclear else None
+    days = found.values.astype("M8[us]").astype(np.int64) / _DAY
+    numbers = np.where(np.isnat(found.values), np.nan, days)
+    return Column(name, "date", cells, missing, numbers, tuple(found.bad), unclear)
 
 
 # -------------------------------------------------------------------------------------- labels

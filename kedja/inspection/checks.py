@@ -45,7 +45,7 @@ CHECKS: dict[str, Check] = {
     "missing values": columns.missing,
     "columns that tell nothing": columns.useless,
     "columns that broke": breaks.broken,
-    "pictures of one colour": pictures.blank,
+    "pictures of one colour, silence": pictures.blank,
     "values far from all others": outliers.far_values,
     "balance of labels": balance.balance,
     "equal examples": duplicates.exact_duplicates,
@@ -67,16 +67,18 @@ def inspect(
     test: str | os.PathLike[str] | None = None,
     label: str | None = None,
     progress: model.Progress | None = None,
+    reading_progress: model.Progress | None = None,
 ) -> Report:
     """Look at a data set: a file, a folder, `digits` or `mnist`; `test` is what is tested on.
 
     `label` names the column to be predicted (by default the last of a table, `label` of JSON
-    Lines; `none` for none). The same data give the same report.
+    Lines; `none` for none). `progress(done, total)` is told of each network that was trained,
+    `reading_progress` of each file of a folder. The same data give the same report.
 
     Raises UsageError where nothing of that name or kind is found, DataError where it cannot be
-    read, MissingExtra for a folder of pictures without Pillow.
+    read, MissingExtra for pictures without Pillow and recordings without soundfile.
     """
-    found, held = reading.load(data, test=test, label=label)
+    found, held = reading.load(data, test=test, label=label, progress=reading_progress)
     return report(found, held, progress)
 
 
@@ -109,7 +111,12 @@ def report(
     data: Subject, test: Subject | None = None, progress: model.Progress | None = None
 ) -> Report:
     """What all checks find, defects first."""
-    look = Look(data, test, progress)
+    return of(Look(data, test, progress))
+
+
+def of(look: Look) -> Report:
+    """The same of a look, which keeps what was computed for it."""
+    data, test = look.data, look.test
     found = [each for check in CHECKS.values() for each in check(look)]
     found.sort(key=lambda each: each.severity != "defect")
     return Report(

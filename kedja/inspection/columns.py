@@ -33,9 +33,25 @@ def types(look: Look) -> Iterator[Finding]:
         wrong = [(row, cell) for row, cell in column.bad if cell.strip().lower() not in WORDS]
         if wrong:
             yield _mixed(look, column, wrong)
+        if column.unclear:
+            yield _unclear(column)
         if column.kind in ("category", "text"):
             yield from _numbers_as_texts(column)
             yield from _spellings(look, column)
+
+
+def _unclear(column: Column) -> Finding:
+    """Dates of which days and months, or zones, cannot be told: a guess, or none at all."""
+    guessed = column.kind == "date"
+    return Finding(
+        "types",
+        "notice" if guessed else "defect",
+        f"column {column.name!r} holds dates that are not clear: {column.unclear}",
+        "write all of them as 2024-12-31",
+        [column.name],
+        sure="days are taken to come first" if guessed else "certain",
+        figures={"column": column.name},
+    )
 
 
 def _mixed(look: Look, column: Column, wrong: list[tuple[int, str]]) -> Finding:

@@ -7,7 +7,9 @@ that labels that are wrong, which both miss, do not matter: of those the column 
 tenth, and one in a hundred of all that the others get right; and there must be so many that equal
 guessers would hardly differ as much (Q. McNemar, 1947).
 For numbers, it must leave at most a tenth of the variance that the others leave. The networks are
-trained only where a column alone is right nearly always.
+trained only where a column alone is right nearly always. Several such columns would hide each
+other, so the others are those that are not; but where most are, the task is an easy one, and each
+is compared with all others.
 
 Not here: what is said about it (`leaks.py`). Next: `look.py`.
 """
@@ -15,17 +17,20 @@ Not here: what is said about it (`leaks.py`). Next: `look.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from kedja.inspection import features, model
 from kedja.inspection.chance import LEVEL, chi2_tail
+from kedja.inspection.features import useful
 from kedja.inspection.subject import Array, Column, Labels, Subject
 
 LEFT = 0.1
 NEARLY_ALL = 0.95  # right, or explained, by the column alone
 MISSED = 0.01  # of what the others get right
+SOME = 0.5  # of the columns; where more tell the target, it is easy to tell
 FEWEST_ROWS = 60
 _FEW_VALUES = 50
 _REACH = 2  # examples on either side of one, in the order of a column
@@ -39,17 +44,68 @@ class GivenAway(NamedTuple):
     others: float
 
 
+@dataclass(frozen=True)
+class _Target:
+    """What is to be told of n rows: class numbers (n,), or numbers where there are no classes."""
+
+    values: Array
+    classes: int
+    columns: int
+
+    def from_column(self, column: Column) -> Array:
+        """The guess by a column of these rows, (n,)."""
+        if not self.classes:
+            return _from_others(column, self.values[:, None])[:, 0]
+        votes = _from_others(column, np.eye(self.classes)[self.values])  # (n, K)
+        guess: Array = votes.argmax(1)
+        return guess
+
+    def from_rows(self, x: Array, groups: Array) -> Array:
+        """The guess of networks that did not see the rows x (n, F); the usual one if F is 0."""
+        if not self.classes:
+            mean = np.full(len(x), self.values.mean())
+            return model.out_of_fold_numbers(x, self.values, groups) if x.shape[1] else mean
+        if not x.shape[1]:
+            return np.full(len(x), np.bincount(self.values).argmax())
+        p = model.out_of_fold(x, self.values, self.classes, groups, repeats=1)
+        found: Array = p.argmax(1)
+        return found
+
+    def left(self, guess: Array) -> float:
+        """The share of wrong guesses, or of the variance that they leave."""
+        if self.classes:
+            return float((guess != self.values).mean())
+        return float(np.mean((self.values - guess) ** 2) / max(self.values.var(), 1e-300))
+
+    def gives_away(self, alone: Array, others: Array) -> bool:
+        """Whether the guess of a column alone is so much better than that of the others."""
+        if not self.classes:
+            return self.left(alone) <= LEFT * self.left(others)
+        mine, theirs = alone == self.values, others == self.values
+        missed, won = int((theirs & ~mine).sum()), int((mine & ~theirs).sum())
+        differ = chi2_tail((won - missed) ** 2 / max(won + missed, 1))
+        few = missed <= min(LEFT * won, MISSED * int(theirs.sum()))
+        return few and differ <= LEVEL / self.columns
+
+
 def giveaways(data: Subject, rows: Array, groups: Array) -> Iterator[GivenAway]:
     """The columns that alone tell the target of these rows; `groups` (N,) are equal for copies."""
     labels = data.labels
     if labels is None or len(rows) < FEWEST_ROWS or _same(labels, rows):
         return
-    compare = _by_class if labels.are_classes else _by_number
-    for column in data.columns:
-        if column.kind not in ("text", "empty") and features.useful(column):
-            found = compare(data, column, rows, groups)
-            if found is not None:
-                yield found
+    values = labels.codes if labels.values is None else labels.values
+    target = _Target(values[rows], len(labels.classes), len(data.columns))
+    usable = [each for each in data.columns if each.kind not in ("text", "empty") and useful(each)]
+    guesses = {each.name: target.from_column(each.taken(rows)) for each in usable}
+    strong = [name for name, guess in guesses.items() if target.left(guess) <= 1 - NEARLY_ALL]
+    asked: dict[tuple[str, ...], Array] = {}
+    for name in strong:
+        without = tuple(strong) if len(strong) <= SOME * len(usable) else (name,)
+        if without not in asked:
+            x = features.encoder(data, without=without)(data)[rows]  # (n, F)
+            asked[without] = target.from_rows(x, groups[rows])
+        if target.gives_away(guesses[name], asked[without]):
+            yield GivenAway(name, target.left(guesses[name]), target.left(asked[without]))
 
 
 def _same(labels: Labels, rows: Array) -> bool:
@@ -58,49 +114,6 @@ def _same(labels: Labels, rows: Array) -> bool:
 
 
 # ---------------------------------------------------------------------------- the column by itself
-
-
-def _by_class(data: Subject, column: Column, rows: Array, groups: Array) -> GivenAway | None:
-    assert data.labels is not None
-    codes = data.labels.codes[rows]
-    votes = np.eye(len(data.labels.classes))[codes]  # (n, K)
-    alone = _from_others(column.taken(rows), votes).argmax(1) == codes
-    if alone.mean() < NEARLY_ALL:
-        return None
-    x = _without(data, column, rows)
-    others = codes == np.bincount(codes).argmax()
-    if x.shape[1]:
-        p = model.out_of_fold(x, codes, len(data.labels.classes), groups[rows], repeats=1)
-        others = p.argmax(1) == codes
-    missed, won = int((others & ~alone).sum()), int((alone & ~others).sum())
-    differ = chi2_tail((won - missed) ** 2 / max(won + missed, 1))
-    if missed > min(LEFT * won, MISSED * int(others.sum())) or differ > LEVEL / len(data.columns):
-        return None
-    return GivenAway(column.name, float(1 - alone.mean()), float(1 - others.mean()))
-
-
-def _by_number(data: Subject, column: Column, rows: Array, groups: Array) -> GivenAway | None:
-    assert data.labels is not None
-    assert data.labels.values is not None
-    values = data.labels.values[rows]
-    alone = _left(values, _from_others(column.taken(rows), values[:, None])[:, 0])
-    if alone > 1 - NEARLY_ALL:
-        return None
-    x, others = _without(data, column, rows), 1.0
-    if x.shape[1]:
-        others = _left(values, model.out_of_fold_numbers(x, values, groups[rows]))
-    return GivenAway(column.name, alone, others) if alone <= LEFT * others else None
-
-
-def _left(values: Array, guess: Array) -> float:
-    """The share of the variance that a guess leaves."""
-    return float(np.mean((values - guess) ** 2) / max(values.var(), 1e-300))
-
-
-def _without(data: Subject, column: Column, rows: Array) -> Array:
-    """These rows as numbers, without the column: (n, F)."""
-    x: Array = features.encoder(data, without=[column.name])(data)[rows]
-    return x
 
 
 def _from_others(column: Column, values: Array) -> Array:

@@ -185,7 +185,7 @@ def _changed(pairs: list[tuple[Column, Column]]) -> Iterator[Finding]:
 
 
 def given_away(look: Look) -> Iterator[Finding]:
-    """Columns that alone tell the target, which all others do not."""
+    """Columns that alone tell the target, which the others do not."""
     labels = look.data.labels
     for each in look.given_away:
         unit = "of the variance unexplained"
@@ -195,7 +195,7 @@ def given_away(look: Look) -> Iterator[Finding]:
             "leaks",
             "defect",
             f"column {each.column!r} gives the target away: alone it leaves {each.alone:.2%} "
-            f"{unit}, all others together {each.others:.1%}",
+            f"{unit}, the others together {each.others:.1%}",
             "is it known when the prediction is to be made? If not, leave it out",
             [each.column],
             sure="measured on examples that were left out",

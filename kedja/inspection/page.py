@@ -56,7 +56,7 @@ def whole(title: str, parts: Iterable[str]) -> str:
 
 
 def _facts(report: Report) -> str:
-    facts = [f"{report.facts['examples']:,} {_EXAMPLES[report.kind]}"]
+    facts = [f"{report.facts['examples']:,} {EXAMPLES[report.kind]}"]
     if report.facts["test_examples"]:
         facts.append(f"{report.facts['test_examples']:,} to test on")
     if report.facts["label"]:
@@ -65,7 +65,7 @@ def _facts(report: Report) -> str:
     return escape(", ".join(facts))
 
 
-_EXAMPLES = {"table": "rows", "texts": "texts", "pictures": "pictures"}
+EXAMPLES = {"table": "rows", "texts": "texts", "pictures": "pictures", "recordings": "recordings"}
 
 
 def _findings(title: str, found: Sequence[Finding]) -> Iterable[str]:

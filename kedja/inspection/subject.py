@@ -1,10 +1,11 @@
 """What is looked at: examples with the place of each, their labels, and what they consist of.
 
-| kind       | an example is | it has                                                            |
-|------------|---------------|-------------------------------------------------------------------|
-| `table`    | a row         | `columns`; the label is a column of its own                       |
-| `texts`    | a text        | `texts`, and as `columns` what else stands beside each            |
-| `pictures` | a picture     | `pixels`, small and of one size                                   |
+| kind         | an example is | it has                                                          |
+|--------------|---------------|-----------------------------------------------------------------|
+| `table`      | a row         | `columns`; the label is a column of its own                     |
+| `texts`      | a text        | `texts`, and as `columns` what else stands beside each          |
+| `pictures`   | a picture     | `pixels`, small and of one size                                 |
+| `recordings` | a recording   | `pixels`, a small spectrogram, and as `columns` what is known   |
 
 Not here: how files become one (`reading.py`), numbers for models and distances (`features.py`).
 Next: `cells.py`.
@@ -22,6 +23,7 @@ from kedja.inspection.finding import Finding
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Kind = Literal["number", "category", "text", "date", "empty"]
+SIDE = 16  # of small pictures, at most
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Column:
 
     `numbers`: float64 (N,), NaN where missing or no number; days since 1970 for dates; None for
     other kinds. `bad`: (row, cell) of what is no number, or no date, among numbers or dates.
+    `unclear`: why dates cannot be told for sure, where they cannot.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Column:
     missing: Array
     numbers: Array | None = None
     bad: tuple[tuple[int, str], ...] = ()
+    unclear: str = ""
 
     @property
     def known(self) -> Array:
@@ -52,7 +56,7 @@ class Column:
         bad = tuple((place[row], cell) for row, cell in self.bad if row in place)
         numbers = None if self.numbers is None else self.numbers[rows]
         cells = [self.cells[row] for row in chosen]
-        return Column(self.name, self.kind, cells, self.missing[rows], numbers, bad)
+        return Column(self.name, self.kind, cells, self.missing[rows], numbers, bad, self.unclear)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Subject:
     """
 
     name: str
-    kind: Literal["table", "texts", "pictures"]
+    kind: Literal["table", "texts", "pictures", "recordings"]
     places: Sequence[str]
     keys: Sequence[bytes]
     labels: Labels | None = None

@@ -33,9 +33,9 @@ from kedja.inspection.look import Look
 from kedja.inspection.subject import Array
 
 # To overlook a wrong label costs as much as to look at nine right ones, so an example is worth a
-# look from a probability of 1 / (1 + 9) on; but most of those that are listed should be wrong.
+# look from a probability of 1 / (1 + 9) on; but two of three that are listed should be wrong.
 WORTH_A_LOOK = 0.1
-EXPECTED_RIGHT = 0.75
+EXPECTED_RIGHT = 2 / 3
 # Fewer wrong labels change no accuracy that is worth reporting; and so few may be what the model of
 # the labels leaves out, which many examples make sure of.
 MEANINGFUL = 0.002
@@ -102,12 +102,18 @@ def confident(p: Array, y: Array) -> Array:
     return found
 
 
-def doubts(p: Array, found: Noise, y: Array) -> Array:
-    """The examples in doubt, the surest first: those `WORTH_A_LOOK` for which the model prefers
-    another class, as many as keep `EXPECTED_RIGHT` of them right.
-    """
+def ranked(p: Array, found: Noise, y: Array) -> Array:
+    """The examples for which the model prefers another class, the surest first."""
     order = np.argsort(-found.replaced, kind="stable")
-    order = order[p.argmax(1)[order] != y[order]]
+    others: Array = order[p.argmax(1)[order] != y[order]]
+    return others
+
+
+def doubts(p: Array, found: Noise, y: Array) -> Array:
+    """The examples in doubt, the surest first: those `WORTH_A_LOOK`, as many as keep
+    `EXPECTED_RIGHT` of them right.
+    """
+    order = ranked(p, found, y)
     right = np.cumsum(found.replaced[order]) / np.arange(1, len(order) + 1)
     worth = (right >= EXPECTED_RIGHT) & (found.replaced[order] >= WORTH_A_LOOK)
     chosen: Array = order[: int(worth.sum())]

@@ -18,11 +18,12 @@ Next: `kedja/data/pictures.py`.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -89,6 +90,33 @@ def decode(content: bytes, shape: tuple[int, int, int], where: str) -> Bytes:
         return _pixels(image, shape)
 
     return _within(content, where, pixels)
+
+
+class Sketch(NamedTuple):
+    """A picture in small, uint8 (S, S, 3), a digest of all its pixels, and its height and width."""
+
+    pixels: Bytes
+    digest: bytes
+    size: tuple[int, int]
+
+
+def sketch(path: str | os.PathLike[str], side: int) -> Sketch:
+    """What it takes to compare a picture with others; raises as `read` does.
+
+    The digests of two files are equal where all their pixels are, in whatever format they stand.
+    """
+
+    def sketched(image: Opened) -> Sketch:
+        from PIL import Image, ImageOps
+
+        size = _seen_size(image)
+        whole = _plain(ImageOps.exif_transpose(image)).convert("RGB")
+        digest = hashlib.blake2b(whole.tobytes(), digest_size=16)
+        digest.update(f"{whole.size}".encode())
+        small = whole.resize((side, side), Image.Resampling.BOX)
+        return Sketch(np.array(small, np.uint8), digest.digest(), size)
+
+    return _within(contents(path), os.fspath(path), sketched)
 
 
 def is_coloured(content: bytes, where: str) -> bool:

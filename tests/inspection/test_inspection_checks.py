@@ -96,6 +96,26 @@ def test_cells_of_another_type_are_found(look, change, words):
     assert words.replace("hold ", "holds ") in found.what
 
 
+@pytest.mark.parametrize(
+    ("dates", "severity", "words"),
+    [
+        (["01/02/2024", "03/04/2024", "07/08/2023"], "notice", "days or months come first"),
+        (["13/02/2024", "02/14/2024", "03/04/2024"], "defect", "others the month"),
+        (["2024-02-03T10:00", "2024-02-03T10:00Z"], "defect", "offset from UTC"),
+        (["3 Mar 2024", "2024-05-06"], None, ""),
+    ],
+)
+def test_dates_that_are_not_clear_are_told(look, dates, severity, words):
+    table = [[dates[number % len(dates)], *row] for number, row in enumerate(planted.rows())]
+    report = look(table, ("day", *planted.NAMES))
+    if severity is None:
+        assert not report.findings
+        return
+    found = only(report, "types")
+    assert found.severity == severity
+    assert words in found.what
+
+
 def test_spellings_of_one_category_are_found(look):
     table = planted.rows()
     table[7][3] = table[7][3].upper()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -124,6 +125,75 @@ def test_near_copies_of_digits_are_found():
     assert list(found.rows) == [400, 401, 402]
 
 
+def test_a_folder_with_training_and_test_pictures_is_both(folder, tmp_path):
+    whole = tmp_path / "whole"
+    (whole / "test").mkdir(parents=True)
+    folder.rename(whole / "train")
+    (whole / "test" / "cats").mkdir()
+    copied = (whole / "train" / "cats" / "3.png").read_bytes()
+    (whole / "test" / "cats" / "7.png").write_bytes(copied)
+    report = inspect(whole)
+    assert report.facts["labels"] == {"cats": 8, "dogs": 8}
+    assert report.facts["test_examples"] == 1
+    (found,) = report.defects
+    assert (found.check, list(found.where)) == ("leaks", ["test cats/7.png = cats/3.png"])
+
+
+def test_one_picture_in_other_formats_is_one_picture(folder):
+    from PIL import Image
+
+    with Image.open(folder / "cats" / "2.png") as picture:
+        picture.save(folder / "cats" / "again.bmp")
+        picture.convert("RGBA").save(folder / "cats" / "clear.png")
+    Image.new("RGB", (2, 2)).save(folder / "dogs" / "tiny.png")
+    found = {each.check: each for each in inspect(folder).defects}
+    assert found["duplicates"].where == ["cats/2.png = cats/again.bmp = cats/clear.png"]
+    assert "dogs/tiny.png (the picture has 2 × 2 pixels" in found["reading"].what
+
+
+# ------------------------------------------------------------------------------------ recordings
+
+
+@pytest.fixture
+def voices(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    draw = np.random.default_rng(0)
+    for part, people in (("known", "ab"), ("new", "bc")):
+        (tmp_path / part).mkdir()
+        for label, hertz in (("low", 300), ("high", 1500)):
+            for person, index in itertools.product(people, range(4)):
+                t = np.arange(int(8000 * draw.uniform(0.2, 0.25))) / 8000
+                wave = 0.3 * np.sin(2 * np.pi * hertz * t) + 0.01 * draw.normal(size=len(t))
+                soundfile.write(tmp_path / part / f"{label}_{person}_{index}.wav", wave, 8000)
+    return tmp_path
+
+
+def test_recordings_have_the_classes_and_speakers_of_their_names(voices):
+    report = inspect(voices / "known")
+    assert report.kind == "recordings"
+    assert report.facts["labels"] == {"high": 8, "low": 8}
+    assert {each.name for each in report.summaries} == {"class (label)", "seconds", "speaker"}
+    assert not report.defects
+    (found,) = inspect(voices / "known", test=voices / "new").defects
+    assert found.check == "leaks"
+    assert found.where == ["b"]
+
+
+def test_damaged_silent_and_copied_recordings_are_found(voices):
+    import soundfile
+
+    known = voices / "known"
+    (known / "low_a_7.wav").write_bytes(b"RIFF no sound")
+    soundfile.write(known / "low_a_8.wav", np.zeros(2000), 8000)
+    (known / "low_b_9.wav").write_bytes((known / "low_a_1.wav").read_bytes())
+    (known / "high_b_9.wav").write_bytes((known / "low_a_2.wav").read_bytes())
+    found = {each.check: list(each.where) for each in inspect(known).defects}
+    assert found["reading"] == ["low_a_7.wav"]
+    assert found["silent recordings"] == ["low_a_8.wav"]
+    assert found["duplicates"] == ["low_a_1.wav = low_b_9.wav"]
+    assert found["conflicting labels"] == ["high_b_9.wav: high, low_a_2.wav: low"]
+
+
 # ------------------------------------------------------------------------------- bad input
 
 
@@ -147,7 +217,7 @@ def test_bad_input_has_one_clear_message(tmp_path, name, content, options, kind,
 def test_names_and_folders_that_are_not_there(tmp_path):
     with pytest.raises(UsageError, match="no data set"):
         inspect("digitz")
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="neither pictures nor recordings"):
         inspect(tmp_path)
     with pytest.raises(UsageError, match="of its own"):
         inspect("digits", label="x")

@@ -74,6 +74,25 @@ def test_a_number_told_by_a_column_is_found():
     assert found.where == ["price in crowns"]
 
 
+@pytest.mark.parametrize("kind", ["class", "number"])
+def test_two_columns_made_of_the_target_do_not_hide_each_other(kind):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 5))
+    y = x[:, 3] + x[:, 4] + rng.normal(size=500)
+    x[:, 0] = 3 * y + 0.01 * rng.normal(size=500)
+    x[:, 1] = 50 - y**3 - y + 0.01 * rng.normal(size=500)
+    labels = (y > 0).astype(int) if kind == "class" else y
+    names = ("paid", "late fee", "noise", "a", "b")
+    found = defects(inspect_arrays(x, labels, names=names), "leaks")
+    assert [each.where for each in found] == [["paid"], ["late fee"]]
+
+
+def test_a_task_that_each_column_solves_is_easy_and_has_no_leak():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 400)
+    assert not inspect_arrays(rng.normal(size=(400, 4)) + 12 * y[:, None], y).defects
+
+
 def test_groups_on_both_sides_are_found(look):
     table = [[f"p{number % 40}", *row] for number, row in enumerate(planted.rows(0))]
     test = [[f"p{number % 40 + 38}", *row] for number, row in enumerate(planted.rows(1, 100))]
@@ -111,6 +130,24 @@ def test_a_changed_unit_is_found(look):
     (found,) = defects(look(table), "broken columns")
     assert list(found.rows) == list(range(250, 400))
     assert found.figures["factor"] == "1,000"
+
+
+def test_a_class_whose_numbers_are_larger_is_no_other_unit():
+    """Two of three classes have petals about 3.3 times as long as the third."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 60)
+    x = rng.normal(size=(180, 3)) * (1, 0.1, 1) + np.stack([y, np.where(y, 4.8, 1.46), y], 1)
+    mixed = rng.permutation(180)
+    for rows in (np.arange(180), mixed):
+        assert not inspect_arrays(x[rows], y[rows]).defects
+
+
+def test_scattered_rows_in_another_unit_are_found(look):
+    table = planted.rows()
+    for row in table[7:400:9]:
+        row[0] = f"{float(row[0]) / 2.54:.2f}"
+    (found,) = defects(look(table), "broken columns")
+    assert list(found.rows) == list(range(7, 400, 9))
 
 
 def test_a_table_sorted_by_its_label_is_not_broken(look):
