@@ -9,31 +9,20 @@ import json
 import shlex
 
 import pytest
-import typer
 
 pytest.importorskip("gymnasium")
 pytest.importorskip("cmaes")
 
 from kedja.cli import runs
 from kedja.cli.families import usual
-from kedja.cli.main import app
 from kedja.rl.evolution.evolve import _Run
 
 
 @pytest.fixture
-def kedja(tmp_path, monkeypatch, capsys):
+def kedja(terminal, tmp_path, monkeypatch):
     """Run a line in a folder of the test's own: exit code, output, notes."""
     monkeypatch.chdir(tmp_path)
-
-    def run(line: str):
-        command = typer.main.get_command(app)
-        try:
-            code = command.main(args=shlex.split(line), prog_name="kedja", standalone_mode=False)
-        except SystemExit as stop:
-            code = stop.code
-        return (code or 0, *capsys.readouterr())
-
-    return run
+    return lambda line: terminal(*shlex.split(line), tier="auto")
 
 
 def test_a_name_of_an_environment_is_recognised(tmp_path, monkeypatch):

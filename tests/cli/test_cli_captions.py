@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kedja.io import weights
-from tests.cli.terminal import Terminal, interrupted_runs
+from tests.cli.terminal import interrupted_runs
 
 Image = pytest.importorskip("PIL.Image")
 SMALL = ["--epochs", "2", "--width", "8", "--widths", "4", "--batch", "8", "--size", "16"]
@@ -17,7 +17,7 @@ COLOURS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200)}
 
 
 @pytest.fixture
-def kedja(capsys, tmp_path, monkeypatch):
+def kedja(terminal, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "colours"
     folder.mkdir()
@@ -28,7 +28,7 @@ def kedja(capsys, tmp_path, monkeypatch):
         Image.new("RGB", (16, 16), shade).save(folder / f"{number}.png")
         lines.append(f"{number}.png\t{name}, number {number}\n")
     (folder / "captions.txt").write_text("".join(lines))
-    return Terminal(capsys)
+    return terminal
 
 
 def test_train_and_choose(kedja):

@@ -11,13 +11,11 @@ import re
 import numpy as np
 import pytest
 
-from tests.cli.terminal import Terminal
-
 CITIES = ("Lund", "Ystad", "<b>&")
 
 
 @pytest.fixture
-def kedja(capsys, tmp_path, monkeypatch):
+def kedja(terminal, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     draw = np.random.default_rng(0)
     with (tmp_path / "pets.csv").open("w") as file:
@@ -27,7 +25,7 @@ def kedja(capsys, tmp_path, monkeypatch):
             weight = draw.normal() + (6 * kind if city == "Lund" else 0)
             born = np.datetime64("2023-11-01") + draw.integers(0, 120)
             file.write(f"{weight:.2f},{city},{born},pet {number},{('cat', 'dog')[kind]}\n")
-    return Terminal(capsys)
+    return terminal
 
 
 def train(kedja, *options):

@@ -11,8 +11,10 @@ import shlex
 import pytest
 import typer
 
+from kedja.cli import view
 from kedja.cli.commands import COMMANDS
 from kedja.cli.main import app
+from kedja.train import pictures
 
 FLOWERS = "1.5,white,rose\n3.5,red,tulip\n2.0,red,rose\n4.0,white,tulip\n"
 PLAY = "To be, or not to be, that is the question:\nWhether 'tis nobler in the mind to suffer\n"
@@ -20,8 +22,10 @@ PLAY = "To be, or not to be, that is the question:\nWhether 'tis nobler in the m
 
 @pytest.fixture
 def kedja(tmp_path, monkeypatch):
-    """Run a line in a folder of the test's own; the exit code."""
+    """Run a line in a folder of the test's own; the exit code. A baseline is cut short."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pictures, "PIXELS_STEPS", 1)
+    monkeypatch.setattr(view, "SHOWN", 60)
     (tmp_path / "play.txt").write_text(PLAY * 20)
     (tmp_path / "flowers.csv").write_text("petal,colour,kind\n" + FLOWERS * 20)
 

@@ -12,13 +12,12 @@ from kedja.cli import learning_curve as curves
 from kedja.ground.errors import Interrupted
 from kedja.inspection import curves as learning
 from kedja.inspection import model
-from tests.cli.terminal import Terminal
 from tests.inspection import planted
 
 
 @pytest.fixture
-def kedja(capsys):
-    return Terminal(capsys)
+def kedja(terminal):
+    return terminal
 
 
 @pytest.fixture

@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("sklearn", reason="an svm needs scikit-learn")
-import kedja as kj
 from kedja.cli import kernels
-from kedja.cli.main import main
 
 
 @pytest.fixture(autouse=True)
@@ -29,17 +27,9 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def kedja(capsys):
-    """A function that runs the command: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        with kj.scope(tier="interpret"), pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return ended.value.code or 0, out, err
-
-    return run
+def kedja(terminal):
+    """The command line."""
+    return terminal
 
 
 def answers(file):

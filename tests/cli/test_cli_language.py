@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ import pytest
 import kedja as kj
 from kedja import models
 from kedja.cli.language import recipe, texts
-from kedja.cli.main import main
 from kedja.ground.errors import Interrupted
 from kedja.io import weights
 from kedja.train import language
+from tests.cli.terminal import Kept
 
 PLAY = "First Citizen:\nWe are met, and well met, my friend, today.\n\nSecond:\nAy, sir.\n\n" * 40
 NAMES = "".join(f"{a}n{b}{c}a\n" for a in "abcdef" for b in "aeiou" for c in "lmr")
@@ -24,29 +23,22 @@ TINY += ["--evaluations", 2]
 GPT = [*TINY, "--heads", 2]
 
 
+train = Kept()
+
+
 @pytest.fixture
-def kedja(capsys, tmp_path, monkeypatch):
-    """A function that runs the command in an empty folder: (exit code, stdout, stderr)."""
+def kedja(terminal, tmp_path, monkeypatch):
+    """The command line in a folder with a play and two lists."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KEDJA_CACHE", str(tmp_path / "cache"))
     Path("play.txt").write_text(PLAY)
     Path("names.txt").write_text(NAMES)
     Path("spells.txt").write_text(SPELLS)
-
-    def run(*arguments, tier="interpret"):
-        with kj.scope(tier=tier), pytest.raises(SystemExit) as ended:
-            main(list(map(str, arguments)))
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return ended.value.code or 0, out, err
-
-    return run
+    return terminal
 
 
-def trained(kedja, *arguments, **options) -> dict:
-    code, out, err = kedja("train", *arguments, "--json", **options)
-    assert code == 0, err
-    return json.loads(out)
+def trained(kedja, *arguments) -> dict:
+    return kedja.json("train", *arguments)
 
 
 # ------------------------------------------------------------------------------------ the run
@@ -69,7 +61,7 @@ def test_recurrent_models(kedja, model):
 
 
 def test_the_run_is_a_models_folder(kedja):
-    found = trained(kedja, "play.txt", *GPT, "--out", "here")
+    found = trained(kedja, "play.txt", *GPT, "--samples", 0, "--out", "here")
     saved = models.load("here")
     assert isinstance(saved.model, models.GPT2) and saved.model.context == 8
     assert saved.tokenizer.decode(saved.tokenizer.encode("First")) == "First"
@@ -95,31 +87,21 @@ def test_two_lists_have_a_tag_each(kedja):
 
 def test_the_generator_is_asked_for_one_of_two_lists(kedja):
     """Without a tag it says which there are; a model of one list is asked for nothing."""
-    trained(kedja, "names.txt", "spells.txt", *GPT)
+    trained(kedja, "names.txt", "spells.txt", *GPT, "--samples", 0)
     for prompt in ("", "an"):
         code, out, err = kedja("generate", "runs/names-spells-gpt", "--prompt", prompt)
         assert (code, out) == (2, "")
         assert f"--prompt '<names>{prompt}' or --prompt '<spells>{prompt}'" in err
     asked = ("--prompt", "<spells>a", "--tokens", 3)
     assert kedja("generate", "runs/names-spells-gpt", *asked)[0] == 0
-    trained(kedja, "names.txt", *GPT)
+    trained(kedja, "names.txt", *GPT, "--samples", 0)
     assert kedja("generate", "runs/names-gpt", "--tokens", 3)[0] == 0
 
 
 def test_options_reach_the_training(kedja):
     options = ["--precision", "bfloat16", "--accumulate", 2, "--dropout", 0.3, "--clip", 0.5]
-    options += [
-        "--ema",
-        0.9,
-        "--weight-decay",
-        0,
-        "--warmup",
-        1,
-        "--lr",
-        0.01,
-        "--tokenizer",
-        "bytes",
-    ]
+    options += ["--ema", 0.9, "--weight-decay", 0, "--warmup", 1, "--lr", 0.01]
+    options += ["--tokenizer", "bytes"]
     found = trained(kedja, "play.txt", *GPT, *options, "--samples", 0)
     assert (found["updates"], found["tokens"], found["dropout"]) == (4, 256, 0.3)
     assert (found["precision"], found["accumulate"], found["ema"]) == ("bfloat16", 2, 0.9)
@@ -127,9 +109,10 @@ def test_options_reach_the_training(kedja):
 
 def test_byte_pairs(kedja):
     pytest.importorskip("tokenizers")
-    found = trained(kedja, "play.txt", *GPT, "--tokenizer", "bpe", "--vocabulary", 270)
+    options = ("play.txt", *GPT, "--samples", 0, "--tokenizer")
+    found = trained(kedja, *options, "bpe", "--vocabulary", 270)
     assert found["tokens"] == 270
-    again = trained(kedja, "play.txt", *GPT, "--tokenizer", found["run"])
+    again = trained(kedja, *options, found["run"])
     assert again["test_loss"] == found["test_loss"]
 
 
@@ -184,14 +167,14 @@ def test_resume_finds_the_newest_run_on_the_data(kedja):
     ],
 )
 def test_resume_with_other_options(kedja, arguments, message):
-    trained(kedja, "names.txt", *GPT, "--out", "here")
+    train(kedja, "names.txt", *GPT, out="here")
     code, _, err = kedja("train", *arguments, "--resume", "--out", "here")
     assert code == 2
     assert message in err
 
 
 def test_resume_with_changed_text(kedja):
-    trained(kedja, "names.txt", *GPT, "--out", "here")
+    train(kedja, "names.txt", *GPT, out="here")
     Path("here/model.safetensors").unlink()
     Path("names.txt").write_text(NAMES[6:])
     code, _, err = kedja("train", "names.txt", "--resume", "--out", "here")
@@ -241,7 +224,7 @@ def test_what_is_refused(kedja, arguments, code, message):
 def test_lists_and_running_text_are_told_apart(kedja):
     assert texts.is_list(["names.txt"]) and texts.is_list(["names.txt", "spells.txt"])
     assert not texts.is_list(["play.txt"]) and not texts.is_list(["names.txt", "play.txt"])
-    found = trained(kedja, "names.txt", *GPT, "--running")
+    found = trained(kedja, "names.txt", *GPT, "--running", "--samples", 0)
     assert found["lines"] is False
 
 

@@ -10,29 +10,31 @@ import pytest
 
 from kedja.cli import pictures as cli
 from kedja.data.pictures import load
+from kedja.train import pictures as training
+from tests.cli.terminal import Kept
 from tests.data.drawn import CLASSES, folder
 
 Image = pytest.importorskip("PIL.Image")
 SMALL = ["--epochs", "2", "--widths", "4,8", "--hidden", "8", "--batch", "8"]
 
 
+train = Kept()
+
+
 @pytest.fixture
 def kedja(terminal, tmp_path, monkeypatch):
-    """The command line in a folder with pictures."""
+    """The command line in a folder with pictures; a baseline is cut short."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training, "PIXELS_STEPS", 1)
     monkeypatch.setenv("KEDJA_CACHE", str(tmp_path / "cache"))
     folder(Path("shapes"), 10)
     return terminal
 
 
-def trained(kedja, *more, data="shapes"):
-    result = kedja("train", data, *SMALL, "--out", "run", "--json", *more, tier="compile")
-    assert result.code == 0, result.err
-    return json.loads(result.out), result.err
-
-
 def test_a_folder_is_recognised_trained_and_told(kedja):
-    results, told = trained(kedja)
+    done = kedja("train", "shapes", *SMALL, "--json")
+    assert done.code == 0, done.err
+    results, told = json.loads(done.out), done.err
     assert "coloured pictures of 16 × 16 pixels, 16 to train on, 4 to test on" in told
     assert "augment shift=0.08" in told
     assert results["model"] == "cnn"
@@ -43,24 +45,21 @@ def test_a_folder_is_recognised_trained_and_told(kedja):
 
 
 def test_the_summary_has_the_table_of_what_is_taken_for_what(kedja):
-    result = kedja("train", "shapes", *SMALL, tier="compile")
+    result = kedja("train", "shapes", *SMALL)
     assert result.code == 0, result.err
     assert "is \\ said  cross   disc  right" in result.out
     assert "kedja predict runs/shapes-cnn PICTURE.png" in result.out
 
 
 def test_a_run_goes_on_with_the_same_bits(kedja):
-    whole, _ = trained(kedja)
+    whole = train(kedja, "shapes", *SMALL)
     Path("run").rename("whole")
-    trained(kedja, "--epochs", "1", "--schedule", "constant")
-    other = kedja("train", "shapes", "--out", "run", "--resume", "--widths", "4", tier="compile")
+    train(kedja, "shapes", *SMALL, "--epochs", "1", "--schedule", "constant")
+    other = kedja("train", "shapes", "--out", "run", "--resume", "--widths", "4")
     assert other.code == 2
     assert "--widths 4, but the run was started with 4,8" in other.err
-    resumed = kedja(
-        *("train", "shapes", "--out", "run", "--resume", "--epochs", "2", "--json"), tier="compile"
-    )
-    assert resumed.code == 0, resumed.err
-    assert json.loads(resumed.out)["steps"] == whole["steps"]
+    resumed = kedja.json("train", "shapes", "--out", "run", "--resume", "--epochs", "2")
+    assert resumed["steps"] == whole["steps"]
 
 
 @pytest.mark.parametrize("model", ["cnn", "resnet"])
@@ -69,7 +68,7 @@ def test_predictions_are_those_of_the_exported_file(kedja, model):
     runtime = pytest.importorskip("onnxruntime")
     hidden = ["--hidden", "8"] if model == "cnn" else []
     options = ["--epochs", "1", "--widths", "4,8", *hidden, "--model", model, "--out", "run"]
-    result = kedja("train", "shapes", *options, tier="compile")
+    result = kedja("train", "shapes", *options)
     assert result.code == 0, result.err
     files = ["shapes/disc/0.png", "shapes/cross/1.png"]
     told = kedja("predict", "run", *files, "--json")
@@ -99,7 +98,7 @@ def test_predictions_are_those_of_the_exported_file(kedja, model):
 def test_digits_take_paper_with_dark_ink(kedja):
     pytest.importorskip("sklearn")
     sizes = ["--epochs", "2", "--widths", "8", "--hidden", "16"]
-    result = kedja("train", "digits", "--model", "cnn", *sizes, "--out", "run", tier="compile")
+    result = kedja("train", "digits", "--model", "cnn", *sizes, "--out", "run")
     assert result.code == 0, result.err
     digit = load("digits").test.inputs[0]
     Image.fromarray(digit).save("bright.png")
@@ -141,7 +140,7 @@ def test_bad_data_get_one_clear_message(kedja):
 
 
 def test_bad_questions_get_one_clear_message(kedja):
-    trained(kedja)
+    train(kedja, "shapes", *SMALL)
     Path("no.png").write_bytes(b"nothing")
     for arguments, told in (
         (["no.png"], "not a picture"),

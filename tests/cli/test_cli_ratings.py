@@ -11,19 +11,19 @@ import pytest
 
 from kedja.data.generated_ratings import generate
 from kedja.io import weights
-from tests.cli.terminal import Terminal, interrupted_runs
+from tests.cli.terminal import interrupted_runs
 
 SMALL = ["--epochs", "2", "--width", "4"]
 
 
 @pytest.fixture
-def kedja(capsys, tmp_path, monkeypatch):
+def kedja(terminal, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = generate(users=30, items=20, factors=2, each=10, seed=3).ratings
     rows = zip(made.user, made.item, made.rating, made.time, strict=True)
     lines = [f"u{u},i{i},{r:.1f},{t:.0f}" for u, i, r, t in rows]
     (tmp_path / "ratings.csv").write_text("\n".join(["user,item,rating,time", *lines]) + "\n")
-    return Terminal(capsys)
+    return terminal
 
 
 @pytest.mark.parametrize("model", ["factors", "two-tower"])

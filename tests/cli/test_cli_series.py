@@ -11,7 +11,7 @@ import pytest
 import kedja as kj
 from kedja import models
 from kedja.data.seasonal import Seasonal, random_walk
-from tests.cli.terminal import Terminal, interrupted_runs
+from tests.cli.terminal import interrupted_runs
 
 TINY = ("--horizon", "3", "--epochs", "2", "--batch", "32", "--out", "run")
 MODELS = ("autoregression", "series-lstm", "series-transformer")
@@ -19,7 +19,7 @@ SIZES = {"series-lstm": ("--width", "8"), "series-transformer": ("--width", "8",
 
 
 @pytest.fixture
-def kedja(capsys, tmp_path, monkeypatch):
+def kedja(terminal, tmp_path, monkeypatch):
     """The command in an empty folder with a file of sales."""
     monkeypatch.chdir(tmp_path)
     values = Seasonal(season=7, seed=4).values(153)
@@ -30,7 +30,7 @@ def kedja(capsys, tmp_path, monkeypatch):
         for i, (day, open, value) in enumerate(zip(days, known, values, strict=True))
     ]
     Path("sales.csv").write_text("\n".join(["day,offer,sales", *rows]) + "\n")
-    return Terminal(capsys)
+    return terminal
 
 
 def trained(kedja, model="autoregression", *more):

@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import kedja as kj
-from kedja.cli.main import main
 from kedja.data import sound
 from kedja.data.spectrogram import LogMel
 from kedja.ground.errors import Interrupted
@@ -37,29 +35,20 @@ def tones(folder, people=PEOPLE, count=5):
     return folder
 
 
-SMALL = ["--epochs", 6, "--batch", 8, "--width", 2, "--lr", 0.02]
+SMALL = ["--epochs", 2, "--batch", 8, "--width", 2, "--lr", 0.02]
 
 
 @pytest.fixture
-def kedja(capsys, tmp_path, monkeypatch):
-    """A function that runs the command beside a folder of tones: (exit code, stdout, stderr)."""
+def kedja(terminal, tmp_path, monkeypatch):
+    """The command line beside a folder of tones; a baseline is cut short."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sounds, "STEPS", 1)
     tones(tmp_path / "tones")
-
-    def run(*arguments, tier="compile"):
-        with kj.scope(tier=tier), pytest.raises(SystemExit) as ended:
-            main(list(map(str, arguments)))
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return ended.value.code or 0, out, err
-
-    return run
+    return terminal
 
 
 def trained(kedja, *arguments) -> dict:
-    code, out, err = kedja("train", "tones", *SMALL, *arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)
+    return kedja.json("train", "tones", *SMALL, *arguments)
 
 
 def test_recordings_are_recognised_trained_tested_and_asked(kedja):
@@ -172,7 +161,7 @@ def test_options_that_make_no_sense_are_told(kedja, arguments, message):
 
 
 def test_files_that_are_no_sound_are_told(kedja):
-    assert kedja("train", "tones", *SMALL, "--out", "run", tier="interpret")[0] == 0
+    assert kedja("train", "tones", *SMALL, "--out", "run")[0] == 0
     Path("bad.wav").write_text("no sound")
     for arguments, message, expected in (
         (("bad.wav",), "bad.wav: this is no sound that can be read", 1),

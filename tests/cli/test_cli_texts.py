@@ -13,11 +13,10 @@ import kedja as kj
 from kedja import models
 from kedja.cli import families
 from kedja.cli.language import pairs, word_map
-from kedja.cli.main import main
 from kedja.data.words import Words
 from kedja.models.word_vectors import Vocabulary, WordVectors, WordVectorsConfig
 from kedja.views.planes import flat, main_directions
-from tests.cli.terminal import interrupted_runs
+from tests.cli.terminal import Kept, interrupted_runs
 
 SENTENCES = ("the cat drinks milk", "the dog eats meat", "a bird sings songs")
 STORY = "".join(f"{each} .\n" for each in SENTENCES * 60)
@@ -41,38 +40,28 @@ FILES = {
 MODELS = sorted(FILES)
 
 
+train = Kept()
+
+
 @pytest.fixture
-def kedja(capsys, tmp_path, monkeypatch):
-    """A function that runs the command in an empty folder: (exit code, stdout, stderr)."""
+def kedja(terminal, tmp_path, monkeypatch):
+    """The command line in a folder with texts of each kind."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KEDJA_CACHE", str(tmp_path / "cache"))
     Path("story.txt").write_text(STORY)
     Path("pairs.txt").write_text(PAIRS)
     rows = [{"text": t, "label": c, "id": i} for i, (t, c) in enumerate(MAILS * 5)]
     Path("mails.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    def run(*arguments, tier="compile"):
-        with kj.scope(tier=tier), pytest.raises(SystemExit) as ended:
-            main(list(map(str, arguments)))
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return ended.value.code or 0, out, err
-
-    return run
+    return terminal
 
 
 def trained(kedja, model, *more) -> dict:
     """The results of a small run in the folder `run`."""
-    options = [*TINY[model], *more, "--model", model]
-    code, out, err = kedja("train", FILES[model], *options, "--out", "run", "--json")
-    assert code == 0, err
-    return json.loads(out)
+    return train(kedja, FILES[model], *TINY[model], *more, "--model", model)
 
 
 def predicted(kedja, *arguments) -> list:
-    code, out, err = kedja("predict", "run", *arguments, "--json")
-    assert code == 0, err
-    return json.loads(out)["predictions"]
+    return kedja.json("predict", "run", *arguments)["predictions"]
 
 
 # ----------------------------------------------------------------------------------- all four
@@ -110,9 +99,7 @@ def test_interrupted_and_resumed_gives_the_same_bits(kedja, model):
     assert code != 0
     assert "go on with: kedja train" in err
     assert models.load("run").model is not None  # the checkpoint stands for the weights
-    code, out, err = kedja("train", FILES[model], "--out", "run", "--resume", "--json")
-    assert code == 0, err
-    again = json.loads(out)
+    again = kedja.json("train", FILES[model], "--out", "run", "--resume")
     assert again["train_loss"] == whole["train_loss"]
     one, other = (models.load(each).model.state_dict() for each in ("whole", "run"))
     for name, array in one.items():
@@ -149,21 +136,17 @@ def test_resuming_with_other_options(kedja):
 
 
 def test_expressions_are_bracketed(kedja, monkeypatch):
-    for name, value in (("COUNT", 300), ("HELD", 40), ("LONGER", 5)):
+    for name, value in (("COUNT", 150), ("HELD", 20), ("LONGER", 3)):
         monkeypatch.setattr(pairs, name, value)
-    options = TINY["encoder-decoder"]
-    code, out, err = kedja(
-        "train", "expressions", "--model", "encoder-decoder", *options, "--out", "run", "--json"
-    )
-    assert code == 0, err
-    found = json.loads(out)
+    options = ("--model", "encoder-decoder", *TINY["encoder-decoder"], "--out", "run")
+    found = kedja.json("train", "expressions", *options)
     assert set(found["longer"]) == {"8 numbers", "9 numbers", "10 numbers"}
     assert 0 <= found["test_exact_match"] <= 1
     assert 0 < found["from_the_left"] < 1
     rows = predicted(kedja, "--text", "1+2*3/4", "--text", "8", "--plot", "look.svg")
     assert [row["source"] for row in rows] == ["1+2*3/4", "8"]
     ElementTree.fromstring(Path("look.svg").read_text())
-    code, out, _ = kedja("predict", "run", "--text", "1+2", "--explain")
+    out = kedja("predict", "run", "--text", "1+2", "--explain").out
     assert out.startswith("1+2 -> ") and "decoder.0.cross, head 0" in out
 
 
@@ -204,14 +187,12 @@ def test_ids_are_carried_through(kedja):
 
 def test_a_rare_class_is_named(kedja):
     rows = [{"text": "usual", "label": "often"}] * 60 + [{"text": "odd", "label": "rare"}] * 6
-    Path("mails.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    code, _, err = kedja(
-        "train", "mails.jsonl", "--model", "text-classifier", *TINY["text-classifier"]
-    )
+    Path("odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = ("odd.jsonl", "--model", "text-classifier", *TINY["text-classifier"])
+    code, _, err = kedja("train", *options)
     assert code == 0
     assert "rare is rare: --balanced" in err
-    found = trained(kedja, "text-classifier", "--balanced")
-    assert found["balanced"] is True
+    assert kedja.json("train", *options, "--balanced")["balanced"] is True
 
 
 # --------------------------------------------------------------------------------------- bert

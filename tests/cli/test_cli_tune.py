@@ -14,7 +14,6 @@ from kedja.data.seasonal import Seasonal
 from kedja.ground.errors import Interrupted
 from kedja.tuning import searching, space_for
 from kedja.tuning.space import Choice, Span
-from tests.cli.terminal import Terminal
 
 pytest.importorskip("optuna")
 
@@ -22,7 +21,7 @@ ASK = ("table.csv", "--model", "mlp", "--epochs", "3", "--trials", "3", "--width
 
 
 @pytest.fixture
-def kedja(capsys, tmp_path, monkeypatch):
+def kedja(terminal, tmp_path, monkeypatch):
     """The command in an empty folder with a table and a series."""
     monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).normal(size=(80, 2))
@@ -32,7 +31,7 @@ def kedja(capsys, tmp_path, monkeypatch):
     values = Seasonal(season=7).values(150)
     told = [f"{day},{value}" for day, value in zip(days, values, strict=True)]
     Path("sales.csv").write_text("\n".join(["day,sales", *told]))
-    return Terminal(capsys)
+    return terminal
 
 
 def tuned(kedja, *arguments):

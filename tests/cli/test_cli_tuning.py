@@ -10,7 +10,6 @@ import pytest
 
 import kedja as kj
 from kedja import models
-from kedja.cli.main import main
 from kedja.data.tokenizer import Characters
 from kedja.io import weights
 from kedja.models import lora
@@ -22,35 +21,25 @@ ALPHABET = "".join(sorted(set("".join(LINES).replace("|", "") + "\n")))
 
 
 @pytest.fixture
-def kedja(capsys, tmp_path, monkeypatch):
-    """A function that runs the command beside a small model in `base`: code, stdout, stderr."""
+def kedja(terminal, tmp_path, monkeypatch):
+    """The command line beside a small model in `base`."""
     monkeypatch.chdir(tmp_path)
     kj.random.seed(0)
     config = models.GPT2Config(len(ALPHABET), 24, 16, 1, 2, dropout=0.0)
     models.save("base", models.GPT2(config), Characters(ALPHABET))
     Path("ask.txt").write_text("\n".join(LINES))
-
-    def run(*arguments, tier="interpret"):
-        with kj.scope(tier=tier), pytest.raises(SystemExit) as ended:
-            main(list(map(str, arguments)))
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return ended.value.code or 0, out, err
-
-    return run
+    return terminal
 
 
 TUNE = ("train", "ask.txt", "--from", "base", "--epochs", 2)
 
 
 def tuned(kedja, *more):
-    code, out, err = kedja(*TUNE, "--json", *more)
-    assert code == 0, err
-    return json.loads(out)
+    return kedja.json(*TUNE, *more)
 
 
 def test_all_weights(kedja):
-    code, out, err = kedja(*TUNE, tier="compile")
+    code, out, err = kedja(*TUNE)
     assert code == 0, err
     assert "ask.txt: 23 prompts to learn, 2 held out" in err
     assert "all weights of base: sgd, batch 32, 2 epochs, rate 0.3, seed 0" in err
