@@ -119,8 +119,12 @@ def learn(
     )
     if resume:
         run.resume()
+    return _ended(run, total)
+
+
+def _ended(run: Run, steps: int) -> Learning:
     try:
-        run.until(total)
+        run.until(steps)
     except Interrupted as error:
         error.history = _found(run)
         raise
