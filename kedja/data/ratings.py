@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja.data.batches import split_order
-from kedja.ground.errors import DataError
+from kedja.ground.errors import DataError, UsageError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -86,8 +86,10 @@ class Ratings:
         """The earlier ratings to train on and the latest `share` to test on.
 
         Ratings of the same moment stay together. Without times the seed draws who is in which.
-        Raises DataError where there are too few.
+        Raises DataError where there are too few, UsageError for a share that is none.
         """
+        if not 0 < share < 1:
+            raise UsageError(f"a share of {share}", fix="a number between 0 and 1")
         wanted = round(len(self) * share)
         if not 0 < wanted < len(self):
             raise DataError(f"too few ratings to divide: {len(self)}", fix="give more ratings")

@@ -75,7 +75,7 @@ class LinearSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             weight = weight * compute_sample_weight(self.class_weight, y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has one class only, {self.classes_[0]!r}: two are needed")
+            raise ValueError(f"y has one class only, {self.classes_.tolist()[0]!r}: two are needed")
         problems = self.classes_ if len(self.classes_) > 2 else self.classes_[1:]
         rows = self._rows(x)
         found = [self._solved(rows, np.where(y == each, 1.0, -1.0), weight) for each in problems]

@@ -21,7 +21,7 @@ from kedja.data import prepare, table
 from kedja.data.csvfile import MISSING
 from kedja.data.prepare import RawColumn, TablePreparation, Target
 from kedja.front.functions import softmax
-from kedja.ground.errors import DataError
+from kedja.ground.errors import DataError, UsageError
 from kedja.models.tabular import TabularConfig, TabularMLP, inputs_of
 from kedja.train import tables
 from kedja.train.evaluation import predict
@@ -70,8 +70,9 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         kept, self.notes_ = table.choose(raw, table.MAX_CODES)
         fitted = table.fit(kept, _or(self.pieces, prepare.pieces_for(rows)))
         self.preparation_ = TablePreparation(fitted, target)
+        self._require()
         hidden = self.hidden_layer_sizes
-        sizes = tables.usual_hidden(rows) if isinstance(hidden, str) else tuple(hidden)
+        sizes = tables.usual_hidden(rows) if isinstance(hidden, str) else tuple(np.ravel(hidden))
         config = TabularConfig(
             inputs_of(self.preparation_), max(1, len(target.classes)), sizes, dropout=self.dropout
         )
@@ -81,6 +82,17 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         self.networks_ = [each.model for each in histories]
         self.n_iter_ = max(len(each.epochs) for each in histories)
         return self
+
+    def _require(self) -> None:
+        """UsageError for options that make no sense and that nothing else would notice."""
+        for name in ("hidden_layer_sizes", "pieces", "batch_size", "max_iter"):
+            given = getattr(self, name)
+            if isinstance(given, str) and given != "auto":
+                raise UsageError(f"{name} is {given!r}", fix="give a number, or 'auto'")
+        for name, least in (("n_networks", 1), ("batch_size", 1), ("pieces", 0)):
+            given = getattr(self, name)
+            if not isinstance(given, str) and given < least:
+                raise UsageError(f"{name} is {given}", fix=f"give {least} or more")
 
     def _fitted(self, x: Array, y: Array, config: TabularConfig, seed: int) -> Any:
         batch = _or(self.batch_size, tables.usual_batch(len(x)))
@@ -191,7 +203,7 @@ class TableClassifier(ClassifierMixin, BaseTable):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has one class only, {self.classes_[0]!r}: two are needed")
+            raise ValueError(f"y has one class only, {self.classes_.tolist()[0]!r}: two are needed")
         target = Target("y", tuple(map(str, self.classes_)))
         return self._trained(cells, target, numbers.astype(np.int64))
 

@@ -61,6 +61,10 @@ def permutation_importance(
     if len(x) < 2 or repeats < 1:
         what = f"{repeats} repeats on {len(x)} rows"
         raise UsageError(what, fix="give two rows or more, and at least one repeat")
+    outside = [name for name, places in columns.items() if max(places, default=0) >= x.shape[1]]
+    if outside:
+        what = f"the column {outside[0]!r} stands beyond the {x.shape[1]} features of x"
+        raise UsageError(what, fix="give places from 0")
     random, whole = np.random.default_rng(seed), score(x)
     found: list[Importance] = []
     total = repeats * len(columns)

@@ -79,6 +79,8 @@ def inputs(config: PictureConfig, x: Any) -> Tensor:
     Floats are taken for bytes/255. Raises ShapeError for pictures of another shape.
     """
     x = kj.asarray(x)
+    if tuple(x.shape) == config.stored:
+        raise ShapeError("one picture, expected several", fix="give a row of them: picture[None]")
     if tuple(x.shape[1:]) != config.stored:
         what = f"pictures of shape {list(x.shape[1:])}, expected {list(config.stored)}"
         raise ShapeError(what, fix="resize them: kedja.io.photos.read(file, config.shape)")

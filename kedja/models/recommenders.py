@@ -20,6 +20,7 @@ import numpy as np
 
 import kedja as kj
 from kedja import Tensor, nn
+from kedja.ground.errors import UsageError
 from kedja.models import registry
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -179,7 +180,13 @@ class TwoTower(nn.Module):
 
 
 def recommend(model: Any, user: int, count: int = 10, without: Any = ()) -> list[tuple[int, float]]:
-    """The items with the highest y for a user, except some: their numbers, with y."""
+    """The items with the highest y for a user, except some: their numbers, with y.
+
+    Raises UsageError for a user whom the model does not have.
+    """
+    if not 0 <= user < model.config.users:
+        fix = f"a number from 0 to {model.config.users - 1}: ratings.users.index(NAME)"
+        raise UsageError(f"there is no user {user}", fix=fix)
     scores = model.scores(np.array([user]))[0].astype(np.float64)
     scores[np.asarray(list(without), np.int64)] = -np.inf
     best = np.argsort(-scores, kind="stable")[:count]

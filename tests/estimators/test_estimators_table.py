@@ -11,7 +11,7 @@ pytest.importorskip("sklearn", reason="estimators need scikit-learn")
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kedja.estimators import TableClassifier, TableRegressor
-from kedja.ground.errors import DataError
+from kedja.ground.errors import DataError, UsageError
 
 QUICK = {"max_iter": 40, "random_state": 0}
 
@@ -80,3 +80,22 @@ def test_texts_where_numbers_were_are_refused(fitted):
 @parametrize_with_checks([TableRegressor(max_iter=60), TableClassifier(max_iter=60)])
 def test_scikit_learns_checks_of_tables(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_networks": 0}, "n_networks is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"pieces": -1}, "pieces is -1"),
+        ({"hidden_layer_sizes": "large"}, "hidden_layer_sizes is 'large'"),
+    ],
+)
+def test_options_that_make_no_sense_are_told(options, message):
+    with pytest.raises(UsageError, match=message):
+        TableRegressor(**options).fit(*rows(40))
+
+
+def test_one_hidden_layer_may_be_a_number():
+    fitted = TableRegressor(8, max_iter=1, random_state=0).fit(*rows(40))
+    assert fitted.networks_[0].config.hidden == (8,)

@@ -42,3 +42,12 @@ def test_the_same_seed_gives_the_same_figures():
 def test_too_little_is_refused(rows, repeats):
     with pytest.raises(UsageError, match="repeats on"):
         permutation_importance(score, X[:rows], {"b": [1]}, repeats=repeats)
+
+
+def test_a_place_that_there_is_not_is_refused_and_progress_is_told():
+    with pytest.raises(UsageError, match="'far' stands beyond the 4 features"):
+        permutation_importance(score, X, {"far": [4]})
+    told = []
+    given = {"a": [0], "b": [1]}
+    permutation_importance(score, X, given, repeats=2, progress=lambda *now: told.append(now))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -94,6 +94,8 @@ def test_answers_sum_to_one_and_many_are_compiled_to_the_same(monkeypatch):
 def test_pictures_of_another_shape_are_an_error():
     with pytest.raises(ShapeError, match=r"\[9, 9\], expected \[12, 12\]"):
         inputs(CONFIGS[0], np.zeros((2, 9, 9), np.uint8))
+    with pytest.raises(ShapeError, match="one picture, expected several"):
+        inputs(CONFIGS[0], np.zeros((12, 12), np.uint8))
 
 
 @pytest.mark.parametrize(

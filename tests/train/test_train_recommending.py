@@ -123,6 +123,9 @@ def test_the_same_seed_gives_the_same_bits():
 
 def test_recommending_leaves_out_what_is_known():
     model = Factors(FactorsConfig(3, 4, width=2))
+    for nobody in (-1, 10**6):
+        with pytest.raises(UsageError, match="there is no user"):
+            recommend(model, nobody)
     found = recommend(model, 1, count=10, without=[0, 2])
     assert {item for item, _ in found} == {1, 3}
     assert found[0][1] >= found[1][1]
