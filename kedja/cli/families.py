@@ -94,7 +94,7 @@ TEXTS = (
     *("tokenizer", "vocabulary", "lines", "samples", "patience"),
 )
 PICTURES = (
-    *("size", "augment", "widths", "depth", "dropout"),
+    *("size", "augment", "width", "widths", "depth", "dropout"),
     *("weight_decay", "schedule", "epochs"),
 )
 WORDS = ("width", "context", "vocabulary", "epochs")

@@ -22,7 +22,7 @@ from kedja.cli.asked import Asked
 from kedja.cli.export import Exported
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
-from kedja.data import recordings, sound, spectrogram
+from kedja.data import learned, recordings, sound, spectrogram
 from kedja.data.recordings import Recordings
 from kedja.front.functions import softmax
 from kedja.front.tensor import Tensor
@@ -137,6 +137,8 @@ def _trial(given: Recordings, made: task.Options) -> Trial:
         if each:
             sounds.of_speaker(given, sounds.speakers(given)[0])  # there must be two
         train, test = sounds.random_split(given, seed)
+        if learned.is_alone():
+            train, test = sounds.random_split(given, seed, train)
         return Trial(given, train, test, None, each)
     heard, unseen = sounds.of_speaker(given, left)
     train, test = sounds.random_split(given, seed, heard)

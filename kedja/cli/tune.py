@@ -42,6 +42,8 @@ FILE = "tune.json"
 HEADS = 4  # of a gpt, which divide every width
 EPOCHS = "epochs.json"
 TRIAL, BEST, BEGUN = "trial", "best", "best.json"
+KEEPS_LAST = ("cnn", "resnet", "spectrogram-cnn")  # their rate falls to the last epoch
+BY_STAGES = ("cnn", "resnet")  # whose depth is that of a stage
 EVERY = 5.0  # seconds between two notes of how a trial goes
 
 
@@ -162,6 +164,8 @@ class Work:
         if not losses:
             raise UsageError("the training measured no loss on held-out data", fix="use mlp or gpt")
         best = min(range(len(losses)), key=losses.__getitem__)
+        if self.fixed["model"] in KEEPS_LAST:
+            best = len(losses) - 1
         self.finished.append(losses[best])
         self._remember(options, best + 1)
         return losses[best]
@@ -227,7 +231,7 @@ def _as_given(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if model == "mlp":
         given["hidden"] = ",".join([str(given.pop("width"))] * int(depth or 1))
     elif depth is not None:
-        given["layers"] = depth
+        given["depth" if model in BY_STAGES else "layers"] = depth
     if model == "gpt":
         given["heads"] = HEADS
     return given

@@ -193,7 +193,7 @@ def divided(found: Survey, seed: int) -> tuple[list[Picture], list[Picture], lis
     """
     notes = _copies_note(found.files)
     if not found.held:
-        train, test = _drawn(found.files, seed)
+        train, test = drawn(found.files, seed)
         return train, test, [*notes, *_untested(test, found.classes)]
     tested = {each.content for each in found.held}
     train = [each for each in found.files if each.content not in tested]
@@ -203,7 +203,8 @@ def divided(found: Survey, seed: int) -> tuple[list[Picture], list[Picture], lis
     return train, list(found.held), [*notes, *_untested(found.held, found.classes)]
 
 
-def _drawn(files: Sequence[Picture], seed: int) -> tuple[list[Picture], list[Picture]]:
+def drawn(files: Sequence[Picture], seed: int) -> tuple[list[Picture], list[Picture]]:
+    """The pictures to train on, and a fifth of each class, drawn by the seed and the content."""
     groups: dict[str, list[Picture]] = defaultdict(list)
     for each in files:
         groups[each.content].append(each)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import platformdirs
 
-from kedja.data import mnist, picture_files, source
+from kedja.data import learned, mnist, picture_files, source
 from kedja.data.dataset import Dataset, Split
 from kedja.data.picture_files import Picture, Progress
 from kedja.ground.errors import DataError, StorageError, UsageError
@@ -158,6 +158,8 @@ def _of_folder(
     survey = picture_files.survey(folder, progress)
     shape = (_channels(survey.files), *(size or _size(survey.files)))
     train, test, notes = picture_files.divided(survey, seed)
+    if learned.is_alone():
+        train, test = picture_files.drawn(train, seed)
     pixels, kept, failed = _decoded([*train, *test], shape, progress)
     picture_files.require_few([*survey.unread, *failed], len(survey.files) + len(survey.unread))
     unread = picture_files.unread_note([*survey.unread, *failed])

@@ -72,7 +72,9 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         self.preparation_ = TablePreparation(fitted, target)
         self._require()
         hidden = self.hidden_layer_sizes
-        sizes = tables.usual_hidden(rows) if isinstance(hidden, str) else tuple(np.ravel(hidden))
+        sizes = tables.usual_hidden(rows)
+        if not isinstance(hidden, str):
+            sizes = tuple(map(int, np.ravel(hidden)))
         config = TabularConfig(
             inputs_of(self.preparation_), max(1, len(target.classes)), sizes, dropout=self.dropout
         )

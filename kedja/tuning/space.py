@@ -7,12 +7,15 @@
 | gpt                    | 0.0003 … 0.01       | 32 … 256, 1 … 4 layers    | dropout to 0.3   |
 | rnn, lstm, gru         | 0.0005 … 0.02       | 32 … 256, 1 … 3 layers    | dropout to 0.3   |
 | text-classifier        | 0.0005 … 0.05       | 16 … 128                  | dropout to 0.5   |
+| cnn                    | 0.0003 … 0.01       | 8 … 64, 1 … 2 layers      | dropout to 0.5   |
+| resnet                 | 0.0003 … 0.01       | 8 … 32, 1 … 3 blocks      |                  |
+| spectrogram-cnn        | 0.0005 … 0.02       | 8 … 32                    | dropout to 0.5   |
 | autoregression         | 0.0001 … 0.01       |                           | decay to 1       |
 | series-lstm            | 0.0005 … 0.02       | 8 … 64, 1 … 2 layers      | dropout to 0.3   |
 | series-transformer     | 0.0003 … 0.01       | 8 … 64, 1 … 3 layers      | dropout to 0.3   |
 
-Rates and widths are searched by their logarithm. `depth` is the number of layers. Not here: the
-search (`searching.py`).
+Rates are searched by their logarithm. `depth` is the number of layers; of networks for pictures it
+is that of each stage, and `width` that of the first stage. Not here: the search (`searching.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +25,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kedja.ground.errors import UsageError
-from kedja.ground.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def _layers(high: int) -> Span:
 
 _WIDE = Choice((32, 64, 128, 256))
 _NARROW = Choice((8, 16, 32, 64))
-_DROPOUT = Span(0.0, 0.3)
+_DROPOUT, _HALF = Span(0.0, 0.3), Span(0.0, 0.5)
 _RECURRENT: Space = {
     "lr": _rate(5e-4, 2e-2),
     "width": _WIDE,
@@ -76,7 +78,14 @@ SPACES: dict[str, Space] = {
     "text-classifier": {
         "lr": _rate(5e-4, 5e-2),
         "width": Choice((16, 32, 64, 128)),
-        "dropout": Span(0.0, 0.5),
+        "dropout": _HALF,
+    },
+    "cnn": {"lr": _rate(3e-4, 1e-2), "width": _NARROW, "depth": _layers(2), "dropout": _HALF},
+    "resnet": {"lr": _rate(3e-4, 1e-2), "width": Choice((8, 16, 32)), "depth": _layers(3)},
+    "spectrogram-cnn": {
+        "lr": _rate(5e-4, 2e-2),
+        "width": Choice((8, 16, 32)),
+        "dropout": _HALF,
     },
     "autoregression": {"lr": _rate(1e-4, 1e-2), "weight_decay": _rate(1e-4, 1.0)},
     "series-lstm": {
@@ -105,7 +114,7 @@ def space_for(model: str, given: Mapping[str, str | None]) -> Space:
     """
     if model not in SPACES:
         what = f"the options of the model {model} are not searched"
-        raise UsageError(what, fix=did_you_mean(model, SPACES))
+        raise UsageError(what, fix=f"one of {', '.join(SPACES)}")
     found = dict(SPACES[model])
     for name, text in given.items():
         if text is None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kedja.data import learned, source
+from kedja.data import learned, pictures, source
 from kedja.data.seasonal import Seasonal
 from kedja.ground.errors import Interrupted
 from kedja.tuning import searching, space_for
 from kedja.tuning.space import Choice, Span
+from tests.data import drawn
 
 pytest.importorskip("optuna")
 
@@ -98,10 +99,25 @@ def test_a_series_is_tuned_on_what_came_before_the_test(kedja):
     assert "the same again: kedja train sales.csv --model autoregression" in ended.out
 
 
+def test_pictures_are_tuned_without_those_to_test_on(kedja, monkeypatch):
+    pytest.importorskip("PIL")
+    drawn.folder(Path("shapes"), 10)
+    files = {each: pictures.load("shapes", seed=0).test_files for each in ("whole",)}
+    with learned.learned_alone():
+        alone = pictures.load("shapes", seed=0)
+    assert not set(alone.test_files) & set(files["whole"])
+    assert (len(alone.train), len(alone.test)) == (12, 4)
+    narrow = ("--width", "4", "--depth", "1", "--dropout", "0", "--epochs", "1", "--trials", "1")
+    found = tuned(kedja, "shapes", *narrow, "--out", "search")
+    assert (found["model"], found["results"]["widths"][:2]) == ("cnn", "4,")
+    assert found["results"]["test_examples"] == 4
+    assert "--width 4" in found["command"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--model", "cnn"), "not searched"),
+        (("--model", "svm"), "not searched"),
         (("--model", "linear", "--width", "8:16"), "has no --width"),
         (("--lr", "fast"), "is no span"),
         (("--lr", "0.1:0.01"), "the smaller number first"),
