@@ -111,7 +111,7 @@ def learn(
         chosen.learner(together, total, seed),
         together,
         Trials(environment, limit),
-        Goal(_goal(together.first, goal), episodes, every or chosen.every),
+        Goal(goal_of(together.first, goal), episodes, every or chosen.every),
         seed,
         None if checkpoint is None else Path(checkpoint),
         {name: str(value) for name, value in {**record, **asdict(chosen)}.items()},
@@ -152,7 +152,7 @@ def method_of(name: str, options: Mapping[str, Any]) -> Any:
     return METHODS[name](**options)
 
 
-def _goal(environment: Any, goal: float | None) -> float:
+def goal_of(environment: Any, goal: float | None) -> float:
     """The reward that is enough; infinity where nobody knows."""
     if goal is not None:
         return goal

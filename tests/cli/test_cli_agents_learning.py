@@ -52,7 +52,7 @@ def test_a_summary_says_what_was_reached_beside_chance(kedja):
     found = kedja(f"train Pendulum-v1 --model a2c --steps 64 --out swing {SMALL}")
     assert found.code == 0
     lines = found.out.splitlines()
-    assert lines[0] == "a2c on Pendulum-v1: not solved after 64 steps"
+    assert lines[0] == "a2c on Pendulum-v1: ended after 64 steps"
     assert "random actions" in lines[1]
     assert lines[-1] == "next: kedja play swing --episodes 5"
 

@@ -20,11 +20,11 @@ from kedja.cli import runs
 from kedja.cli.families import Request
 from kedja.cli.options import layers
 from kedja.cli.output import note, say, say_json
-from kedja.ground.errors import Interrupted, UsageError
+from kedja.ground.errors import Interrupted, StorageError, UsageError
 from kedja.ground.flags import scope
 from kedja.models import folder as folders
 from kedja.rl.environments import make
-from kedja.rl.learning import METHODS, Learning, learn, method_of
+from kedja.rl.learning import METHODS, Learning, goal_of, learn, method_of
 from kedja.rl.playing import Agent, agent_of, play
 from kedja.rl.trials import Trials
 
@@ -112,6 +112,8 @@ def _learned(name: str, made: Options, folder: Path, request: Request) -> Learni
             folders.save(folder, error.history.policy)  # so that it can be played meanwhile
         command = runs.command(request.data, folder)
         raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
+    except StorageError as error:
+        raise runs.to_go_on(error, request.data, folder) from None
 
 
 # ------------------------------------------------------------------------------- what it reached
@@ -122,12 +124,14 @@ def _results(name: str, made: Options, found: Learning, folder: Path) -> Options
     rewards = Trials(name, made["limit"]).rewards(found.policy, TESTS, [TEST_SEED])
     env = make(name) if made["limit"] is None else make(name, max_episode_steps=made["limit"])
     env.action_space.seed(TEST_SEED)
+    goal = goal_of(env, made["goal"])
     chance = play(env, lambda *_: env.action_space.sample(), 20, seed=TEST_SEED)
     return {
         "data": [name],
         **made,
         "parameters": found.policy.num_parameters,
         "solved": found.solved,
+        "goal": goal if np.isfinite(goal) else None,
         "best_trial": found.reward,
         "steps_taken": found.steps,
         "trials": [list(each) for each in found.trials],
@@ -142,9 +146,10 @@ def _results(name: str, made: Options, found: Learning, folder: Path) -> Options
 
 def _summary(results: Mapping[str, Any]) -> list[str]:
     """The results for people, one fact a line."""
-    end = "solved" if results["solved"] else "not solved"
+    ends = {True: "solved after", False: f"goal {results['goal']} not reached after"}
+    end = "ended after" if results["goal"] is None else ends[results["solved"]]
     return [
-        f"{results['model']} on {results['data'][0]}: {end} after {results['steps_taken']:,} steps",
+        f"{results['model']} on {results['data'][0]}: {end} {results['steps_taken']:,} steps",
         f"{TESTS} new episodes: reward {results['test_reward']:.1f} in the mean (deviation "
         f"{results['test_deviation']:.1f}); random actions {results['random_reward']:.1f}",
         f"best trial {results['best_trial']:.1f}, {results['parameters']:,} weights, "
