@@ -23,7 +23,7 @@ from kedja.rl.rendering import require_gif, write_gif
 
 EPISODES, GAMES, RUN = map(panel, ("Environments", "Board games", "Run"))
 ACTING = ("episodes", "gif", "every", "limit")
-SITTING = ("against", "games", "openings", "simulations", "opinion", "second")
+SITTING = ("against", "games", "openings", "simulations", "opinion", "second", "moves")
 
 
 def play(
@@ -53,10 +53,16 @@ def play(
         bool, GAMES("--opinion", help="Show what the network thinks before its moves.")
     ] = False,
     second: Annotated[bool, GAMES("--second", help="Let the network begin.")] = False,
+    moves: Annotated[
+        str | None,
+        GAMES(help="Moves that were made before you sit down: 4,4,3.", metavar="NUMBERS"),
+    ] = None,
     seed: Annotated[
         int, RUN(help="Episode i starts from seed + i; a match is drawn from it.", min=0)
     ] = 0,
-    json: Annotated[bool, RUN("--json", help="Print one JSON object.")] = False,
+    json: Annotated[
+        bool, RUN("--json", help="Print one JSON object; of a board game, what is thought.")
+    ] = False,
 ) -> None:
     """Let a trained agent act, and count what it earns; or play a board game against it."""
     model = runs.model_of(run)
@@ -66,7 +72,7 @@ def play(
         raise UsageError(what, fix="name a run on an environment: kedja train kedja/TwoPoles-v0")
     if family.sits:
         _require_none(command, ACTING, f"{model} plays a board game")
-        wish = table.Wish(against, games, openings, simulations, opinion, second, seed, json)
+        wish = table.Wish(against, games, openings, simulations, opinion, second, moves, seed, json)
         table.sit_down(run, wish)
         return
     _require_none(command, SITTING, f"{model} acts in an environment")

@@ -202,7 +202,7 @@ WRONG = [
     (lambda: game_of("tictactoe"), "did you mean 'tic-tac-toe'"),
     (lambda: Game("big", 9, 9, 5), "too many for 64 bits"),
     (lambda: Game("none", 2, 2, 3), "no line of 3 fits"),
-    (lambda: played(TIC_TAC_TOE, [0, 0]), "move 2 is 0"),
+    (lambda: played(TIC_TAC_TOE, [0, 0]), "move 2 is number 1, which is not legal"),
     (lambda: played(CONNECT_FOUR, [0, 1, 0, 1, 0, 1, 0, 1]), "over before move 8"),
     (lambda: player_of("perfect", CONNECT_FOUR), "use depth-4"),
     (lambda: player_of("deep", CONNECT_FOUR), "no player 'deep'"),

@@ -19,7 +19,7 @@ from kedja.rl.games.matches import EVERY, Match, against_all, match
 from kedja.rl.games.minimax import CELLS
 from kedja.rl.games.network import BoardNet
 from kedja.rl.games.players import SIMULATIONS, Learned, player_of
-from kedja.rl.games.rules import Game, Position
+from kedja.rl.games.rules import Game, Position, played
 from kedja.rl.games.showing import drawn, number_of, opinion, other, side
 
 ALL = "all"  # the opponent that plays every reply
@@ -34,20 +34,40 @@ class Wish(NamedTuple):
     simulations: int | None
     opinion: bool
     second: bool
+    moves: str | None
     seed: int
     json: bool
 
 
 def sit_down(run: Path, wish: Wish) -> None:
-    """Play against the person at the terminal, or a match against another player."""
+    """Play against the person at the terminal, or a match, or tell what is thought of a board."""
     network: BoardNet = models.load(run).model
     player = Learned(network, SIMULATIONS if wish.simulations is None else wish.simulations)
     if wish.against is not None:
         _report(run, _matched(player, wish), wish)
         return
+    moves = _moves(wish.moves)
+    board = played(player.game, [number - 1 for number in moves])
     if wish.json:
-        raise UsageError("--json tells of a match", fix="add --against random")
-    _Table(player, wish.opinion).play("o" if wish.second else "x")
+        _thought(run, player, board, moves)
+        return
+    _Table(player, wish.opinion).play(board, "o" if wish.second else "x")
+
+
+def _moves(given: str | None) -> list[int]:
+    """`4,4,3` as numbers; UsageError where they are none."""
+    parts = [] if given is None else [each.strip() for each in given.split(",")]
+    if not all(each.isdecimal() and int(each) > 0 for each in parts):
+        raise UsageError(f"--moves {given!r}", fix="numbers of moves from 1, such as 4,4,3")
+    return [int(each) for each in parts]
+
+
+def _thought(run: Path, player: Learned, board: Position, moves: list[int]) -> None:
+    """What the player thinks of a board, as JSON."""
+    if player.game.over(board):
+        raise UsageError("the game is over after these moves", fix="leave the last one out")
+    found = opinion(player, board).to_json()
+    say_json({"run": str(run), "after": moves, "side": side(board), "player": player.name, **found})
 
 
 # -------------------------------------------------------------------------------- a match
@@ -107,11 +127,10 @@ class _Table:
         self._player, self._opinions = player, opinions
         self._game: Game = player.game
 
-    def play(self, person: str) -> None:
-        """One game; the person is `x`, who begins, or `o`."""
+    def play(self, board: Position, person: str) -> None:
+        """One game from a board on; the person is `x`, who begins, or `o`."""
         say(f"you are {person}, {self._player.name} is {other(person)}")
         say("a number is a move, ? asks the network what it thinks, q ends the game")
-        board = self._game.start()
         try:
             while not self._game.over(board):
                 move = self._asked(board) if side(board) == person else self._answered(board)

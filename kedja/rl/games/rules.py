@@ -234,7 +234,9 @@ def played(game: Game, moves: Sequence[int]) -> Position:
         if game.over(board):
             raise UsageError(f"the game is over before move {number}")
         if move not in game.moves(board):
-            raise UsageError(f"move {number} is {move}", fix=f"one of {game.moves(board)}")
+            legal = ", ".join(str(each + 1) for each in game.moves(board))
+            what = f"move {number} is number {move + 1}, which is not legal"
+            raise UsageError(what, fix=f"counted from 1: {legal}")
         board = game.after(board, move)
     return board
 
