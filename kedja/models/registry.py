@@ -48,6 +48,7 @@ _ENTRIES: dict[str, Entry] = {}
 _ELSEWHERE = {
     "policy": "kedja.rl.policies",
     "actor-critic": "kedja.rl.gradients.actor_critic",
+    "board-net": "kedja.rl.games.network",
     "q-network": "kedja.rl.q_learning.network",
 }
 

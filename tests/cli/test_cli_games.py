@@ -10,16 +10,15 @@ import json
 import shlex
 
 import pytest
-import typer
 
 from kedja.cli import runs
 from kedja.cli.agents import games
 from kedja.cli.families import usual
-from kedja.cli.main import app
 from kedja.models import folder as folders
 from kedja.rl.games.network import BoardNet, config_for
 from kedja.rl.games.rules import TIC_TAC_TOE
 from kedja.rl.games.self_play import _Run
+from tests.cli.terminal import Terminal
 
 SIZES = "--iterations 2 --games 4 --simulations 4 --steps 2 --width 4 --layers 1 --batch 16"
 
@@ -29,14 +28,11 @@ def kedja(tmp_path, monkeypatch, capsys):
     """Run a line in a folder of the test's own, with something typed: exit code, output, notes."""
     monkeypatch.chdir(tmp_path)
 
+    terminal = Terminal(capsys)
+
     def run(line: str, typed: str = ""):
         monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-        command = typer.main.get_command(app)
-        try:
-            code = command.main(args=shlex.split(line), prog_name="kedja", standalone_mode=False)
-        except SystemExit as stop:
-            code = stop.code
-        return (code or 0, *capsys.readouterr())
+        return terminal(*shlex.split(line))
 
     return run
 
@@ -62,6 +58,7 @@ def test_a_game_is_learned_resumed_and_played(kedja, monkeypatch):
     command = "kedja train tic-tac-toe --out run --resume"
     assert code == 130
     assert f"after 1 iterations; go on with: {command}" in notes
+    assert kedja("play run --against random --games 2 --simulations 2")[0] == 0
     monkeypatch.setattr(_Run, "_next", lives)
     code, out, notes = kedja(f"{command.removeprefix('kedja ')} --json")
     found = json.loads(out)
@@ -132,7 +129,6 @@ def test_bad_input_has_one_clear_message(line, message, kedja):
     assert code == 2
     assert message in notes
     assert not out
-    assert "Traceback" not in notes
 
 
 def test_ctrl_c_ends_a_game_cleanly(kedja, monkeypatch):

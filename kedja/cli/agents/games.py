@@ -106,6 +106,8 @@ def _learned(
             **settings.to_json(),
         )
     except Interrupted as error:
+        if isinstance(error.history, SelfPlay):
+            folders.save(folder, error.history.network)  # so that it can be played meanwhile
         command = runs.command(request.data, folder)
         raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
 

@@ -67,7 +67,8 @@ def self_play(
     `Settings`: iterations, games, simulations, steps, channels, blocks, lr …; what is not given
     suits the game.
 
-    With a `checkpoint` folder Ctrl-C raises Interrupted, and `resume=True` goes on from there.
+    With a `checkpoint` folder Ctrl-C raises Interrupted, whose `history` is what was found so far,
+    and `resume=True` goes on from there.
     Raises UsageError for a game or setting that there is not, CheckpointError for another run's
     checkpoint.
 
@@ -124,6 +125,9 @@ class _Run:
             raise self._interrupted() from None
         self._line.close()
         self._store.save(self._now._replace(pieces=()), self._seconds)
+        return self._found()
+
+    def _found(self) -> SelfPlay:
         network, _, _, curve, evaluations = self._now
         return SelfPlay(network, self._game, self._settings, curve, evaluations, self._seconds)
 
@@ -162,4 +166,6 @@ class _Run:
 
     def _interrupted(self) -> Interrupted:
         done = f"interrupted after {len(self._now.curve):,} iterations"
-        return Interrupted(done, self._store.folder)
+        error = Interrupted(done, self._store.folder)
+        error.history = self._found()
+        return error
