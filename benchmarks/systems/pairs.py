@@ -23,7 +23,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 TITLE = "Image–text pairs: choosing a caption without a label"
 SEEDS = (0, 1, 2)
-EPOCHS = {"digits": 4, "shapes": 12}
+EPOCHS = {"digits": 2, "shapes": 6}
 NEW_WORDING = "a photo of the digit {}"  # of its words, training has "the digit" and "a" alone
 SHOWN = 8
 

@@ -86,7 +86,8 @@ def _told(results: Mapping[str, Any]) -> list[str]:
     for row in results.get("features", ()):
         lines.append(
             f"{row['labelled']:,} labelled pictures: {row['codes']:.1%} right by codes, "
-            f"{row['pixels']:.1%} by pixels (logistic regression)"
+            f"{row['components']:.1%} by as many principal components, {row['pixels']:.1%} by all "
+            "pixels (logistic regression)"
         )
     return lines
 

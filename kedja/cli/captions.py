@@ -40,6 +40,7 @@ EXAMPLES = 5  # words, where none is known
 
 USUAL = {
     "model": "clip",
+    "depth": 1,
     "width": 64,
     "layers": 0,
     "batch": training.BATCH,
@@ -83,6 +84,7 @@ def _prepare(found: Captioned, data: tuple[str, ...], made: task.Options) -> tas
         found,
         tokenizer,
         widths=sizes(made["widths"], "--widths"),
+        depth=made["depth"],
         width=made["width"],
         layers=made["layers"],
     )

@@ -196,7 +196,7 @@ FAMILIES = (
     Family(
         "captioned pictures",
         "kedja.cli.captions",
-        {"clip": ("size", "widths", "width", "layers", "weight_decay", "epochs")},
+        {"clip": ("size", "widths", "depth", "width", "layers", "weight_decay", "epochs")},
         answers=True,
     ),
     Family(

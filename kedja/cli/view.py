@@ -20,6 +20,7 @@ from kedja.models.autoencoder import Autoencoder
 from kedja.models.pictures import PictureConfig
 from kedja.views import figures
 from kedja.views import pictures as views
+from kedja.views.codes import plot_codes
 
 OF_A_PICTURE = ("looking", "maps", "reconstruction")
 OF_A_NETWORK = ("filters", "ideals", "codes")
@@ -134,4 +135,4 @@ def _map(run: Path, model: Any) -> Any:
     shown = found.test.inputs[:SHOWN]
     note(f"{len(shown):,} pictures of the test, by their codes")
     names = [found.classes[number] for number in found.test.targets[:SHOWN]]
-    return views.plot_codes(model, shown, names)
+    return plot_codes(model, shown, names)

@@ -48,7 +48,7 @@ class ClipConfig(PictureConfig):
     words: int = 0
     widths: tuple[int, ...] = (16, 32, 64)
     depth: int = 1
-    average: bool = False
+    average: bool = True
     width: int = 64
     layers: int = 0
     heads: int = 4

@@ -26,9 +26,9 @@ from kedja.models.pictures import PictureNet, probabilities, standardised, unit
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-STEPS, RATE, DECAY = 200, 0.5, 0.01
-BLUR_EVERY, SHIFT = 4, 2
-WEIGHTS = (0.06, 0.88, 0.06)  # of the blur, along each axis
+STEPS, RATE, DECAY = 200, 0.5, 0.1
+BLUR_EVERY, SHIFT = 4, 0.1  # steps; of the picture's shorter side
+WEIGHTS = (0.12, 0.76, 0.12)  # of the blur, along each axis
 GREY = 127
 
 
@@ -129,9 +129,10 @@ def ideal_input(
     draws = np.random.Generator(np.random.Philox(seed))
     middle = np.array(config.mean if config.shape[0] > 1 else config.mean[0], np.float32)
     x = (middle + 0.05 * draws.standard_normal(config.stored)).astype(np.float32)
+    most = max(1, round(SHIFT * min(config.shape[1:])))
     uphill = kj.jit(kj.grad(_score(model, number, middle, decay)))
     for step in range(steps):
-        shift = tuple(int(each) for each in draws.integers(-SHIFT, SHIFT + 1, 2))
+        shift = tuple(int(each) for each in draws.integers(-most, most + 1, 2))
         slope = uphill(kj.tensor(np.roll(x, shift, (0, 1)))).numpy()
         slope = np.roll(slope, (-shift[0], -shift[1]), (0, 1))
         x = np.clip(x + rate * slope / max(float(np.linalg.norm(slope)), 1e-12), 0, 1)

@@ -43,7 +43,7 @@ from kedja.train.history import History
 from kedja.train.trainer import Trainer
 
 RATE, DECAY, WARMUP, BATCH = 2e-3, 0.05, 100, 128
-STEPS = 4000
+STEPS, FEWEST, MOST = 2000, 5, 300  # steps of training; bounds of the epochs
 WORDS = 20_000
 AUGMENT = Augment(shift=0.08, zoom=0.1)
 
@@ -136,8 +136,8 @@ def config_for(given: Captioned, tokenizer: Tokenizer, **sizes: Any) -> ClipConf
 
 
 def usual_epochs(count: int, batch: int) -> int:
-    """How often so many pairs are seen: some 4,000 steps, 5 to 100 epochs."""
-    return min(100, max(5, round(STEPS * batch / count)))
+    """How often so many pairs are seen: some 2,000 steps, 5 to 300 epochs."""
+    return min(MOST, max(FEWEST, round(STEPS * batch / count)))
 
 
 def fit_clip(

@@ -11,11 +11,12 @@ from kedja.ground import lazy
 
 if TYPE_CHECKING:
     from kedja.views.boundaries import compare_boundaries, plot_boundaries
+    from kedja.views.codes import plot_codes
     from kedja.views.forecasts import plot_forecast
     from kedja.views.kernel_matrix import plot_kernel_matrix
     from kedja.views.matches import plot_chosen, plot_found
     from kedja.views.pictures import (
-        plot_codes,
+        plot_again,
         plot_filters,
         plot_ideals,
         plot_looking,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "compare_boundaries",
     "flat",
+    "plot_again",
     "plot_boundaries",
     "plot_chosen",
     "plot_codes",
@@ -46,6 +48,7 @@ _FILES = {
     "forecasts": "plot_forecast",
     "matches": "plot_chosen plot_found",
     "kernel_matrix": "plot_kernel_matrix",
-    "pictures": "plot_codes plot_filters plot_ideals plot_looking plot_maps plot_reconstruction",
+    "codes": "plot_codes",
+    "pictures": "plot_again plot_filters plot_ideals plot_looking plot_maps plot_reconstruction",
 }
 __getattr__ = lazy.names("kedja.views", _FILES)

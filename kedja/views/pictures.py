@@ -1,6 +1,7 @@
 """What a network for pictures sees, drawn: filters, feature maps, where it looks, what it wants.
 
-Not here: the numbers (`kedja/models/seeing.py`). Needs matplotlib. Next: `planes.py`.
+Not here: the numbers (`kedja/models/seeing.py`), the map of codes (`codes.py`). Needs matplotlib.
+Next: `codes.py`.
 Dimensions: N pictures, C channels, H W height and width.
 """
 
@@ -11,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-import kedja as kj
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.models import pictures as inputs_of
@@ -19,26 +19,30 @@ from kedja.models.autoencoder import Autoencoder, decode_pictures, encode_pictur
 from kedja.models.pictures import PictureNet, classify_pictures
 from kedja.models.seeing import ideal_input, occlusion, saliency
 from kedja.views import figures
-from kedja.views.planes import flat
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_MAPS = 64
-MOST_POINTS = 1500
-CROWDED = 0.6  # the side of a picture on the map of codes, if N fill the map: CROWDED/√N
+ACROSS = 10  # pictures in a row
+SIGNED = "RdBu_r"  # colours of numbers around 0
 
 
 def plot_filters(model: PictureNet) -> Any:
     """The first convolution's kernels as pictures, each on its own scale; the figure.
 
-    Those of three channels are shown in colour.
+    Those of three channels are shown in colour, around grey for 0; others in red where they are
+    positive, in blue where they are negative.
     """
     kernels = first_kernels(model)  # (F, C, h, w)
     coloured = kernels.shape[1] == 3
     shown = np.moveaxis(kernels, 1, -1) if coloured else kernels[:, 0]
     spread = np.abs(shown).reshape(len(shown), -1).max(1).reshape(-1, *[1] * (shown.ndim - 1))
     scaled = 0.5 + 0.5 * shown / np.maximum(spread, 1e-12)
-    return _sheet(list(scaled), [f"{place}" for place in range(len(scaled))])
+    figure = _sheet(list(scaled), [f"{place}" for place in range(len(scaled))], SIGNED)
+    count, _, height, width = kernels.shape
+    signs = "grey is 0" if coloured else "red is positive, blue negative"
+    figure.suptitle(f"The first convolution: {count} kernels of {height} × {width}, {signs}")
+    return figure
 
 
 def first_kernels(model: Any) -> Array:
@@ -61,8 +65,11 @@ def plot_maps(model: PictureNet, picture: Any, layer: str | None = None) -> Any:
     if name not in maps:
         raise UsageError(f"there is no layer {name!r}", fix=did_you_mean(name, maps))
     found = maps[name].numpy()[0][:MOST_MAPS]  # (channels, height, width)
-    figure = _sheet([_unit(each) for each in found], [str(place) for place in range(len(found))])
-    figure.suptitle(name)
+    numbers = [str(place) for place in range(len(found))]
+    figure = _sheet([_unit(each) for each in found], numbers, "magma")
+    count, height, width = maps[name].shape[1:]
+    shown = "" if count == len(found) else f", the first {len(found)}"
+    figure.suptitle(f"{name}: {count} maps of {height} × {width}{shown}, each on its own scale")
     return figure
 
 
@@ -75,17 +82,33 @@ def plot_looking(model: PictureNet, picture: Any, label: str | int | None = None
     chosen: str | int = answer.label if label is None else label
     slopes = saliency(model, np.asarray(picture)[None], chosen)[0]
     lost = occlusion(model, picture, chosen)
-    figure = figures.figure(figsize=(9, 3.4))
+    figure = figures.figure(figsize=(10.5, 3.6))
     panels = figure.subplots(1, 3)
     share = answer.probabilities[answer.label]
-    show(panels[0], np.asarray(picture), f"{answer.label}, {share:.1%}")
-    show(panels[1], slopes / max(float(slopes.max()), 1e-12), f"saliency for {chosen}", "magma")
-    most = max(float(np.abs(lost).max()), 1e-12)
-    drawn = panels[2].imshow(lost, cmap="RdBu_r", vmin=-most, vmax=most)
-    panels[2].set_title(f"lost of p({chosen}) if hidden", fontsize=9)
-    panels[2].set_axis_off()
+    show(panels[0], np.asarray(picture), f"taken for {answer.label}: {share:.1%}")
+    name = "saliency: where a small change\nmoves the score of"
+    drawn = _over(panels[1], picture, slopes, f"{name} {chosen} most", "inferno", signed=False)
+    figure.colorbar(drawn, ax=panels[1], shrink=0.7)
+    name = "occlusion: what a grey square there\ntakes from the probability of"
+    drawn = _over(panels[2], picture, lost, f"{name} {chosen}", SIGNED, signed=True)
     figure.colorbar(drawn, ax=panels[2], shrink=0.7)
     return figure
+
+
+def _over(
+    panel: Any, picture: Any, values: Array, title: str, colours: str, *, signed: bool
+) -> Any:
+    """Values as colours, with the picture's outlines on them; what was drawn."""
+    most = max(float(np.abs(values).max()), 1e-12)
+    drawn = panel.imshow(values, cmap=colours, vmin=-most if signed else 0, vmax=most)
+    unit = _pixels(np.asarray(picture))
+    grey = unit.mean(-1) if unit.ndim == 3 else unit
+    if np.ptp(grey) > 0:
+        middle = (grey.max() + grey.min()) / 2
+        panel.contour(grey, levels=[middle], colors="black" if signed else "white", linewidths=0.8)
+    panel.set_title(title, fontsize=9)
+    panel.set_axis_off()
+    return drawn
 
 
 def plot_ideals(
@@ -96,7 +119,15 @@ def plot_ideals(
     All classes unless `labels` are given; options are those of `kj.models.ideal_input`.
     """
     chosen = list(model.config.classes) if labels is None else list(labels)
-    return _sheet([ideal_input(model, each, **options) for each in chosen], list(map(str, chosen)))
+    found = [ideal_input(model, each, **options) for each in chosen]
+    taken = classify_pictures(model, np.rint(255 * np.stack(found)).astype(np.uint8))
+    titles = [
+        f"for {each}\nsaid: {label.label}, {label.probabilities[label.label]:.0%}"
+        for each, label in zip(chosen, taken, strict=True)
+    ]
+    figure = _sheet(found, titles)
+    figure.suptitle("What each class wants most of all, and what the network says to it")
+    return figure
 
 
 def plot_reconstruction(model: Autoencoder, picture: Any) -> Any:
@@ -113,58 +144,33 @@ def plot_reconstruction(model: Autoencoder, picture: Any) -> Any:
     return figure
 
 
-def plot_codes(model: Any, pictures: Any, labels: Sequence[Any] | None = None) -> Any:
-    """The codes of pictures in a plane, with the pictures themselves as points; the figure.
-
-    Codes are what the last layer sees (`model.codes`), put into the plane by t-SNE. Frames have the
-    colour of the `labels`. The first 1,500 pictures are shown. Raises UsageError for none.
-    """
-    given = np.asarray(pictures)[:MOST_POINTS]
+def plot_again(model: Any, pictures: Any) -> Any:
+    """Pictures above what an autoencoder makes of them, ten at most; the figure."""
+    given = np.asarray(pictures)[:ACROSS]
     if not len(given):
-        raise UsageError("no pictures for the map", fix="give some")
-    places = flat(codes(model, given), metric="euclidean")
-    figure = figures.figure(figsize=(10, 10))
-    ax = figure.subplots()
-    low, high = places.min(0), places.max(0)
-    half = CROWDED / np.sqrt(len(given)) * np.maximum(high - low, 1e-9) / 2
-    colours = _colours(labels, len(given))
-    for place, picture, colour in zip(places, given, colours, strict=True):
-        left, right = place[0] - half[0], place[0] + half[0]
-        bottom, top = place[1] - half[1], place[1] + half[1]
-        ax.imshow(
-            _pixels(picture), extent=(left, right, bottom, top), cmap="gray", vmin=0, vmax=1,
-            aspect="auto", interpolation="nearest",
-        )  # fmt: skip
-        across, up = [left, right, right, left, left], [bottom, bottom, top, top, bottom]
-        ax.plot(across, up, color=colour, linewidth=0.8)
-    ax.set(xlim=(low[0] - half[0], high[0] + half[0]), ylim=(low[1] - half[1], high[1] + half[1]))
-    ax.set_axis_off()
+        raise UsageError("no pictures to send through", fix="give some")
+    again = decode_pictures(model, encode_pictures(model, given))
+    figure = _sheet([*given, *again], [""] * (2 * len(given)), across=len(given))
+    figure.suptitle(f"Pictures, and what comes back of them through {model.config.width} numbers")
     return figure
-
-
-def codes(model: Any, pictures: Any) -> Array:
-    """What the last layer sees of each picture: float32 (N, D)."""
-
-    def of(model: Any, x: Any) -> Any:
-        return model.codes(inputs_of.inputs(model.config, x))
-
-    width = of(model, kj.asarray(np.asarray(pictures)[:1])).shape[1]
-    return inputs_of.in_batches(of, model, np.asarray(pictures), width)
 
 
 # ----------------------------------------------------------------------------------- parts
 
 
-def _sheet(shown: Sequence[Array], titles: Sequence[str]) -> Any:
-    """Pictures side by side in rows of eight at most."""
-    across = min(8, len(shown))
-    down = -(-len(shown) // across)
-    figure = figures.figure(figsize=(1.3 * across, 1.4 * down))
+def _sheet(
+    shown: Sequence[Array], titles: Sequence[str], colours: str = "gray", across: int = 0
+) -> Any:
+    """Pictures side by side, in rows that are equally full where that is possible."""
+    down = -(-len(shown) // (across or ACROSS))
+    across = across or -(-len(shown) // down)
+    lines = max(title.count("\n") for title in titles)
+    figure = figures.figure(figsize=(max(1.2 * across, 5.5), (1.45 + 0.15 * lines) * down + 0.4))
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for panel in panels:
         panel.set_axis_off()
     for panel, picture, title in zip(panels, shown, titles, strict=False):
-        show(panel, picture, title)
+        show(panel, picture, title, colours)
     return figure
 
 
@@ -183,10 +189,3 @@ def _pixels(picture: Array) -> Array:
 def _unit(values: Array) -> Array:
     low, high = float(values.min()), float(values.max())
     return (values - low) / max(high - low, 1e-12)
-
-
-def _colours(labels: Sequence[Any] | None, count: int) -> list[Any]:
-    if labels is None:
-        return ["#888888"] * count
-    names = {label: place for place, label in enumerate(dict.fromkeys(sorted(set(labels))))}
-    return [f"C{names[label] % 10}" for label in list(labels)[:count]]

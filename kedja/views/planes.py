@@ -15,6 +15,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 PERPLEXITY = 30.0
 FEWEST = 4  # t-SNE needs neighbours
+ROUNDS, BLOCK = 400, 20  # of pushing apart, at most; those with the same neighbours
+SLACK = 0.05  # of a side by which two may overlap in the end
+RELAXED = 0.5  # of a push, since many push the same square
 
 
 def flat(vectors: Array, metric: str = "cosine") -> Array:
@@ -46,3 +49,39 @@ def main_directions(vectors: Array) -> Array:
     largest = found[np.abs(found).argmax(0), [0, 1]]  # its sign decides: SVD leaves it open
     placed: Array = found * np.where(largest < 0, -1, 1)
     return placed
+
+
+def apart(places: Array, side: float) -> Array:
+    """Places (N, 2), moved as little as need be until squares of that side hardly overlap.
+
+    In each round two squares that overlap are pushed apart along the axis on which less is missing;
+    the same places give the same answer. Groups grow, and what lay near stays near.
+    """
+    found = np.array(places, np.float64)
+    found += 1e-6 * side * np.arange(len(found))[:, None] * [1, -1]  # equal places part too
+    for _ in range(ROUNDS // BLOCK):
+        if not len(_near(found, (1 - SLACK) * side)):
+            break
+        pairs = _near(found, 2 * side)
+        for _ in range(BLOCK):
+            _push(found, pairs, side)
+    return found
+
+
+def _near(places: Array, side: float) -> Array:
+    """Pairs of places (P, 2) that differ by less than `side` on both axes."""
+    near = np.abs(places[:, None] - places[None]).max(-1) < side  # (N, N)
+    found: Array = np.argwhere(np.triu(near, 1))
+    return found
+
+
+def _push(places: Array, pairs: Array, side: float) -> None:
+    """Push those of the pairs that overlap a little apart."""
+    gaps = places[pairs[:, 0]] - places[pairs[:, 1]]  # (P, 2)
+    missing = side - np.abs(gaps)
+    axis = missing.argmin(1)
+    rows = np.arange(len(pairs))
+    steps = RELAXED / 2 * np.maximum(missing[rows, axis], 0)
+    steps *= np.where(gaps[rows, axis] < 0, -1, 1)
+    np.add.at(places, (pairs[:, 0], axis), steps)
+    np.add.at(places, (pairs[:, 1], axis), -steps)

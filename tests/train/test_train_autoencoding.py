@@ -83,8 +83,18 @@ def test_codes_are_compared_with_pixels(bars, trained):
     few, many = training.features(trained, bars.train, bars.test, (10, 100))
     assert few.labelled == 10
     assert many.codes > 0.8
+    assert many.codes > many.components
     with pytest.raises(UsageError, match="500 labelled of 120"):
         training.features(trained, bars.train, bars.test, (500,))
+
+
+def test_few_labelled_ones_are_as_many_of_each_class():
+    labels = np.array([0] * 90 + [1] * 20 + [2] * 5)
+    order = training._drawn(labels, seed=3)
+    assert sorted(order.tolist()) == list(range(115))
+    assert np.bincount(labels[order[:15]]).tolist() == [5, 5, 5]
+    assert np.bincount(labels[order[:25]]).tolist() == [10, 10, 5]
+    assert not np.array_equal(order, training._drawn(labels, seed=4))
 
 
 def test_it_is_saved_and_loaded(bars, trained, tmp_path):

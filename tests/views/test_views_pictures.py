@@ -8,11 +8,18 @@ import pytest
 import kedja as kj
 from kedja.ground.errors import StorageError, UsageError
 from kedja.models import CNN, CNNConfig
+from kedja.models.autoencoder import (
+    Autoencoder,
+    AutoencoderConfig,
+    decode_pictures,
+    encode_pictures,
+)
+from kedja.views import codes as maps
 from kedja.views import figures
 from kedja.views import pictures as views
-from kedja.views.planes import flat
+from kedja.views.planes import apart, flat
 
-pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+to_rgb = pytest.importorskip("matplotlib.colors", reason="pictures need matplotlib").to_rgb
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +42,7 @@ def test_filters_are_the_first_kernels(model):
     assert len(panels) == 4
     kernels = model.convs[0].conv.weight.numpy()[:, 0]
     drawn = panels[2].images[0].get_array()
+    assert "4 kernels of 3 × 3" in views.plot_filters(model).get_suptitle()
     scaled = 0.5 + 0.5 * kernels[2] / np.abs(kernels[2]).max()
     assert np.allclose(drawn, scaled, atol=1e-6)
 
@@ -47,7 +55,7 @@ def test_filters_of_colours_are_in_colour():
 def test_maps_of_a_layer(model, pictures):
     figure = views.plot_maps(model, pictures[0], "convs.1")
     assert len(shown(figure)) == 6
-    assert figure.get_suptitle() == "convs.1"
+    assert figure.get_suptitle().startswith("convs.1: 6 maps of 4 × 4")
     with pytest.raises(UsageError, match="there is no layer"):
         views.plot_maps(model, pictures[0], "convs.7")
 
@@ -61,14 +69,69 @@ def test_looking_shows_the_picture_beside_two_maps(model, pictures):
 
 def test_ideals_of_all_classes(model):
     panels = shown(views.plot_ideals(model, steps=2))
-    assert [panel.get_title() for panel in panels] == ["a", "b", "c"]
+    assert [panel.get_title().split("\n")[0] for panel in panels] == ["for a", "for b", "for c"]
+    assert all("said: " in panel.get_title() for panel in panels)
 
 
-def test_the_map_of_codes_has_every_picture(model, pictures):
-    figure = views.plot_codes(model, pictures, ["a", "b"] * 6)
-    assert len(figure.axes[0].images) == 12
+def test_what_comes_back_stands_below(pictures):
+    model = Autoencoder(AutoencoderConfig((1, 8, 8), (), widths=(4,), width=3))
+    panels = shown(views.plot_again(model, pictures))
+    assert len(panels) == 20
+    again = decode_pictures(model, encode_pictures(model, pictures[:10]))
+    assert np.allclose(panels[3].images[0].get_array(), pictures[3] / 255)
+    assert np.allclose(panels[13].images[0].get_array(), again[3], atol=1e-6)
     with pytest.raises(UsageError, match="no pictures"):
-        views.plot_codes(model, pictures[:0])
+        views.plot_again(model, pictures[:0])
+
+
+def test_the_map_of_codes_has_every_picture_in_the_colour_of_its_class(monkeypatch):
+    corners = np.array([[0, 0], [9, 0], [0, 9], [9, 9]], float)
+    monkeypatch.setattr(maps, "codes", lambda model, given: None)
+    monkeypatch.setattr(maps, "flat", lambda vectors, metric: corners)
+    ink = np.zeros((4, 8, 8), np.uint8)
+    ink[:, 2:6, 2:6] = 255
+    ax = maps.plot_codes(None, ink, ["a", "b", "a", "b"]).axes[0]
+    assert {text.get_text() for text in ax.texts} == {"a", "b"}
+    left, right, bottom, top = ax.images[0].get_extent()
+    sheet = ax.images[0].get_array()
+    size = np.array(sheet.shape[1::-1])  # across, down
+    side = np.sqrt(maps.FILLED * 81 / 4)
+    for corner, colour in zip(corners, ("C0", "C1", "C0", "C1"), strict=True):
+        at = (corner / side - [left, bottom]) / [right - left, top - bottom]  # from below left
+        column, row = (np.array([at[0], 1 - at[1]]) * size).astype(int)
+        assert np.allclose(sheet[row, column] / 255, to_rgb(colour), atol=0.01)
+    assert sheet.min(-1).ravel()[0] == 255  # the ground is white
+    with pytest.raises(UsageError, match="no pictures"):
+        maps.plot_codes(None, ink[:0])
+
+
+def test_dark_ink_on_paper_and_pictures_in_colour_are_drawn_too(model, pictures):
+    paper = np.full((5, 70, 50), 255, np.uint8)
+    paper[:, 30:40, 20:30] = 0
+    reduced = maps._reduced(paper)
+    assert reduced.shape == (5, 23, 16)
+    drawn = maps._coloured(reduced, np.tile([1.0, 0.0, 0.0], (5, 1)))
+    assert drawn[0, 0, 0].tolist() == [255, 255, 255]
+    assert drawn[0, 11, 8].tolist() == [255, 0, 0]
+    framed = maps._coloured(np.zeros((2, 8, 8, 3)), np.tile([0.0, 0.0, 1.0], (2, 1)))
+    assert framed.shape == (2, 12, 12, 3)
+    assert framed[0, 0, 0].tolist() == [0, 0, 255]
+    assert framed[0, 6, 6].tolist() == [0, 0, 0]
+    assert maps.plot_codes(model, pictures).axes[0].images
+
+
+def test_places_are_moved_apart_and_stay_near():
+    draws = np.random.default_rng(0)
+    places = np.concatenate([draws.normal(0, 0.3, (30, 2)), draws.normal(20, 0.3, (30, 2))])
+    places[1] = places[0]
+    found = apart(places, 1.0)
+    gaps = np.abs(found[:, None] - found[None]).max(-1) + np.eye(60) * 9
+    assert gaps.min() > 0.8
+    assert np.array_equal(found, apart(places, 1.0))
+    assert np.abs(found[:30].mean(0)).max() < 1
+    assert np.abs(found - places).max() < 6
+    alone = np.array([[0.0, 0.0], [5.0, 5.0]])
+    assert np.allclose(apart(alone, 1.0), alone, atol=1e-3)
 
 
 def test_what_is_alike_lies_near():
