@@ -11,6 +11,7 @@ Dimensions: N ratings, U users, I items.
 from __future__ import annotations
 
 import csv
+import math
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -295,9 +296,10 @@ def _number(cell: str, where: str) -> float:
     try:
         value = float(cell)
     except ValueError:
-        raise DataError(f"the rating {cell[:40]!r} is no number", where=where, fix=FIX) from None
+        value = math.nan
     if not abs(value) < 1e30:
-        raise DataError(f"the rating {cell[:40]!r} is no number", where=where, fix=FIX)
+        fix = "correct the line, or remove it"
+        raise DataError(f"the rating {cell[:40]!r} is no number", where=where, fix=fix)
     return value
 
 

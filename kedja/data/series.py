@@ -154,7 +154,8 @@ def is_in(path: str | os.PathLike[str]) -> bool:
         return False
     texts = [text for text in csvfile.texts(cells, name) if text is not None]
     distinct = len(set(texts)) >= DISTINCT * max(3, len(texts))
-    return distinct and any(_is_numeric(cells, each) for each in cells.columns if each != name)
+    others = [each for each in cells.columns if each != name]
+    return distinct and any(_is_nearly_numeric(cells, each) for each in others)
 
 
 def read(
@@ -235,6 +236,7 @@ def _columns(
         given = {*past, *known}
         numeric = [name for name in others if name not in given and _is_numeric(cells, name)]
         if not numeric:
+            _refuse_nearly_numeric(cells, others)
             what = "there is no column of numbers beside the dates"
             raise DataError(what, where=cells.where, fix="name the column: --target COLUMN")
         target = numeric[-1]
@@ -246,6 +248,21 @@ def _columns(
         if names.count(name) > 1:
             raise UsageError(f"the column {name!r} is named twice", fix="name it once")
     return names
+
+
+def _refuse_nearly_numeric(cells: Cells, names: Sequence[str]) -> None:
+    """Raise DataError for a column in which few cells are no numbers: these are mistakes."""
+    for name in reversed(names):
+        bad = csvfile.numbers(cells, name).bad
+        if bad and _is_nearly_numeric(cells, name):
+            csvfile.refuse_bad_number(cells, name, bad)
+
+
+def _is_nearly_numeric(cells: Cells, name: str) -> bool:
+    """Whether a column holds numbers, but for a few cells."""
+    found = csvfile.numbers(cells, name)
+    few = len(found.bad) <= (1 - SHARE) * len(found.values)
+    return few and not np.isnan(found.values).all()
 
 
 def _numbers(cells: Cells, name: str) -> Array:

@@ -146,4 +146,6 @@ def moment_text(now: Moment) -> str:
     if now.phase != "training":
         return now.phase
     where = f"step {now.step:,}/{now.steps:,}"
+    if now.step == 0 and now.epoch == 1:
+        return where  # there is no loss yet
     return f"{where}  loss {now.loss:.4g}  {now.steps_per_second:,.0f} steps/s"

@@ -237,6 +237,11 @@ def test_no_dates_and_no_numbers_are_errors(file):
         series.read(file("a,1", "b,2", "c,3", header="x,y"))
     with pytest.raises(DataError, match="no column of numbers"):
         series.read(file(*[f"2024-01-0{i},w" for i in range(1, 6)]))
+    few = [f"2024-01-{i:02},{'many' if i == 7 else i}" for i in range(1, 31)]
+    with pytest.raises(DataError, match="holds numbers, but here stands 'many'") as caught:
+        series.read(file(*few))
+    assert "line 8" in caught.value.where
+    assert series.is_in(file(*few))
 
 
 # ------------------------------------------------------------------------------- seasons

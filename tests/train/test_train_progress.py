@@ -12,7 +12,7 @@ import kedja as kj
 from kedja.train import progress
 from kedja.train.bar import Bar
 from kedja.train.history import Epoch
-from kedja.train.progress import Calls, Lines, Moment, Reporter, reporter
+from kedja.train.progress import Calls, Lines, Moment, Reporter, moment_text, reporter
 
 __all__ = ["interpreted"]
 
@@ -125,3 +125,8 @@ def test_which_reporter_is_chosen(monkeypatch):
     assert isinstance(reporter(True), Bar)
     monkeypatch.setattr(sys, "stderr", None)
     assert type(reporter(True)) is Reporter
+
+
+def test_before_the_first_step_there_is_no_loss():
+    assert moment_text(Moment("training", 1, 2, 0, 9, 0.0, 0.0)) == "step 0/9"
+    assert moment_text(Moment("training", 2, 2, 0, 9, 0.5, 3.0)) == "step 0/9  loss 0.5  3 steps/s"
