@@ -86,7 +86,8 @@ def learn(
     `steps` in all. After `every` so many of them the policy is tried in `episodes` episodes of
     their own; the run ends early when their mean reward reaches the `goal` (unless given, the
     environment's reward threshold) and that of 100 further ones does so by two standard errors.
-    `options` are those of the method.
+    `options` are those of the method: "ppo" (`PPO`), "a2c" (`A2C`), "reinforce" (`Reinforce`) or
+    "dqn" (`DQN`).
 
     Ctrl-C raises Interrupted, whose `history` is what was found; with a `checkpoint` folder
     `resume=True` goes on from there, with the same bits as if nothing had been. Raises UsageError
@@ -134,7 +135,8 @@ def _ended(run: Run, steps: int) -> Learning:
 def _found(run: Run) -> Learning:
     whole = run.whole
     best = whole.best, whole.reward, whole.solved
-    return Learning(*best, run.steps, run.seconds, run.episodes, list(whole.trials))
+    episodes = run.episodes[: whole.ended]
+    return Learning(*best, run.steps, run.seconds, episodes, list(whole.trials))
 
 
 def method_of(name: str, options: Mapping[str, Any]) -> Any:

@@ -31,7 +31,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Gradients:
-    """The options that the methods have in common.
+    """The options that REINFORCE, A2C and PPO have in common.
 
     `lr` is Adam's rate, which falls to 0 over the run where it is to `anneal`; `clip` the largest
     norm of a gradient. `gamma` discounts rewards, `lam` is the λ of the advantages. The loss is
@@ -107,7 +107,7 @@ class Reinforce(Gradients):
 
 @dataclass(frozen=True)
 class A2C(Gradients):
-    """Advantage actor-critic: few steps in many copies, then one update.
+    """Advantage actor-critic: few steps (`rollout`) in each of many copies, then one update.
 
     Source: V. Mnih et al.: Asynchronous methods for deep reinforcement learning (2016), with copies
     that wait for each other.
@@ -131,8 +131,10 @@ class A2C(Gradients):
 
 @dataclass(frozen=True)
 class PPO(Gradients):
-    """Proximal policy optimisation: `epochs` passes in minibatches of `batch` steps, clipped at ε.
+    """Proximal policy optimisation: many updates from one round, held near the policy that acted.
 
+    A round is `rollout` steps in each copy; `epochs` times all of them are learned from in
+    minibatches of `batch`, with the ratio of probabilities clipped at 1 ± `epsilon`.
     Source: J. Schulman et al.: Proximal policy optimization algorithms (2017).
     """
 
