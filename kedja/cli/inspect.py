@@ -21,6 +21,7 @@ from kedja.front.tables import rendered
 from kedja.ground.errors import UsageError
 from kedja.inspection import curves as learning
 from kedja.inspection.finding import Finding, Report, Summary, listed
+from kedja.inspection.look import FEWEST_ROWS
 from kedja.inspection.page import EXAMPLES
 
 REPORT, CURVE, OUTPUT = panel("Report"), panel("Learning curve"), panel("Output")
@@ -174,4 +175,6 @@ def _verdict(report: Report) -> str:
     defects, notices = len(report.defects), len(report.notices)
     found = f"{defects} defect{'s' * (defects != 1)}" if defects else "no defect"
     rest = f", {notices} notice{'s' * (notices != 1)}" if notices else ""
-    return f"{found}{rest}, by {len(report.checks)} checks"
+    few = report.facts["examples"] < FEWEST_ROWS
+    note = f"; of fewer than {FEWEST_ROWS} examples, not all of them say something" if few else ""
+    return f"{found}{rest}, by {len(report.checks)} checks{note}"

@@ -2,7 +2,7 @@
 
 Not here: which column is what (`table.py`). Next: `table.py`.
 
-UTF-8, with or without a byte-order mark; separated by commas, semicolons or tabs, whichever
+UTF-8, with or without a byte-order mark; separated by commas, semicolons, tabs or bars, whichever
 divides the header into most names; quoted as spreadsheets do; the first line names the columns.
 Where semicolons separate, a comma inside a number is a decimal point, as such files are written.
 Every error names the line (from 1, as editors count) and, where there is one, the column.
@@ -30,7 +30,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MAX_BYTES = 128 * 1024**2
 HEAD_BYTES = 64 * 1024
 
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 
 # How a missing value is written, in any case.
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "?", "-"})
@@ -186,6 +186,7 @@ def _count_names(header: str, mark: str) -> int:
 
 def _records(text: str, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
     """Each record and the line on which it starts. Empty lines are passed over."""
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_BYTES))  # else 128 KiB, of a whole mail
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     try:

@@ -40,7 +40,10 @@ def balance(look: Look) -> Iterator[Finding]:
 def _unlabelled(look: Look, labels: Labels) -> Iterator[Finding]:
     gone = ~np.isfinite(labels.values) if labels.values is not None else labels.codes < 0
     rows = np.flatnonzero(gone)
-    if len(rows) and len(rows) < len(look.data):
+    if len(rows) == len(look.data):
+        what = f"no example has a label: {labels.name!r} is empty"
+        yield Finding("balance", "defect", what, "name the label's column with --label")
+    elif len(rows):
         yield Finding(
             "balance",
             "notice",

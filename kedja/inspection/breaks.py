@@ -5,6 +5,7 @@ not stuck: the largest of how often rows repeat, how often this value repeats, a
 A run of L equal values then has a chance of at most N · p^(L − 1).
 
 *Units.* From one row on, or here and there, numbers are larger by a known factor (1000, 2.54 …).
+Here and there, they must lie beyond a gap that their own tail does not explain.
 Said only where the parts differ beyond chance, are alike after division by the factor, and neither
 the labels nor most of the other columns differ between the same rows.
 
@@ -39,6 +40,7 @@ FACTORS = {
 _NEAR = 0.06  # how far a ratio of medians may be from a factor, as a logarithm
 _FEWEST_VALUES = 20
 _FEWEST = 5  # rows of each part
+_OTHERS = 50  # columns that are asked whether they change, too, at most
 _ALIKE = 0.05  # the chance above which two parts pass for one
 
 
@@ -123,8 +125,11 @@ def _units(look: Look, column: Column, level: float) -> Iterator[Finding]:
     rows = np.flatnonzero(column.numbers > 0)
     if len(rows) < 0.9 * len(column.known) or len(rows) < 4 * _FEWEST:
         return
-    found = _jump(look, column, rows) or _scattered(look, column, rows)
-    if found is None or found.chance >= level:
+    logs = np.log(column.numbers[rows])
+    both = (found for found in (_jump(logs, rows), _scattered(logs, rows)) if found is not None)
+    surely = (each for each in both if each.chance < level)
+    found = next((each for each in surely if not _others_differ(look, column, each)), None)
+    if found is None:
         return
     where = "scattered rows"
     if found.at is not None:
@@ -150,17 +155,15 @@ def _factor(ratio: float) -> str | None:
     return best if near[best] < _NEAR else None
 
 
-def _jump(look: Look, column: Column, rows: Array) -> Change | None:
+def _jump(logs: Array, rows: Array) -> Change | None:
     """A change at one row: where the sums of what is above the mean are largest."""
-    assert column.numbers is not None
-    logs = np.log(column.numbers[rows])
     sums = np.cumsum(logs - logs.mean())[:-1]
     at = int(np.abs(sums).argmax()) + 1
     found = _change(logs[:at], logs[at:])
-    later = np.arange(len(look.data)) >= rows[at]
-    if found is None or _others_differ(look, column, later):
+    if found is None:
         return None
     factor, larger, chance = found
+    chance *= len(rows)  # of so many places, the likeliest was chosen
     second = len(rows) - at <= at  # the smaller part is called the changed one
     changed = rows[at:] if second else rows[:at]
     return Change(changed, factor, larger == second, chance, int(rows[at]) if second else None)
@@ -179,16 +182,19 @@ def _change(before: Array, after: Array) -> tuple[str, bool, float] | None:
     return (factor, step > 0, chance) if same_distribution(before, after - step) > _ALIKE else None
 
 
-def _others_differ(look: Look, column: Column, changed: Array) -> bool:
-    """Whether the labels, or most of the other columns, differ between these rows (N,) and the
+def _others_differ(look: Look, column: Column, found: Change) -> bool:
+    """Whether the labels, or most of the other columns, differ between the changed rows and the
     others: then they are examples of another kind.
     """
+    places = np.arange(len(look.data))
+    changed = places >= found.at if found.at is not None else np.isin(places, found.rows)
     labels = look.data.labels
     if labels is not None:
         values = labels.codes if labels.values is None else labels.values
         if same_distribution(values[changed], values[~changed]) < LEVEL:
             return True
     others = [each.numbers for each in look.data.columns if each is not column]
+    others = others[:: -(-len(others) // _OTHERS)] if others else others
     numbers = [each for each in others if each is not None]
     differ = [
         same_distribution(_finite(each[changed]), _finite(each[~changed])) < LEVEL
@@ -202,10 +208,8 @@ def _finite(values: Array) -> Array:
     return kept
 
 
-def _scattered(look: Look, column: Column, rows: Array) -> Change | None:
+def _scattered(logs: Array, rows: Array) -> Change | None:
     """Two heaps with a gap between them that is as wide as the larger heap."""
-    assert column.numbers is not None
-    logs = np.log(column.numbers[rows])
     order = np.argsort(logs, kind="stable")
     gaps = np.diff(logs[order])
     cut = int(gaps.argmax()) + 1
@@ -214,8 +218,17 @@ def _scattered(look: Look, column: Column, rows: Array) -> Change | None:
     found = _change(logs[more], logs[fewer])
     if found is None or gaps[cut - 1] < np.ptp(np.percentile(logs[more], (2, 98))) / 2:
         return None
-    changed = np.isin(np.arange(len(look.data)), rows[fewer])
-    if _others_differ(look, column, changed):
-        return None
-    factor, larger, chance = found
-    return Change(np.flatnonzero(changed), factor, larger, chance, None)
+    factor, larger, _ = found
+    chance = _gap_by_chance(gaps if fewer is low else gaps[::-1], len(fewer))
+    return Change(np.sort(rows[fewer]), factor, larger, chance, None)
+
+
+def _gap_by_chance(gaps: Array, place: int) -> float:
+    """How probable a gap as wide is, of any, with so many values beyond it; `gaps` from the end.
+
+    In a tail that falls as a power, i times the gap with i values beyond it is exponential, with
+    one mean for all i (A. Rényi, 1953); tails that fall faster err towards silence.
+    """
+    widths = gaps[: max(len(gaps) // 2, place)] * np.arange(1, max(len(gaps) // 2, place) + 1)
+    mean = float(np.delete(widths, place - 1).mean())
+    return min(1.0, len(gaps) * math.exp(-float(widths[place - 1]) / max(mean, 1e-300)))

@@ -66,14 +66,14 @@ def _numbers(cells: Sequence[str], comma: bool) -> tuple[Array, list[tuple[int, 
 
 
 def _number(text: str) -> float | None:
-    """A finite number, NaN for a missing one, None for anything else."""
+    """A number that is not beyond all reason, NaN for a missing one, None for anything else."""
     if _is_missing(text):
         return math.nan
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) and "_" not in text else None
+    return value if abs(value) <= csvfile.LARGEST and "_" not in text else None
 
 
 def plain_number(cell: str) -> float | None:

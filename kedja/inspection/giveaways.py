@@ -91,7 +91,7 @@ class _Target:
 def giveaways(data: Subject, rows: Array, groups: Array) -> Iterator[GivenAway]:
     """The columns that alone tell the target of these rows; `groups` (N,) are equal for copies."""
     labels = data.labels
-    if labels is None or len(rows) < FEWEST_ROWS or _same(labels, rows):
+    if labels is None or len(np.unique(groups[rows])) < FEWEST_ROWS or _same(labels, rows):
         return
     values = labels.codes if labels.values is None else labels.values
     target = _Target(values[rows], len(labels.classes), len(data.columns))

@@ -110,6 +110,10 @@ class Look:
             np.isfinite(labels.values) if labels.values is not None else labels.codes >= 0
         )
 
+    def _different(self, rows: Array) -> int:
+        """How many of these examples are no copies of each other: folds divide no copies."""
+        return len(np.unique(self.groups[rows]))
+
     @cached_property
     def residuals(self) -> Array | None:
         """The number to be predicted less what networks answer that did not see it: (N,).
@@ -120,7 +124,7 @@ class Look:
         if labels is None or labels.values is None or not self.honest.shape[1]:
             return None
         rows = self.labelled
-        if len(rows) < FEWEST_ROWS:
+        if self._different(rows) < FEWEST_ROWS:
             return None
         found = np.full(len(self.data), np.nan)
         answers = model.out_of_fold_numbers(
@@ -141,7 +145,9 @@ class Look:
             return None
         codes = labels.codes[rows]
         counts = np.bincount(codes, minlength=len(labels.classes))
-        if len(labels.classes) < 2 or (counts >= FEWEST).sum() < 2 or len(rows) < FEWEST_ROWS:
+        if len(labels.classes) < 2 or (counts >= FEWEST).sum() < 2:
+            return None
+        if self._different(rows) < FEWEST_ROWS:
             return None
         return model.out_of_fold(
             *(self.honest[rows], codes, len(labels.classes), self.groups[rows]),

@@ -5,6 +5,9 @@ Not here: labels (`test_inspection_labels.py`), other kinds of data (`test_inspe
 
 from __future__ import annotations
 
+import time
+
+import numpy as np
 import pytest
 
 import kedja as kj
@@ -130,6 +133,28 @@ def test_columns_that_tell_nothing_are_found(look, cell, severity):
     found = only(look(table, ("number", *planted.NAMES)), "columns")
     assert found.severity == severity
     assert "'number'" in found.what
+
+
+def test_a_label_that_is_always_empty_is_told(look):
+    found = only(look([[*row[:4], ""] for row in planted.rows()]), "balance")
+    assert (found.severity, found.what) == ("defect", "no example has a label: 'kind' is empty")
+
+
+def test_numbers_beyond_all_reason_are_told(look):
+    table = planted.rows()
+    table[7][0], table[8][1] = "1e308", "-inf"
+    report = look(table)
+    assert list(only(report, "types").rows) == [7]
+    assert list(only(report, "missing values").rows) == [8]
+
+
+def test_many_columns_take_no_longer_than_they_have_to(look):
+    """Other columns are asked only where one seems to have changed, and then a few of them."""
+    rng = np.random.default_rng(0)
+    table = [[*(f"{each:.2f}" for each in rng.random(300)), "ab"[n % 2]] for n in range(40)]
+    started = time.process_time()
+    assert not look(table, (*(f"f {chr(97 + n % 26)}{n}" for n in range(300)), "kind")).defects
+    assert time.process_time() - started < 20
 
 
 def test_rare_classes_are_told(look):

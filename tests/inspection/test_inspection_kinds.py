@@ -50,6 +50,12 @@ def test_copies_of_texts_are_found(tmp_path):
     assert found["conflicting labels"] == {4, 122}
 
 
+def test_texts_that_are_nearly_all_copies_are_looked_at(tmp_path):
+    records = [{"text": ("win cash now", "")[n % 2], "label": "ab"[n % 2]} for n in range(80)]
+    report = inspect(write(tmp_path / "a.jsonl", records))
+    assert {each.check for each in report.findings} == {"duplicates"}
+
+
 def test_texts_in_training_and_test_data_are_found(tmp_path):
     records, test = texts(), texts(40, seed=1)
     near = {**records[9], "text": f"oh, {records[9]['text']}"}
