@@ -186,7 +186,6 @@ def _count_names(header: str, mark: str) -> int:
 
 def _records(text: str, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
     """Each record and the line on which it starts. Empty lines are passed over."""
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_BYTES))  # else 128 KiB, of a whole mail
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     try:
