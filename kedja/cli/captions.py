@@ -20,7 +20,7 @@ from kedja.cli.asked import Asked
 from kedja.cli.families import Request
 from kedja.cli.options import sizes
 from kedja.cli.output import note, say, say_json
-from kedja.data import captioned
+from kedja.data import captioned, learned
 from kedja.data.captioned import Captioned
 from kedja.data.pictures import parse_size
 from kedja.data.words import words_of
@@ -92,7 +92,12 @@ def _prepare(found: Captioned, data: tuple[str, ...], made: task.Options) -> tas
     def fit(**options: Any) -> History:
         rate = optim.AdamW(made["lr"], weight_decay=made["weight_decay"])
         return training.fit_clip(
-            found, config=config, tokenizer=tokenizer, optimizer=rate, **options
+            found,
+            config=config,
+            tokenizer=tokenizer,
+            optimizer=rate,
+            validation=found.test if learned.is_alone() else None,
+            **options,
         )[0]
 
     return task.Prepared(

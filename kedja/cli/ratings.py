@@ -20,6 +20,7 @@ from kedja.cli import runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
+from kedja.data import learned
 from kedja.data import ratings as reading
 from kedja.data.ratings import Ratings
 from kedja.front.tables import plain
@@ -67,6 +68,8 @@ def _read(data: Sequence[str]) -> Ratings:
 
 def _prepare(data: tuple[str, ...], made: task.Options) -> task.Prepared:
     found = _read(data)
+    if learned.is_alone():
+        found, _ = found.split(SHARE, made["seed"])
     train, test = found.split(SHARE, made["seed"])
     fit, model = _fit(train, made)
     when = "the latest" if found.time is not None else "drawn"

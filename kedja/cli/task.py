@@ -16,6 +16,7 @@ from typing import Any
 from kedja.cli import runs
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
+from kedja.data import learned
 from kedja.data.tokens import Tokenizer
 from kedja.ground.errors import Interrupted, StorageError, UsageError
 from kedja.io import atomic
@@ -160,13 +161,20 @@ def _results(
         "parameters": history.model.num_parameters,
         "steps": history.steps,
         "train_loss": history.train_loss,
-        **prepared.figures(history.model),
+        **_figures(history, prepared),
         "compile_seconds": history.compile_seconds,
         "train_seconds": history.train_seconds,
         "steps_per_second": history.steps_per_second,
         "checkpoint": str(checkpoint.path(folder)),
         "run": str(folder),
     }
+
+
+def _figures(history: History, prepared: Prepared) -> dict[str, Any]:
+    """The figures of the test; who only chooses between networks by their loss needs none."""
+    if learned.is_alone() and history.validation:
+        return {}
+    return prepared.figures(history.model)
 
 
 def _summary(results: Mapping[str, Any], prepared: Prepared) -> list[str]:

@@ -42,7 +42,8 @@ FILE = "tune.json"
 HEADS = 4  # of a gpt, which divide every width
 EPOCHS = "epochs.json"
 TRIAL, BEST, BEGUN = "trial", "best", "best.json"
-KEEPS_LAST = ("cnn", "resnet", "spectrogram-cnn")  # their rate falls to the last epoch
+# Their rate falls to the last epoch, which they keep.
+KEEPS_LAST = ("text-classifier", "cnn", "resnet", "spectrogram-cnn", "clip")
 BY_STAGES = ("cnn", "resnet")  # whose depth is that of a stage
 EVERY = 5.0  # seconds between two notes of how a trial goes
 
@@ -162,13 +163,21 @@ class Work:
         with learned_alone(), watched(look):
             self._train(options, folder)
         if not losses:
-            raise UsageError("the training measured no loss on held-out data", fix="use mlp or gpt")
+            losses.append(self._missed())
         best = min(range(len(losses)), key=losses.__getitem__)
         if self.fixed["model"] in KEEPS_LAST:
             best = len(losses) - 1
         self.finished.append(losses[best])
         self._remember(options, best + 1)
         return losses[best]
+
+    def _missed(self) -> float:
+        """What a ranking misses, 1 - NDCG, where a training measures no loss as it goes."""
+        results = runs.read(self.folder / TRIAL, lambda content: dict(content["results"]))
+        if "ndcg" not in results.get("test", {}):
+            what = "the training measured no loss on held-out data"
+            raise UsageError(what, fix="give more data, or use mlp or gpt")
+        return 1.0 - float(results["test"]["ndcg"])
 
     def best(self, found: Trial) -> dict[str, Any]:
         """Train with the best options on all that is learned, and test: the results.
@@ -257,13 +266,23 @@ def _report(work: Work, found: Found, results: Mapping[str, Any], json: bool) ->
         say_json({**about, "command": command, "results": dict(results)})
         return
     say(f"best of {len(found.trials)} trials, {early} of them ended early: loss {best.value:.5g}")
-    tested = {k: v for k, v in results.items() if k.startswith("test_") and _is_number(v)}
-    if "scores" in results:
-        tested["test_mase"] = results["scores"]["model"]["mase"]
-    tested = tested or {k: v for k, v in results.items() if "loss" in k and _is_number(v)}
+    tested = _tested(results)
     say("on the test part, looked at once: " + ", ".join(f"{k} {v:.5g}" for k, v in tested.items()))
     say(f"run: {work.folder / BEST}")
     say(f"the same again: {command}")
+
+
+def _tested(results: Mapping[str, Any]) -> dict[str, float]:
+    """What the test part said, in a few numbers; the training's loss where it said none."""
+    numbers = {name: value for name, value in results.items() if _is_number(value)}
+    tested = {name: value for name, value in numbers.items() if name.startswith("test_")}
+    if "scores" in results:
+        tested["test_mase"] = results["scores"]["model"]["mase"]
+    if "ndcg" in results.get("test", {}):
+        tested |= {f"test_{name}": results["test"][name] for name in ("recall", "ndcg")}
+    found = {name: value for name, value in numbers.items() if name.endswith("_at_1")}
+    losses = {name: value for name, value in numbers.items() if "loss" in name}
+    return {**tested, **found} or losses
 
 
 def _is_number(value: Any) -> bool:

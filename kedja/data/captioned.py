@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kedja.data import caption_lists, mnist, pictures, shapes
+from kedja.data import caption_lists, learned, mnist, pictures, shapes
 from kedja.data.caption_lists import Line, Places
 from kedja.data.dataset import divide
 from kedja.ground.errors import DataError, UsageError
@@ -114,11 +114,10 @@ def load(data: str, *, seed: int = 0, size: tuple[int, int] | None = None) -> Ca
     from their labels by templates that the seed draws. Raises UsageError and DataError where
     nothing of the kind is found, or too few pictures can be read.
     """
-    if data == NAME:
-        return drawn(seed=seed)
     file = caption_lists.find(data)
-    if file is not None:
-        return _of_folder(Path(data), file, seed, size)
+    if data == NAME or file is not None:
+        pairs = drawn(seed=seed) if file is None else _of_folder(Path(data), file, seed, size)
+        return _learned_part(pairs, seed) if learned.is_alone() else pairs
     if os.path.isdir(data) and not (mnist.has_files(data) or pictures.are_in(data)):
         raise DataError("there is no list of captions", where=data, fix=caption_lists.FIX)
     found = pictures.load(data, size=size, seed=seed)
@@ -186,10 +185,22 @@ def _of_folder(folder: Path, file: Path, seed: int, size: tuple[int, int] | None
         raise DataError(what, where=str(file), fix="give fewer, or a smaller --size")
     pairs, left_out = _read(Places(folder), lines, shape)
     _require_enough(pairs, left_out, len(lines), file)
+    train, test = _divided(pairs, seed)
+    return Captioned(folder.resolve().name, shape, train, test, notes=_notes(file, left_out))
+
+
+def _divided(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
+    """A fifth of the pictures is held out, each with all of its captions."""
     _, held = divide(int(pairs.numbers.max()) + 1, seed)
     is_test = np.isin(pairs.numbers, held)
     train, test = (pairs.of(np.flatnonzero(half)) for half in (~is_test, is_test))
-    return Captioned(folder.resolve().name, shape, train, test, notes=_notes(file, left_out))
+    return train, test
+
+
+def _learned_part(found: Captioned, seed: int) -> Captioned:
+    """What would be learned alone, divided once more; what the test asks is not told."""
+    train, test = _divided(found.train, seed)
+    return replace(found, train=train, test=test, asked=(), answers=None)
 
 
 def _read(places: Places, lines: Sequence[Line], shape: Shape) -> tuple[Pairs, list[str]]:

@@ -146,6 +146,7 @@ def fit_clip(
     config: ClipConfig | None = None,
     tokenizer: Tokenizer | None = None,
     augment: Augment = AUGMENT,
+    validation: Pairs | None = None,
     epochs: int | None = None,
     batch_size: int = BATCH,
     seed: int = 0,
@@ -154,8 +155,9 @@ def fit_clip(
 ) -> tuple[History, Tokenizer]:
     """Train two encoders on captioned pictures; the history holds the `Clip`.
 
-    Options are those of `Trainer`. Raises UsageError for batches of one pair, in which there is
-    nothing to tell apart.
+    After each epoch the loss on the pairs of `validation` is measured, where they are given, again
+    among those of a batch. Options are those of `Trainer`. Raises UsageError for batches of one
+    pair, in which there is nothing to tell apart.
     """
     if batch_size < 2:
         raise UsageError(f"batches of {batch_size}", fix="two pairs or more are told apart")
@@ -176,10 +178,14 @@ def fit_clip(
         batch_size=batch_size,
         seed=seed,
     )
-    train = given.train
-    words = caption_rows(train.captions, tokenizer, config)
-    rows = CaptionedRows(train.pictures, words, train.numbers)
-    return trainer.fit(rows, epochs=epochs, resume=resume), tokenizer
+
+    def rows(pairs: Pairs) -> CaptionedRows:
+        words = caption_rows(pairs.captions, tokenizer, config)
+        return CaptionedRows(pairs.pictures, words, pairs.numbers)
+
+    held = None if validation is None else rows(validation)
+    history = trainer.fit(rows(given.train), epochs=epochs, validation=held, resume=resume)
+    return history, tokenizer
 
 
 # --------------------------------------------------------------------------------- figures

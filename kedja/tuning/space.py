@@ -10,6 +10,9 @@
 | cnn                    | 0.0003 … 0.01       | 8 … 64, 1 … 2 layers      | dropout to 0.5   |
 | resnet                 | 0.0003 … 0.01       | 8 … 32, 1 … 3 blocks      |                  |
 | spectrogram-cnn        | 0.0005 … 0.02       | 8 … 32                    | dropout to 0.5   |
+| clip                   | 0.0001 … 0.003      | 32 … 128                  | decay to 1       |
+| factors                | 0.001 … 0.1         | 2 … 32                    | decay to 3       |
+| two-tower              | 0.001 … 0.1         | 2 … 32                    | decay to 30      |
 | autoregression         | 0.0001 … 0.01       |                           | decay to 1       |
 | series-lstm            | 0.0005 … 0.02       | 8 … 64, 1 … 2 layers      | dropout to 0.3   |
 | series-transformer     | 0.0003 … 0.01       | 8 … 64, 1 … 3 layers      | dropout to 0.3   |
@@ -63,6 +66,7 @@ def _layers(high: int) -> Span:
 
 _WIDE = Choice((32, 64, 128, 256))
 _NARROW = Choice((8, 16, 32, 64))
+_CODES = Choice((2, 4, 8, 16, 32))
 _DROPOUT, _HALF = Span(0.0, 0.3), Span(0.0, 0.5)
 _RECURRENT: Space = {
     "lr": _rate(5e-4, 2e-2),
@@ -87,6 +91,13 @@ SPACES: dict[str, Space] = {
         "width": Choice((8, 16, 32)),
         "dropout": _HALF,
     },
+    "clip": {
+        "lr": _rate(1e-4, 3e-3),
+        "width": Choice((32, 64, 128)),
+        "weight_decay": _rate(1e-3, 1.0),
+    },
+    "factors": {"lr": _rate(1e-3, 0.1), "width": _CODES, "weight_decay": _rate(1e-2, 3.0)},
+    "two-tower": {"lr": _rate(1e-3, 0.1), "width": _CODES, "weight_decay": _rate(1e-1, 30.0)},
     "autoregression": {"lr": _rate(1e-4, 1e-2), "weight_decay": _rate(1e-4, 1.0)},
     "series-lstm": {
         "lr": _rate(5e-4, 2e-2),

@@ -45,7 +45,7 @@ class DQN:
 
     steps: ClassVar[int] = 100_000
     copies: ClassVar[int] = 8
-    every: ClassVar[int] = 5_000
+    every: ClassVar[int] = 2_500
 
     lr: float = 1e-3
     gamma: float = 0.99
