@@ -20,14 +20,15 @@ import pytest
 from benchmarks import measure, peers
 from benchmarks.__main__ import main
 from benchmarks.cases import CASES, Case, named
-from benchmarks.limits import stream
+from benchmarks.limits import reading, stream
 from benchmarks.limits.distance import Cores
 from benchmarks.machine import Others
 from benchmarks.measure import Measured, Result, Settings
 from benchmarks.peers import KEDJA, Side
 from benchmarks.report import figures
-from benchmarks.side import Spec
+from benchmarks.side import Spec, Timed
 from benchmarks.worker import Place, SideError
+from kedja.models import GPT2Config
 
 SMALL = ["--quick", "--rounds", "1", "--seconds", "0.01", "--threads", "1", "--sides", "kedja"]
 FIXED = Cores(None, 0.0)  # cores whose distance is not looked at
@@ -209,6 +210,28 @@ def test_the_memory_limit_moves_all_of_its_arrays() -> None:
         assert moved.run(mode, 1).seconds > 0
         assert (c == (3 if mode == stream.COPY else 5)).all()
         assert moved.work()[mode] >= 8 * stream.LENGTH
+    half = stream.LENGTH // 2
+    c[:], a[:], a[half - 1] = 0, 1, 3  # the last number of the first thread's part
+    moved.run(stream.READ, 1)
+    assert [c[part : part + 64].sum() for part in (0, half)] == [half + 2, half]
+
+
+def test_reading_is_told_beside_every_loop(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reading.Stream, "run", lambda self, mode, steps: Timed(0.1, steps))
+    config = GPT2Config(20, 16, 8, 1, 2, dropout=0.0)
+    reading.main(["--rounds", "3", "--tokens", "4"], config)
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in told if ":" in line] == ["float32", "bfloat16"]
+    for line, name in zip(told[1:5], (*stream.Stream.modes, stream.READ), strict=True):
+        assert f" of {name} (" in line
+    pairs = ((3e9, 4e9), (1e9, 4e9), (2e9, 2e9))
+    rates = [{"tokens": mine, "read": loop} for mine, loop in pairs]
+    assert reading.lines("float32", rates) == [
+        "float32: weights are read at 2.0 GB/s",
+        "  0.75 of read (0.25 to 1.00), 4.0 GB/s",
+    ]
 
 
 # ------------------------------------------------------------------------------------ cases
