@@ -6,11 +6,11 @@ Next: `predict.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kedja import models
 from kedja.data import text as textfile
@@ -74,3 +74,22 @@ class Asked:
         if not found:
             raise UsageError("there is nothing to predict", fix="give --text TEXT, or FILES")
         return found
+
+
+class Chosen(Protocol):
+    """What an example is taken for, and the probability of every class."""
+
+    @property
+    def label(self) -> str:
+        """The class."""
+
+    @property
+    def probabilities(self) -> Mapping[str, float]:
+        """Of every class."""
+
+
+def chosen(answer: Chosen) -> str:
+    """The class with its probability, and the two that come next."""
+    ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
+    rest = ", ".join(f"{name} {share:.1%}" for name, share in ranked[1:3])
+    return f"{answer.label}  {answer.probabilities[answer.label]:.1%}  (then {rest})"

@@ -53,7 +53,7 @@ USUAL = {
 def train(request: Request) -> None:
     """Train two encoders on captioned pictures and let them find each other."""
     earlier = request.earlier
-    recorded: Mapping[str, Any] = {} if earlier is None else runs.read(earlier, _recipe)
+    recorded: Mapping[str, Any] = {} if earlier is None else runs.recipe_of(earlier)
     options = {**USUAL, **recorded, **request.given}
     found = _load(request.data, options)
     config = training.config_for(found, training.vocabulary(found.train))
@@ -64,10 +64,6 @@ def train(request: Request) -> None:
         "epochs": training.usual_epochs(len(found.train), options["batch"]),
     }
     task.run(request, usual, partial(_prepare, found))
-
-
-def _recipe(content: Any) -> dict[str, Any]:
-    return dict(content["recipe"])
 
 
 def _load(given: Sequence[str], options: Mapping[str, Any]) -> Captioned:
@@ -210,7 +206,7 @@ def _asking(asked: Asked) -> Asking:
     names, found = _pictures(asked)
     captions: Sequence[str] = asked.given
     if not names or not captions:
-        recipe = runs.read(asked.run, _recipe)
+        recipe = runs.recipe_of(asked.run)
         data = _load(runs.sources_of(asked.run), recipe)
         if not captions:
             both = (*data.train.captions, *data.test.captions)

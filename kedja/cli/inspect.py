@@ -19,8 +19,9 @@ from kedja.cli.output import note, now_and_then, say, say_json, write_text
 from kedja.data import source
 from kedja.front.tables import rendered
 from kedja.ground.errors import UsageError
+from kedja.ground.suggest import listed
 from kedja.inspection import curves as learning
-from kedja.inspection.finding import Finding, Report, Summary, listed
+from kedja.inspection.finding import Finding, Report, Summary
 from kedja.inspection.look import FEWEST_ROWS
 from kedja.inspection.page import EXAMPLES
 

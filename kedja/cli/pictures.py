@@ -7,6 +7,7 @@ files (`kedja/data/pictures.py`). Next: `export.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from kedja import models, optim
 from kedja.cli import judging, runs, task
-from kedja.cli.asked import Asked
+from kedja.cli.asked import Asked, chosen
 from kedja.cli.export import Exported
 from kedja.cli.families import Request
 from kedja.cli.options import layers, sizes
@@ -50,13 +51,9 @@ def train(request: Request) -> None:
 def loaded(request: Request) -> tuple[Pictures, dict[str, Any]]:
     """The pictures of DATA, and the options that are given, or were in the run that goes on."""
     earlier = request.earlier
-    recorded: Mapping[str, Any] = {} if earlier is None else runs.read(earlier, _recipe)
+    recorded: Mapping[str, Any] = {} if earlier is None else runs.recipe_of(earlier)
     options = {**recorded, **request.given}
     return _load(request.data, options, recorded), options
-
-
-def _recipe(content: Any) -> dict[str, Any]:
-    return dict(content["recipe"])
 
 
 def _load(
@@ -150,10 +147,7 @@ def _figures(found: Pictures, model: Any) -> dict[str, Any]:
         "logistic_regression_accuracy": training.pixels_logistic(found),
         "nearest_neighbour_accuracy": nearest,
         "nearest_neighbour_examples": asked,
-        "classes": {
-            name: {"precision": of.precision, "recall": of.recall, "f1": of.f1, "count": of.count}
-            for name, of in mine.classes.items()
-        },
+        "classes": {name: asdict(of) for name, of in mine.classes.items()},
         "confusion": mine.confusion.tolist(),
     }
 
@@ -220,7 +214,7 @@ def predict(asked: Asked) -> None:
         return
     width = max(len(str(file)) for file in asked.files)
     for file, each in zip(asked.files, found, strict=True):
-        say(f"{str(file).ljust(width)}  {_line(each)}")
+        say(f"{str(file).ljust(width)}  {chosen(each)}")
 
 
 def given(asked: Asked) -> Any:
@@ -235,7 +229,7 @@ def given(asked: Asked) -> Any:
 
 def read_for(run: Path, file: Path, model: Any) -> Any:
     """A picture as the network of a run takes it."""
-    return read(file, model.config.shape, bool(runs.read(run, _recipe).get("invert")))
+    return read(file, model.config.shape, bool(runs.recipe_of(run).get("invert")))
 
 
 def read(file: Path, shape: tuple[int, int, int], invert: bool) -> Any:
@@ -256,16 +250,10 @@ def _json(file: Path, found: PictureLabel) -> dict[str, Any]:
     }
 
 
-def _line(found: PictureLabel) -> str:
-    ranked = sorted(found.probabilities.items(), key=lambda pair: -pair[1])
-    rest = ", ".join(f"{name} {share:.1%}" for name, share in ranked[1:3])
-    return f"{found.label}  {found.probabilities[found.label]:.1%}  (then {rest})"
-
-
 def judged(run: Path, given: str | None) -> Judged:
     """Whether each picture of `given`, or of those held out of the training, is seen right."""
     model, own = models.load(run).model, runs.sources_of(run)[0]
-    made = runs.read(run, _recipe)
+    made = runs.recipe_of(run)
     if given is not None and data.are_in(given):
         files, true, pixels = _all(Path(given), model.config.shape, bool(made.get("invert")))
     else:

@@ -112,6 +112,11 @@ def model_of(folder: Path) -> str:
     return read(folder, lambda value: str(value["recipe"]["model"]))
 
 
+def recipe_of(folder: Path) -> dict[str, Any]:
+    """The options of a run; raises as `read` does."""
+    return read(folder, lambda value: dict(value["recipe"]))
+
+
 def sources_of(folder: Path) -> tuple[str, ...]:
     """DATA of a run, as it was given; raises as `read` does."""
 

@@ -186,7 +186,7 @@ def predict(asked: Asked) -> None:
         raise UsageError("a forecaster has no --text and no --explain", fix="leave them out")
     if len(asked.files) > 1:
         raise UsageError(f"{len(asked.files)} files", fix="give one, or none for the run's own")
-    made = runs.read(asked.run, lambda content: dict(content["recipe"]))
+    made = runs.recipe_of(asked.run)
     data = [str(each) for each in asked.files] or runs.sources_of(asked.run)
     found = _read(data, made)
     try:

@@ -18,7 +18,7 @@ import numpy as np
 
 from kedja import models, optim
 from kedja.cli import judging, runs, task
-from kedja.cli.asked import Asked
+from kedja.cli.asked import Asked, chosen
 from kedja.cli.export import Exported
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
@@ -27,6 +27,7 @@ from kedja.data.recordings import Recordings
 from kedja.front.functions import softmax
 from kedja.front.tensor import Tensor
 from kedja.ground.errors import UsageError
+from kedja.ground.suggest import listed
 from kedja.inspection.groups import Groups, by_group
 from kedja.inspection.intervals import bootstrap, wilson
 from kedja.inspection.judged import Judged
@@ -160,13 +161,12 @@ def _without_each(trial: Trial, options: Mapping[str, Any]) -> None:
 def _about(trial: Trial) -> Iterator[str]:
     given, shape = trial.given, trial.given.shape
     counts = Counter(given.labels)
-    named = ", ".join(f"{name} ({counts[name]:,})" for name in given.classes[:SHOWN])
-    more = f" and {len(counts) - SHOWN} others" if len(counts) > SHOWN else ""
-    yield f"sound: {len(given.labels):,} recordings, {len(counts)} classes: {named}{more}"
+    named = listed([f"{name} ({counts[name]:,})" for name in given.classes], SHOWN)
+    yield f"sound: {len(given.labels):,} recordings, {len(counts)} classes: {named}"
     if given.speakers is not None:
         people = Counter(given.speakers).most_common()
-        named = ", ".join(f"{name} ({count:,})" for name, count in people[:SHOWN])
-        yield f"{len(people)} speakers: {named}{' and others' if len(people) > SHOWN else ''}"
+        named = listed([f"{name} ({count:,})" for name, count in people], SHOWN)
+        yield f"{len(people)} speakers: {named}"
     yield from given.notes
     cut = f", {trial.given.cut:,} longer ones cut" if given.cut else ""
     size = f"pictures of {shape.frames} × {shape.bands}"
@@ -280,7 +280,7 @@ def _share(value: float, interval: Sequence[float]) -> str:
 def judged(run: Path, data: str | None) -> Judged:
     """Whether each recording of `data`, or of those not trained on, is heard right."""
     model, own = models.load(run).model, runs.sources_of(run)[0]
-    made = runs.read(run, lambda content: dict(content["recipe"]))
+    made = runs.recipe_of(run)
     note(f"{data or own}: its recordings are read")
     given = recordings.load(data or own, pattern=made.get("pattern"), shape=model.config.shape)
     rows = np.arange(len(given.labels))
@@ -333,18 +333,12 @@ def predict(asked: Asked) -> None:
         return
     width = max(map(len, files))
     for file, answer in zip(files, found, strict=True):
-        say(f"{file.ljust(width)}  {_line(answer)}")
+        say(f"{file.ljust(width)}  {chosen(answer)}")
 
 
 def _json(file: str, answer: Heard) -> dict[str, Any]:
     share = answer.probabilities[answer.label]
     return {"file": file, "class": answer.label, "probability": share, **answer._asdict()}
-
-
-def _line(answer: Heard) -> str:
-    ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
-    rest = ", ".join(f"{name} {share:.1%}" for name, share in ranked[1:3])
-    return f"{answer.label}  {answer.probabilities[answer.label]:.1%}  (then {rest})"
 
 
 def _draw(model: Any, file: str, to: Path) -> None:

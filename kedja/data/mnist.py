@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 from kedja.data import idx
+from kedja.data.cache import cache_folder
 from kedja.data.dataset import Dataset, Split
 from kedja.data.prepare import PicturePreparation, Target
 from kedja.ground.errors import DataError, StorageError
-from kedja.ground.flags import flags
 from kedja.io import download
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -91,7 +90,7 @@ def load(progress: Progress | None = None) -> Dataset:
     Each file in the cache is checked against its checksum; a damaged one is downloaded anew.
     Raises DataError where no home of the data answers, StorageError where the cache refuses.
     """
-    folder = cache_folder()
+    folder = cache_folder("mnist")
     for file in FILES:
         if not _is_whole(folder / file.name, file.sha256):
             _download(file, folder, progress)
@@ -126,12 +125,6 @@ def from_folder(folder: str | os.PathLike[str], name: str | None = None) -> Data
 def has_files(folder: str | os.PathLike[str]) -> bool:
     """Whether any of the four files stands in the folder."""
     return any(_find(Path(folder), file) is not None for file in FILES)
-
-
-def cache_folder() -> Path:
-    """Where downloaded files are kept: below the flag `cache`, else in the platform's folder."""
-    root = flags().cache or platformdirs.user_cache_dir("kedja", appauthor=False)
-    return Path(root) / "data" / "mnist"
 
 
 def _find(folder: Path, file: _File) -> Path | None:

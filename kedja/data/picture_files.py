@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kedja.data.dataset import TEST_SHARE
 from kedja.ground.errors import DataError
+from kedja.ground.suggest import listed
 from kedja.io import photos
 
 # Told how many of how many files are done.
@@ -127,22 +128,22 @@ def _listed(root: Path) -> dict[str, list[Path]]:
 
 
 def _classes(
-    listed: Sequence[dict[str, list[Path]]], roots: Sequence[Path]
+    parts: Sequence[dict[str, list[Path]]], roots: Sequence[Path]
 ) -> tuple[tuple[str, ...], list[str]]:
     """The classes' names in order, and what is to be noted of them."""
-    full = {name for name, files in listed[0].items() if files}
+    full = {name for name, files in parts[0].items() if files}
     if len(full) < 2:
         found = ", ".join(sorted(full)) or "none"
         what = f"one class at most has pictures: {found}"
         fix = "a folder of pictures for each class: cats/1.png, dogs/1.png"
         raise DataError(what, where=str(roots[0]), fix=fix)
-    for part, root in zip(listed[1:], roots[1:], strict=True):
+    for part, root in zip(parts[1:], roots[1:], strict=True):
         strange = sorted(name for name, files in part.items() if files and name not in full)
         if strange:
             what = f"there are no pictures to train on of {', '.join(strange)}"
             raise DataError(what, where=str(root), fix="add them, or move these away")
-    empty = sorted(name for name, files in listed[0].items() if not files)
-    notes = [f"left out, without pictures: {_some(empty)}"] if empty else []
+    empty = sorted(name for name, files in parts[0].items() if not files)
+    notes = [f"left out, without pictures: {listed(empty, NAMED)}"] if empty else []
     return _in_order(full), notes
 
 
@@ -167,18 +168,13 @@ def reason(path: Path, error: DataError) -> str:
 def require_few(unread: Sequence[str], total: int) -> None:
     """Raise DataError where so many files cannot be read that something is wrong."""
     if len(unread) > max(UNREAD_FEW, UNREAD_SHARE * total):
-        what = f"{len(unread):,} of {total:,} pictures cannot be read: {_some(unread)}"
+        what = f"{len(unread):,} of {total:,} pictures cannot be read: {listed(unread, NAMED)}"
         raise DataError(what, fix="remove or repair them")
 
 
 def unread_note(unread: Sequence[str]) -> list[str]:
     """The note that names files which were left out."""
-    return [f"left out, not readable: {_some(unread)}"] if unread else []
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - NAMED:,} others" if len(texts) > NAMED else ""
-    return ", ".join(texts[:NAMED]) + more
+    return [f"left out, not readable: {listed(unread, NAMED)}"] if unread else []
 
 
 # ----------------------------------------------------------------------------------- dividing
@@ -242,11 +238,11 @@ def _copies_note(files: Sequence[Picture]) -> list[str]:
         labels[each.content].add(each.label)
     torn = [str(each.path) for each in files if len(labels[each.content]) > 1]
     if torn:
-        notes.append(f"warning: the same picture in several classes: {_some(torn)}")
+        notes.append(f"warning: the same picture in several classes: {listed(torn, NAMED)}")
     return notes
 
 
 def _untested(test: Sequence[Picture], classes: Sequence[str]) -> list[str]:
     there = {each.label for each in test}
     absent = [name for label, name in enumerate(classes) if label not in there]
-    return [f"warning: there is no picture to test on of {_some(absent)}"] if absent else []
+    return [f"warning: there is no picture to test on of {listed(absent, NAMED)}"] if absent else []

@@ -23,13 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 from kedja.data import learned, mnist, picture_files, source
+from kedja.data.cache import cache_folder
 from kedja.data.dataset import Dataset, Split
 from kedja.data.picture_files import Picture, Progress
 from kedja.ground.errors import DataError, StorageError, UsageError
-from kedja.ground.flags import flags
 from kedja.io import atomic, photos
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -259,7 +258,7 @@ def _mapped(
     digest = hashlib.sha256(f"{RULES} {shape}".encode())
     for each in files:
         digest.update(bytes.fromhex(each.content))
-    base = cache_folder() / digest.hexdigest()[:32]
+    base = cache_folder("pictures") / digest.hexdigest()[:32]
     about, pixels = base.with_suffix(".json"), base.with_suffix(".bytes")
     if not (about.exists() and pixels.exists()):
         _write(files, shape, about, pixels, progress)
@@ -287,12 +286,6 @@ def _write(
                 write(row.tobytes())
                 kept.append(place)
     atomic.write_bytes(about, json.dumps({"kept": kept, "failed": failed}).encode())
-
-
-def cache_folder() -> Path:
-    """Where decoded pictures are kept: below the flag `cache`, else in the platform's folder."""
-    root = flags().cache or platformdirs.user_cache_dir("kedja", appauthor=False)
-    return Path(root) / "data" / "pictures"
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -25,6 +25,7 @@ import numpy as np
 from kedja.data import sound
 from kedja.data.spectrogram import LogMel, log_mel
 from kedja.ground.errors import DataError, UsageError
+from kedja.ground.suggest import listed
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Progress = Callable[[str, int, int], object]
@@ -144,7 +145,7 @@ def load(
     speakers = tuple(each.speaker or "" for each in kept)
     known = speakers if all(speakers) else None
     labels = tuple(each.label for each in kept)
-    notes = (f"left out, not readable: {_some(unread)}",) if unread else ()
+    notes = (f"left out, not readable: {listed(unread, NAMED)}",) if unread else ()
     return Recordings(tuple(names), inputs[: len(names)], labels, known, shape, cut, notes)
 
 
@@ -187,12 +188,9 @@ def _require_few(unread: Sequence[str], read: int, where: str) -> None:
     total = read + len(unread)
     if len(unread) > max(UNREAD_FEW, UNREAD_SHARE * total) or len(unread) == total > 0:
         what = f"{len(unread):,} of {total:,} recordings cannot be read"
-        raise DataError(f"{what}: {_some(unread)}", where=where, fix="remove or repair them")
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - NAMED:,} others" if len(texts) > NAMED else ""
-    return ", ".join(texts[:NAMED]) + more
+        raise DataError(
+            f"{what}: {listed(unread, NAMED)}", where=where, fix="remove or repair them"
+        )
 
 
 def _shape(

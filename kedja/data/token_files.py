@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 from kedja.data import text as textfile
+from kedja.data.cache import cache_folder
 from kedja.data.tokens import ENDS, START, Array, Tokenizer, UnknownCharacter
 from kedja.ground.errors import DataError, StorageError, UsageError
-from kedja.ground.flags import flags
 from kedja.io import atomic
 
 # Called with the bytes of text done so far, and with all there are.
@@ -254,7 +253,7 @@ def mapped(
 ) -> tuple[Array, Array | None]:
     """Memory-mapped tokens and documents of files, written first where they are not there yet."""
     digest = _digest(given, tokenizer)
-    home = Path(folder) if folder is not None else cache_folder() / digest[:32]
+    home = Path(folder) if folder is not None else cache_folder("tokens") / digest[:32]
     record = _record(home, digest)
     if record is None:
         record = _write(home, digest, given, tokenizer, progress)
@@ -263,12 +262,6 @@ def mapped(
         return tokens, None
     shape = (record["documents"], 2)
     return tokens, np.memmap(home / DOCUMENTS, "<i8", "r", shape=shape)
-
-
-def cache_folder() -> Path:
-    """Where token files are kept: below the flag `cache`, else in the platform's folder."""
-    root = flags().cache or platformdirs.user_cache_dir("kedja", appauthor=False)
-    return Path(root) / "data" / "tokens"
 
 
 def _digest(given: Sequence[Source], tokenizer: Tokenizer) -> str:

@@ -1,4 +1,4 @@
-"""The fix for a name that is not there: the known names that come close to it.
+"""Names in messages: the known ones that come close to one that is not there, the first of many.
 
 Not here: what to do with the name. Next: `dtypes.py`.
 """
@@ -6,7 +6,7 @@ Not here: what to do with the name. Next: `dtypes.py`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _SHOWN = 12
 
@@ -26,3 +26,14 @@ def did_you_mean(given: str, known: Iterable[str], otherwise: str = "") -> str:
         return f"did you mean {' or '.join(repr(lowered[name]) for name in close)}?"
     more = ", …" if len(names) > _SHOWN else ""
     return otherwise or f"one of: {', '.join(names[:_SHOWN])}{more}"
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """The first names of many.
+
+    >>> listed(["line 3", "line 8", "line 9"], most=2)
+    'line 3, line 8 and 1 more'
+    """
+    rest = len(names) - most
+    shown = ", ".join(names[:most])
+    return f"{shown} and {rest:,} more" if rest > 0 else shown

@@ -16,8 +16,9 @@ from itertools import combinations
 
 import numpy as np
 
+from kedja.ground.suggest import listed
 from kedja.inspection.chance import LEVEL, chi2_tail, said
-from kedja.inspection.finding import Finding, listed
+from kedja.inspection.finding import Finding
 from kedja.inspection.kappa import alpha_of_items, cohen_kappa, fleiss_kappa
 from kedja.inspection.look import Look
 

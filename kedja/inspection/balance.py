@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from kedja.data.dataset import UNBALANCED
-from kedja.inspection.finding import Finding, listed
+from kedja.ground.suggest import listed
+from kedja.inspection.finding import Finding
 from kedja.inspection.look import FEWEST, Look
 from kedja.inspection.subject import Labels
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from kedja.ground.suggest import listed
 from kedja.inspection.cells import WORDS, plain_number
-from kedja.inspection.finding import Finding, Severity, listed
+from kedja.inspection.finding import Finding, Severity
 from kedja.inspection.look import Look
 from kedja.inspection.subject import Array, Column
 from kedja.inspection.tables import numbers_rows

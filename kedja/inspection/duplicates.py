@@ -19,8 +19,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from kedja.ground.suggest import listed
 from kedja.inspection.chance import LEVEL, poisson_tail, said
-from kedja.inspection.finding import Finding, listed
+from kedja.inspection.finding import Finding
 from kedja.inspection.look import Look
 from kedja.inspection.subject import Array, Column, Subject
 from kedja.inspection.tables import numbers_rows

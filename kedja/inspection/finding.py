@@ -113,14 +113,3 @@ class Report:
             "notices": len(self.notices),
             "findings": [each.to_json() for each in self.findings],
         }
-
-
-def listed(names: Sequence[str], most: int = 6) -> str:
-    """The first names of many.
-
-    >>> listed(["line 3", "line 8", "line 9"], most=2)
-    'line 3, line 8 and 1 more'
-    """
-    rest = len(names) - most
-    shown = ", ".join(names[:most])
-    return f"{shown} and {rest:,} more" if rest > 0 else shown

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from kedja.ground.suggest import listed
 from kedja.inspection.chance import LEVEL, poisson_tail, said, same_distribution, unlikely
 from kedja.inspection.duplicates import by_chance
-from kedja.inspection.finding import Finding, listed
+from kedja.inspection.finding import Finding
 from kedja.inspection.look import FEWEST_ROWS, Look, groups_of
 from kedja.inspection.neighbours import nearest
 from kedja.inspection.shingles import near_texts

@@ -19,8 +19,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from kedja.ground.suggest import listed
 from kedja.inspection.chance import LEVEL, said
-from kedja.inspection.finding import Finding, listed
+from kedja.inspection.finding import Finding
 from kedja.inspection.look import FEWEST_ROWS, Look
 from kedja.inspection.subject import Array
 

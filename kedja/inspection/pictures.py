@@ -18,8 +18,9 @@ import numpy as np
 from kedja.data import picture_files
 from kedja.data.batches import split_order
 from kedja.ground.errors import DataError
+from kedja.ground.suggest import listed
 from kedja.inspection.cells import classes
-from kedja.inspection.finding import Finding, listed
+from kedja.inspection.finding import Finding
 from kedja.inspection.look import Look
 from kedja.inspection.subject import SIDE, Subject
 from kedja.io import photos

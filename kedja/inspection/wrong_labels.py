@@ -27,8 +27,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kedja.ground.suggest import listed
 from kedja.inspection.chance import LEVEL, chi2_tail, said
-from kedja.inspection.finding import Finding, Severity, listed
+from kedja.inspection.finding import Finding, Severity
 from kedja.inspection.look import Look
 from kedja.inspection.subject import Array
 

@@ -30,6 +30,7 @@ from kedja.models.autoencoder import (
 )
 from kedja.models.pictures import standardised, unit
 from kedja.train.history import History
+from kedja.train.pace import epochs_for
 from kedja.train.trainer import Trainer
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -76,7 +77,7 @@ def config_for(pictures: Pictures, **sizes: Any) -> AutoencoderConfig:
 
 def usual_epochs(count: int, batch: int) -> int:
     """How often so many pictures are seen: some 4,000 steps, 5 to 60 epochs."""
-    return min(60, max(5, round(STEPS * batch / count)))
+    return epochs_for(STEPS, count, batch, 5, 60)
 
 
 def fit_autoencoder(

@@ -28,6 +28,7 @@ from kedja.models.text_classifier import (
     rows_of,
 )
 from kedja.train.history import History
+from kedja.train.pace import epochs_for
 from kedja.train.trainer import Trainer
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -94,7 +95,7 @@ def fit_text_classifier(
 
 def usual_epochs(count: int, batch: int) -> int:
     """How often so many texts are seen unless another number is asked for."""
-    return min(100, max(5, round(STEPS * batch / count)))
+    return epochs_for(STEPS, count, batch, 5, 100)
 
 
 def _usual() -> dict[str, Any]:

@@ -40,6 +40,7 @@ from kedja.models.clip import (
 from kedja.models.pictures import standardised, unit
 from kedja.train.examples import Array, Batch, Examples, Kind
 from kedja.train.history import History
+from kedja.train.pace import epochs_for
 from kedja.train.trainer import Trainer
 
 RATE, DECAY, WARMUP, BATCH = 2e-3, 0.05, 100, 128
@@ -137,7 +138,7 @@ def config_for(given: Captioned, tokenizer: Tokenizer, **sizes: Any) -> ClipConf
 
 def usual_epochs(count: int, batch: int) -> int:
     """How often so many pairs are seen: some 2,000 steps, 5 to 300 epochs."""
-    return min(MOST, max(FEWEST, round(STEPS * batch / count)))
+    return epochs_for(STEPS, count, batch, FEWEST, MOST)
 
 
 def fit_clip(

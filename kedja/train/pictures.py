@@ -23,6 +23,7 @@ from kedja.models.pictures import PictureConfig, probabilities, standardised, un
 from kedja.models.resnet import ResNetConfig, SmallResNet
 from kedja.train.classification import ClassQuality, quality
 from kedja.train.history import History
+from kedja.train.pace import epochs_for
 from kedja.train.trainer import Trainer
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -101,7 +102,7 @@ def usual_batch(count: int) -> int:
 
 def usual_epochs(count: int, batch: int) -> int:
     """How often so many pictures are seen: some 12,000 steps, 10 to 60 epochs."""
-    return min(60, max(10, round(STEPS * batch / count)))
+    return epochs_for(STEPS, count, batch, 10, 60)
 
 
 def usual_warmup(schedule: Any, steps: int) -> int:

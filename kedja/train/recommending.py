@@ -27,6 +27,7 @@ from kedja.ground.errors import DataError, UsageError
 from kedja.models.recommenders import Factors, FactorsConfig, TwoTower, TwoTowerConfig
 from kedja.train.examples import Examples, Rows
 from kedja.train.history import History
+from kedja.train.pace import epochs_for
 from kedja.train.trainer import Trainer
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -145,7 +146,7 @@ def two_tower_for(ratings: Ratings, width: int, seed: int) -> TwoTower:
 
 def usual_epochs(count: int, batch: int) -> int:
     """How often so many ratings are seen unless another number is asked for."""
-    return min(200, max(5, round(STEPS * batch / max(1, count))))
+    return epochs_for(STEPS, count, batch, 5, 200)
 
 
 def _usual() -> dict[str, Any]:

@@ -24,6 +24,7 @@ from kedja.models.spectrogram_cnn import (
 )
 from kedja.train.classification import stratified
 from kedja.train.history import History
+from kedja.train.pace import epochs_for
 from kedja.train.trainer import Trainer
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -113,7 +114,7 @@ def fit_sound(
 
 def usual_epochs(count: int, batch: int) -> int:
     """How often so many recordings are heard unless another number is asked for."""
-    return min(100, max(5, round(STEPS * batch / max(1, count))))
+    return epochs_for(STEPS, count, batch, 5, 100)
 
 
 def _usual() -> dict[str, Any]:

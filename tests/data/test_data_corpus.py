@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kedja.data import token_files
+from kedja.data.cache import cache_folder
 from kedja.data.corpus import Corpus
 from kedja.data.tokenizer import Bytes, Characters
 from kedja.data.tokens import ENDS
@@ -204,7 +205,7 @@ def test_damaged_token_files_are_written_anew(write, tmp_path, damage):
 def test_the_cache_is_the_usual_place(write):
     file = write("a.txt", "some text of its own")
     corpus = Corpus.read([file], Bytes())
-    assert str(corpus.tokens.filename).startswith(str(token_files.cache_folder()))
+    assert str(corpus.tokens.filename).startswith(str(cache_folder("tokens")))
 
 
 def test_an_interrupted_write_leaves_nothing_to_be_taken_for_whole(write, tmp_path):

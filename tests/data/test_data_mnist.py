@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from kedja.data import idx, mnist
+from kedja.data.cache import cache_folder
 from kedja.ground.errors import DataError, StorageError
 from kedja.ground.flags import scope
 from tests.paths import SHARED, needs
@@ -176,7 +177,7 @@ def test_downloads_once(served):
 
 def test_a_damaged_cache_is_downloaded_again(served):
     mnist.load()
-    path = mnist.cache_folder() / mnist.FILES[1].name
+    path = cache_folder("mnist") / mnist.FILES[1].name
     path.write_bytes(gzip.compress(b"rubbish"))
     assert mnist.load().train.targets.tolist() == [0, 1, 2, 0, 1, 2]
     assert served.asked[4:] == ["/train-labels-idx1-ubyte.gz"]
@@ -187,7 +188,7 @@ def test_an_interrupted_download_leaves_nothing_and_starts_again(served):
     with pytest.raises(DataError, match="broke off after") as caught:
         mnist.load()
     assert "kedja train FOLDER" in caught.value.fix
-    assert not list(mnist.cache_folder().iterdir())
+    assert not list(cache_folder("mnist").iterdir())
     served.broken = False
     assert len(mnist.load().train) == 6
 
@@ -212,6 +213,6 @@ def test_a_cache_that_cannot_be_made(tmp_path):
 
 def test_the_cache_folder_follows_the_flag(tmp_path):
     with scope(cache=str(tmp_path)):
-        assert mnist.cache_folder() == tmp_path / "data" / "mnist"
+        assert cache_folder("mnist") == tmp_path / "data" / "mnist"
     with scope(cache=""):
-        assert "kedja" in str(mnist.cache_folder())
+        assert "kedja" in str(cache_folder("mnist"))

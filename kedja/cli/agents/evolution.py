@@ -106,7 +106,7 @@ def _so_far(run: Path, environment: Any) -> Policy:
     if not vector.size:
         raise UsageError(f"{run} has found nothing yet", fix=f"go on with: {command}")
     note(f"the run was interrupted: its best policy so far acts; go on with: {command}")
-    made = runs.read(run, lambda content: dict(content["recipe"]))
+    made = runs.recipe_of(run)
     best: Policy = filled(_policy(environment, made), vector)
     return best
 
@@ -118,7 +118,7 @@ def _policy(env: Any, made: Options) -> Policy:
 
 def _continued(folder: Path, request: Request) -> Options:
     """The options of a run that goes on; UsageError where the command line contradicts them."""
-    made = runs.read(folder, lambda content: dict(content["recipe"]))
+    made = runs.recipe_of(folder)
     runs.require_same_data(folder, request.data, runs.sources_of(folder))
     for name, value in request.given.items():
         if value != made.get(name) and name != "generations":

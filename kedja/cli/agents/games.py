@@ -69,7 +69,7 @@ def _settings(game: Game, made: Options) -> Settings:
 
 def _continued(folder: Path, request: Request) -> Options:
     """The options of a run that goes on; UsageError where the command line contradicts them."""
-    made = runs.read(folder, lambda content: dict(content["recipe"]))
+    made = runs.recipe_of(folder)
     runs.require_same_data(folder, request.data, runs.sources_of(folder))
     for name, value in request.given.items():
         if value != made.get(name):

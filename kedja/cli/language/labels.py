@@ -15,12 +15,13 @@ from typing import Any
 
 from kedja import models, optim
 from kedja.cli import judging, runs, task
-from kedja.cli.asked import Asked
+from kedja.cli.asked import Asked, chosen
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
 from kedja.data import jsonlines, labelled, learned
 from kedja.data.labelled import Labelled
 from kedja.ground.errors import DataError, UsageError
+from kedja.ground.suggest import listed
 from kedja.inspection.judged import Judged
 from kedja.models.text_classifier import Label, classify
 from kedja.train import classification
@@ -99,9 +100,8 @@ def _part(found: Sequence[Labelled], rows: Sequence[int]) -> tuple[list[str], li
 def _about(labels: Sequence[str], trained: int) -> Iterator[str]:
     counts = Counter(labels).most_common()
     yield f"{trained:,} texts to train on, {len(labels) - trained:,} held out"
-    more = f" and {len(counts) - SHOWN} others" if len(counts) > SHOWN else ""
-    named = ", ".join(f"{name} ({count:,})" for name, count in counts[:SHOWN])
-    yield f"{len(counts)} classes: {named}{more}"
+    named = listed([f"{name} ({count:,})" for name, count in counts], SHOWN)
+    yield f"{len(counts)} classes: {named}"
     if counts[0][1] >= UNBALANCED * counts[-1][1]:
         yield f"{counts[-1][0]} is rare: --balanced makes all classes count alike"
 
@@ -123,10 +123,7 @@ def _figures(parts: Sequence[tuple[list[str], list[str]]], tokenizer: Any, model
         "test_balanced_accuracy": mine.balanced_accuracy,
         "bag_of_words_accuracy": classification.quality(words, true, classes).accuracy,
         "most_frequent_accuracy": classification.quality(usual, true, classes).accuracy,
-        "classes": {
-            name: {"precision": of.precision, "recall": of.recall, "f1": of.f1, "count": of.count}
-            for name, of in mine.classes.items()
-        },
+        "classes": {name: asdict(of) for name, of in mine.classes.items()},
     }
 
 
@@ -162,7 +159,7 @@ def predict(asked: Asked) -> None:
         return
     width = max(len(_place(each)) for each in given)
     for each, answer in rows:
-        say(f"{_place(each).ljust(width)}  {_line(answer)}")
+        say(f"{_place(each).ljust(width)}  {chosen(answer)}")
         if asked.explain:
             say(f"{' ' * width}  {_words(answer)}")
     if checked is not None:
@@ -206,12 +203,6 @@ def _json(given: Labelled, answer: Label) -> dict[str, Any]:
         "probability": answer.probabilities[answer.label],
         "probabilities": answer.probabilities,
     }
-
-
-def _line(answer: Label) -> str:
-    ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
-    rest = ", ".join(f"{name} {share:.1%}" for name, share in ranked[1:3])
-    return f"{answer.label}  {answer.probabilities[answer.label]:.1%}  (then {rest})"
 
 
 def _words(answer: Label) -> str:
