@@ -23,7 +23,7 @@ from kedja.cli.output import note, say, say_json
 from kedja.data import captioned, learned
 from kedja.data.captioned import Captioned
 from kedja.data.pictures import parse_size
-from kedja.data.words import words_of
+from kedja.data.words import Words, words_of
 from kedja.front.tables import plain
 from kedja.ground.errors import DataError, UsageError
 from kedja.io import photos
@@ -37,6 +37,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 BEST_CAPTIONS, BEST_PICTURES = 5, 10  # are shown where nobody named which to choose from
 EXAMPLES = 5  # words, where none is known
+TABLE = ("picture", "caption", "cosine", "share")
 
 USUAL = {
     "model": "clip",
@@ -99,12 +100,19 @@ def _prepare(found: Captioned, data: tuple[str, ...], made: task.Options) -> tas
     return task.Prepared(
         Clip(config),
         tokenizer,
-        found.describe(),
+        (*found.describe(), *_cut(found, tokenizer, config.context)),
         fit,
         partial(_figures, found, tokenizer),
         _told,
         'PICTURE.png --text "a caption" --text "another"',
     )
+
+
+def _cut(found: Captioned, tokenizer: Words, context: int) -> list[str]:
+    """A note of captions that are longer than what is read of them."""
+    both = (*found.train.captions, *found.test.captions)
+    count = sum(len(tokenizer.encode(caption)) > context for caption in dict.fromkeys(both))
+    return [f"{count:,} captions are read as far as {context} words"] if count else []
 
 
 # ------------------------------------------------------------------------------- figures
@@ -176,10 +184,12 @@ def predict(asked: Asked) -> None:
     if asked.json:
         say_json({"run": str(asked.run), "predictions": rows})
         return
+    shown = TABLE[:-1] if len(asking.captions) == 1 else TABLE  # of one caption all is its share
     cells = [
-        [row["file"], row["caption"], f"{row['cosine']:.3f}", f"{row['share']:.1%}"] for row in rows
+        [row["file"], row["caption"], f"{row['cosine']:.3f}", f"{row['share']:.1%}"][: len(shown)]
+        for row in rows
     ]
-    say(plain(("picture", "caption", "cosine", "share"), cells, ("cosine", "share")))
+    say(plain(shown, cells, shown[2:]))
 
 
 def _drawn(asking: Asking, chosen: Sequence[tuple[int, int]], shares: Array, searched: bool) -> Any:

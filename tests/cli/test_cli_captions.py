@@ -49,9 +49,11 @@ def test_what_was_learned_from_is_searched_where_nothing_else_is_given(kedja):
     Path("colours/31.png").write_bytes(b"none")
     with Path("colours/captions.txt").open("a") as file:
         file.write("31.png\tred, broken\nnowhere.png\tblue\n")
+        file.write(f"0.png\t{65 * 'very '} red\n")
     done = kedja("train", "colours", *SMALL, "--out", "run")
     assert "2 left out: 31.png: this is not a picture, or it is damaged" in done.err
-    assert "held-out pictures find a caption of theirs among 6 first in" in done.out
+    assert "1 captions are read as far as 64 words" in done.err
+    assert "held-out pictures find a caption of theirs among" in done.out
 
     found = kedja("predict", "run", "--text", "red thing", "--plot", "found.png", "--json")
     rows = json.loads(found.out)["predictions"]
@@ -88,7 +90,7 @@ def test_one_caption_puts_pictures_in_order(kedja):
     run = json.loads(kedja("train", "colours", *SMALL, "--json").out)["run"]
     asked = kedja("predict", run, *(f"colours/{n}.png" for n in range(5)), "--text", "red")
     assert asked.code == 0, asked.err
-    cosines = [float(line.split()[-2]) for line in asked.out.splitlines()[1:]]
+    cosines = [float(line.split()[-1]) for line in asked.out.splitlines()[1:]]
     assert len(cosines) == 5
     assert cosines == sorted(cosines, reverse=True)
 
