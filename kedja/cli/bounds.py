@@ -49,6 +49,7 @@ BOUNDS = {
     **dict.fromkeys(("iterations", "games", "simulations"), FROM_ONE),
     "population": Bound(lambda n: n >= 4, "a whole number from 4"),
     "sigma": ABOVE_ZERO,
+    "least": Bound(lambda x: 0 <= x <= 1, "a share of sigma, from 0 to 1"),
     "goal": Bound(lambda x: x == x, "a number"),
     "weight_decay": Bound(lambda x: 0 <= x < float("inf"), "a number from 0"),
     "dropout": Bound(lambda x: 0 <= x < 1, "a number from 0, below 1"),

@@ -107,7 +107,7 @@ SERIES = (
     *("context", "level", "weight_decay", "epochs"),
 )
 EVOLUTION = (
-    *("hidden", "recurrent", "population", "sigma", "generations", "episodes", "limit"),
+    *("hidden", "recurrent", "population", "sigma", "least", "generations", "episodes", "limit"),
     *("fitness", "goal"),
 )
 ACTING = ("steps", "copies", "episodes", "limit", "goal", "hidden", "lr", "gamma")

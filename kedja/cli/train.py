@@ -211,6 +211,9 @@ def train(
     sigma: Annotated[
         float | None, ENVIRONMENTS(help="How widely the first weights are spread.")
     ] = None,
+    least: Annotated[
+        float | None, ENVIRONMENTS(help="A step never falls below this share of sigma.")
+    ] = None,
     generations: Annotated[int | None, ENVIRONMENTS(help="When to give up looking.")] = None,
     episodes: Annotated[
         int | None, ENVIRONMENTS(help="Episodes in which a candidate or an agent is tried.")

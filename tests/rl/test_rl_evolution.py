@@ -41,6 +41,19 @@ def test_cma_es_starts_again_with_twice_the_population():
     assert {6, 12} <= sizes
 
 
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_share_of_sigma_is_kept(name):
+    """The spread of the last generation, long after the best place was found."""
+    spreads = []
+    for least in (0.0, 0.5):
+        search = SEARCHES[name](21, seed=0, least=least)
+        for _ in range(100):
+            search.tell(-np.sum(search.ask() ** 2, axis=1))
+        spreads.append(np.abs(search.ask()).mean())
+    assert spreads[0] < 0.1
+    assert spreads[1] > 5 * spreads[0]
+
+
 def test_the_best_of_the_genetic_algorithm_lives_on():
     search = Genetic(4, population=10, seed=0)
     first = search.ask()

@@ -41,6 +41,7 @@ USUAL: Options = {
     "recurrent": False,
     "population": None,
     "sigma": 1.0,
+    "least": None,
     "generations": 200,
     "episodes": 4,
     "limit": None,
@@ -51,7 +52,7 @@ USUAL: Options = {
 CARTS: Options = {**USUAL, "episodes": 1, "generations": 1000}
 SEEING: Options = {**CARTS, "hidden": "none", "limit": poles.LONG}
 BLIND: Options = {**CARTS, "hidden": "3", "recurrent": True}
-DAMPED: Options = {**BLIND, "fitness": "gruau", "limit": poles.SHORT}
+DAMPED: Options = {**BLIND, "fitness": "gruau", "limit": poles.SHORT, "least": 0.2}
 
 
 def usual(name: str) -> Options:
@@ -149,7 +150,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _evolved(name: str, policy: Policy, made: Options, folder: Path, request: Request) -> Evolution:
-    same = ("population", "sigma", "generations", "episodes", "limit", "fitness", "seed")
+    same = ("population", "sigma", "least", "generations", "episodes", "limit", "fitness", "seed")
     goal, accept = _enough(name, made)
     try:
         return evolve(

@@ -68,6 +68,7 @@ def evolve(
     recurrent: bool = False,
     population: int | None = None,
     sigma: float = 1.0,
+    least: float | None = None,
     generations: int = 1000,
     episodes: int = 1,
     limit: int | None = None,
@@ -83,8 +84,9 @@ def evolve(
 
     `environment` is a name, or an environment of `gymnasium.make`. The policy is a network with
     `hidden` units, `recurrent` or not, or one that is given. `search` is "cma-es" or "genetic",
-    with its `population` and `sigma`. Each candidate plays `episodes` of at most `limit` steps, all
-    of a generation the same ones; its `fitness` is the mean sum of rewards, or for carts "gruau".
+    with its `population` and `sigma`; its step never falls below the share `least` of sigma (unless
+    given, 0 and 0.1). Each candidate plays `episodes` of at most `limit` steps, all of a generation
+    the same ones; its `fitness` is the mean sum of rewards, or for carts "gruau".
     The run ends when the best of a generation reaches `goal` (unless given, the environment's
     reward threshold, for our carts all steps) and, where it is given, `accept(policy)` holds for
     it; else after `generations`. Without a goal `accept` alone decides.
@@ -101,7 +103,8 @@ def evolve(
     env = made(environment)
     if policy is None:
         policy = Policy(config_for(env, tuple(hidden), recurrent=recurrent))
-    shape = {"population": population, "sigma": sigma, "seed": seed}
+    shape: dict[str, Any] = {"population": population, "sigma": sigma, "seed": seed}
+    shape |= {} if least is None else {"least": least}
     trial: dict[str, Any] = {"episodes": episodes, "limit": limit, "fitness": fitness}
     options = {**shape, **trial, "search": search, "goal": goal}
     run = _Run(

@@ -34,11 +34,14 @@ class CmaEs:
     Mean, covariance and step size follow the ranks of the candidates; the start is N(0, sigma²).
     Where the search has converged or degenerated, it starts again with a population of twice the
     size; where it has found nothing better for PATIENCE generations, with one of the same size. The
-    work is done by the library `cmaes`.
+    step size never falls below `least` times sigma, while the covariance goes on to learn: where
+    the fitness is not all that is wanted, a search that has closed in on what is refused finds
+    nothing more. The work is done by the library `cmaes`.
 
     Sources: N. Hansen, A. Ostermeier: Completely derandomized self-adaptation in evolution
     strategies (2001); A. Auger, N. Hansen: A restart CMA evolution strategy with increasing
-    population size (2005).
+    population size (2005); C. Igel: Neuroevolution for reinforcement learning using evolution
+    strategies (CEC 2003), the bound of the step size, with `least` 1/2.
 
     >>> search = CmaEs(2, seed=1)
     >>> for _ in range(80):
@@ -51,9 +54,16 @@ class CmaEs:
     PATIENCE = 100
 
     def __init__(
-        self, weights: int, *, population: int | None = None, sigma: float = 1.0, seed: int = 0
+        self,
+        weights: int,
+        *,
+        population: int | None = None,
+        sigma: float = 1.0,
+        least: float = 0.0,
+        seed: int = 0,
     ) -> None:
         self._weights, self._sigma, self._seed = weights, sigma, seed
+        self._least = least * sigma
         self._population = population or 4 + int(3 * np.log(weights))
         self._restarts = 0
         self._start()
@@ -85,13 +95,14 @@ class CmaEs:
         self._best = max(best, self._best)
         pairs = zip(self._asked, fitness, strict=True)
         self._cma.tell([(x, -float(value)) for x, value in pairs])
+        self._cma._sigma = max(self._cma._sigma, self._least)  # the library has no such bound
 
 
 class Genetic:
     """A simple genetic algorithm: the best fifth are parents, children mix two and are mutated.
 
     Each weight of a child is that of one of its parents, by the toss of a coin; then one in five
-    gets normal noise of `sigma` times a factor which halves every 25 generations, down to a tenth.
+    gets normal noise of `sigma` times a factor which halves every 25 generations, down to `least`.
     The best candidate lives on unchanged. The first generation is N(0, sigma²).
 
     Source of the operators: D. Montana, L. Davis: Training feedforward neural networks using
@@ -101,13 +112,18 @@ class Genetic:
     PARENTS = 0.2
     MUTATED = 0.2
     HALVED = 25  # generations
-    LEAST = 0.1
 
     def __init__(
-        self, weights: int, *, population: int | None = None, sigma: float = 1.0, seed: int = 0
+        self,
+        weights: int,
+        *,
+        population: int | None = None,
+        sigma: float = 1.0,
+        least: float = 0.1,
+        seed: int = 0,
     ) -> None:
         self._rng = np.random.default_rng(seed)
-        self._sigma = sigma
+        self._sigma, self._least = sigma, least
         self._asked = self._rng.normal(0.0, sigma, (population or 100, weights))
         self._generation = 0
 
@@ -126,7 +142,7 @@ class Genetic:
         pairs = self._rng.integers(0, len(parents), (2, count))
         shape = (count, parents.shape[1])
         mixed = np.where(self._rng.random(shape) < 0.5, *parents[pairs])
-        size = self._sigma * max(self.LEAST, 0.5 ** (self._generation / self.HALVED))
+        size = self._sigma * max(self._least, 0.5 ** (self._generation / self.HALVED))
         noise = self._rng.normal(0.0, size, shape)
         return np.where(self._rng.random(shape) < self.MUTATED, mixed + noise, mixed)
 
