@@ -11,6 +11,7 @@ import pytest
 import kedja as kj
 from kedja import models
 from kedja.data.seasonal import Seasonal, random_walk
+from kedja.train import walking
 from tests.cli.terminal import interrupted_runs
 
 TINY = ("--horizon", "3", "--epochs", "2", "--batch", "32", "--out", "run")
@@ -112,6 +113,20 @@ def test_interrupted_and_resumed_gives_the_same_bits(kedja, model):
     one, other = (models.load(each).model.state_dict() for each in ("whole", "run"))
     for name, array in one.items():
         np.testing.assert_array_equal(array, other[name])
+
+
+def test_a_test_that_is_interrupted_keeps_the_network(kedja, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(walking, "walk_forward", stop)
+        ended = kedja("train", "sales.csv", *TINY)
+    assert ended.code == 130
+    assert "in the test; the trained network is in run; test it with: kedja train" in ended.err
+    assert kedja("predict", "run").code == 0
+    ended = kedja("train", "sales.csv", "--out", "run", "--resume", "--json")
+    assert json.loads(ended.out)["scores"]
 
 
 def test_a_network_that_is_no_better_is_told_so(kedja):
