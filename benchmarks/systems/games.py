@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from benchmarks.systems.results import Chosen, Result
@@ -12,7 +13,11 @@ from kedja.ground.flags import scope
 from kedja.rl.games.learning import Learner
 from kedja.rl.games.matches import Match, Score, against_all, match
 from kedja.rl.games.players import Learned, player_of
+from kedja.rl.games.rules import played
 from kedja.rl.games.self_play import SelfPlay, self_play
+from kedja.rl.games.showing import opinion
+from kedja.views import figures
+from kedja.views.boards import plot_board
 
 TITLE = "Board games: learned by self-play, against perfect, random and alpha-beta players"
 SEEDS = (0, 1, 2, 3, 4)
@@ -59,8 +64,9 @@ def _tic_tac_toe(chosen: Chosen) -> Iterator[Result]:
             f"{len(found)} seeds, every reply in both colours, {least:,} lines at least, "
             f"{longest:.0f} s at most",
         )
-        yield _draws(name, [_met(each, simulations, "perfect", 20) for each in found])
-        yield from _wins(name, [_met(each, simulations, "random", 400) for each in found])
+        few = 4 if chosen.quick else 0
+        yield _draws(name, [_met(each, simulations, "perfect", few or 20) for each in found])
+        yield from _wins(name, [_met(each, simulations, "random", few or 400) for each in found])
 
 
 def _untrained(found: SelfPlay) -> Learned:
@@ -126,3 +132,14 @@ def _connect_four(chosen: Chosen) -> Iterator[Result]:
                 "",
                 about,
             )
+    if chosen.pictures is not None:
+        yield _picture(found, chosen.pictures)
+
+
+def _picture(found: SelfPlay, folder: Path) -> Result:
+    """What is thought of the board after 4, 4, 4, 3, 5."""
+    board = played(found.game, [3, 3, 3, 2, 4])
+    thought = opinion(found.player(SIMULATIONS), board)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures.save(plot_board(found.game, board, thought).figure, folder / "connect-four.png", 80)
+    return Result("Connect Four, an opinion", "connect-four.png")

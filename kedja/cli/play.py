@@ -23,7 +23,7 @@ from kedja.rl.rendering import require_gif, write_gif
 
 EPISODES, GAMES, RUN = map(panel, ("Environments", "Board games", "Run"))
 ACTING = ("episodes", "gif", "every", "limit")
-SITTING = ("against", "games", "openings", "simulations", "opinion", "second", "moves")
+SITTING = ("against", "games", "openings", "simulations", "opinion", "second", "moves", "plot")
 
 
 def play(
@@ -57,6 +57,10 @@ def play(
         str | None,
         GAMES(help="Moves that were made before you sit down: 4,4,3.", metavar="NUMBERS"),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        GAMES(help="Draw the board after --moves and what is thought of it.", metavar="FILE"),
+    ] = None,
     seed: Annotated[
         int, RUN(help="Episode i starts from seed + i; a match is drawn from it.", min=0)
     ] = 0,
@@ -72,7 +76,9 @@ def play(
         raise UsageError(what, fix="name a run on an environment: kedja train kedja/TwoPoles-v0")
     if family.sits:
         _require_none(command, ACTING, f"{model} plays a board game")
-        wish = table.Wish(against, games, openings, simulations, opinion, second, moves, seed, json)
+        wish = table.Wish(
+            against, games, openings, simulations, opinion, second, moves, plot, seed, json
+        )
         table.sit_down(run, wish)
         return
     _require_none(command, SITTING, f"{model} acts in an environment")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kedja.ground import lazy
 
 if TYPE_CHECKING:
+    from kedja.views.boards import plot_board
     from kedja.views.boundaries import compare_boundaries, plot_boundaries
     from kedja.views.codes import plot_codes
     from kedja.views.forecasts import plot_forecast
@@ -29,6 +30,7 @@ __all__ = [
     "compare_boundaries",
     "flat",
     "plot_again",
+    "plot_board",
     "plot_boundaries",
     "plot_chosen",
     "plot_codes",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 _FILES = {
+    "boards": "plot_board",
     "boundaries": "compare_boundaries plot_boundaries",
     "planes": "flat",
     "forecasts": "plot_forecast",

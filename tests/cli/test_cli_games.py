@@ -95,6 +95,11 @@ def _a_person(kedja):
     assert code == 0
     assert (thought["after"], thought["side"]) == ([5, 1], "x")
     assert [each["number"] for each in thought["moves"]] == [2, 3, 4, 6, 7, 8, 9]
+    pytest.importorskip("matplotlib")
+    code, out, notes = kedja("play run --moves 5 --simulations 8 --plot board.svg")
+    assert code == 0
+    assert "wrote board.svg" in notes
+    assert "after 8 simulations" in out
     code, out, _ = kedja("play run --second --simulations 8", "")
     assert code == 0
     assert "search-8 (x) plays" in out
@@ -105,6 +110,7 @@ def _wrong(kedja):
     for line, message in (
         ("play run --gif x.gif", "alpha-zero plays a board game, which has no --gif"),
         ("play run --moves 5,5 --json", "move 2 is number 5, which is not legal"),
+        ("play run --plot board.txt", "board.txt is no picture"),
         ("play run --moves a", "numbers of moves from 1"),
         ("play run --moves 1,4,2,5,3 --json", "the game is over"),
         ("play run --against deep", "there is no player 'deep'"),

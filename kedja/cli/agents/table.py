@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja import models
-from kedja.cli.output import say, say_json
+from kedja.cli.output import note, say, say_json
 from kedja.ground.errors import Interrupted, UsageError
 from kedja.rl.games.matches import EVERY, Match, against_all, match
 from kedja.rl.games.minimax import CELLS
@@ -21,6 +21,8 @@ from kedja.rl.games.network import BoardNet
 from kedja.rl.games.players import SIMULATIONS, Learned, player_of
 from kedja.rl.games.rules import Game, Position, played
 from kedja.rl.games.showing import drawn, number_of, opinion, other, side
+from kedja.views import figures
+from kedja.views.boards import plot_board
 
 ALL = "all"  # the opponent that plays every reply
 
@@ -35,12 +37,15 @@ class Wish(NamedTuple):
     opinion: bool
     second: bool
     moves: str | None
+    plot: Path | None
     seed: int
     json: bool
 
 
 def sit_down(run: Path, wish: Wish) -> None:
     """Play against the person at the terminal, or a match, or tell what is thought of a board."""
+    if wish.plot is not None:
+        figures.require(wish.plot)
     network: BoardNet = models.load(run).model
     player = Learned(network, SIMULATIONS if wish.simulations is None else wish.simulations)
     if wish.against is not None:
@@ -48,8 +53,8 @@ def sit_down(run: Path, wish: Wish) -> None:
         return
     moves = _moves(wish.moves)
     board = played(player.game, [number - 1 for number in moves])
-    if wish.json:
-        _thought(run, player, board, moves)
+    if wish.json or wish.plot is not None:
+        _tell(run, player, board, moves, wish)
         return
     _Table(player, wish.opinion).play(board, "o" if wish.second else "x")
 
@@ -62,12 +67,20 @@ def _moves(given: str | None) -> list[int]:
     return [int(each) for each in parts]
 
 
-def _thought(run: Path, player: Learned, board: Position, moves: list[int]) -> None:
-    """What the player thinks of a board, as JSON."""
-    if player.game.over(board):
+def _tell(run: Path, player: Learned, board: Position, moves: list[int], wish: Wish) -> None:
+    """What the player thinks of a board: as text or JSON, and as a picture."""
+    game = player.game
+    if game.over(board):
         raise UsageError("the game is over after these moves", fix="leave the last one out")
-    found = opinion(player, board).to_json()
-    say_json({"run": str(run), "after": moves, "side": side(board), "player": player.name, **found})
+    found = opinion(player, board)
+    if wish.plot is not None:
+        figures.save(plot_board(game, board, found).figure, wish.plot)
+        note(f"wrote {wish.plot}")
+    if wish.json:
+        about = {"run": str(run), "after": moves, "side": side(board), "player": player.name}
+        say_json({**about, **found.to_json()})
+    else:
+        say(f"{drawn(game, board)}\n\n{found}")
 
 
 # -------------------------------------------------------------------------------- a match

@@ -68,7 +68,7 @@ _LEAST = {
 USUAL = {
     "tic-tac-toe": Settings(),
     "connect-four": Settings(
-        iterations=40, games=256, simulations=32, steps=80, window=12, varied=12
+        iterations=50, games=256, simulations=32, steps=120, window=12, varied=12
     ),
 }
 
