@@ -109,7 +109,8 @@ def _figure(score: Score) -> str:
 # ----------------------------------------------------------------------------- Connect Four
 
 
-RIVALS = (("random", 200, 0.99), ("depth-2", 100, 0.9), ("depth-4", 100, 0.5))
+DEEP = 400  # simulations: what is learned once can be searched with as long as one likes
+RIVALS = (("random", 200, 0.99), ("depth-2", 100, 0.5), ("depth-4", 100, 0.5))
 
 
 def _connect_four(chosen: Chosen) -> Iterator[Result]:
@@ -119,7 +120,8 @@ def _connect_four(chosen: Chosen) -> Iterator[Result]:
         f"{settings.iterations} iterations of {settings.games} games, {found.seconds:.0f} s; "
         f"pairs of games from {OPENINGS} random moves, colours exchanged"
     )
-    for name, simulations in (("network and search", SIMULATIONS), ("network alone", 0)):
+    for simulations in (DEEP, SIMULATIONS, 0):
+        name = f"{simulations} simulations" if simulations else "network alone"
         for rival, games, least in RIVALS:
             count = 4 if chosen.quick else games
             score = _met(found, simulations, rival, count, OPENINGS).both
