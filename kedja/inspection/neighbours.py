@@ -21,6 +21,7 @@ from kedja.inspection.subject import Array
 K = 10
 MOST = 50_000
 _BLOCK = 2**24  # distances held at once
+_CHUNK = 64  # distances of which the least is looked at first
 _DIRECTIONS = 64  # more features are projected onto so many random directions
 LARGEST_DIMENSION = 30.0
 
@@ -89,6 +90,25 @@ def _projected(points: Array, others: Array) -> tuple[Array, Array]:
     return points @ directions, others @ directions
 
 
+def smallest(values: Array, k: int) -> Array:
+    """The places of the k smallest of each row of values (n, M), in no order: (n, k).
+
+    They are in those k chunks of the row whose least values are the smallest, or in the rest that
+    fills no chunk, so that only these are sorted.
+    """
+    whole = values.shape[1] // _CHUNK
+    if whole < 2 * k:
+        found: Array = np.argpartition(values, k - 1, axis=1)[:, :k]
+        return found
+    least = values[:, : whole * _CHUNK].reshape(len(values), whole, _CHUNK).min(2)  # (n, chunks)
+    chunks = np.argpartition(least, k - 1, axis=1)[:, :k]
+    inside = (chunks[:, :, None] * _CHUNK + np.arange(_CHUNK)).reshape(len(values), -1)
+    rest = np.arange(whole * _CHUNK, values.shape[1])
+    places = np.concatenate([inside, np.broadcast_to(rest, (len(values), len(rest)))], 1)
+    best = np.argpartition(np.take_along_axis(values, places, 1), k - 1, axis=1)[:, :k]
+    return np.take_along_axis(places, best, 1)
+
+
 def _block(
     points: Array, others: Array, norms: Array, k: int, start: int | None
 ) -> tuple[Array, Array]:
@@ -97,7 +117,7 @@ def _block(
     if start is not None:
         own = np.arange(len(points))
         squares[own, own + start] = np.inf
-    rows = np.argpartition(squares, k - 1, axis=1)[:, :k]  # (n, k)
+    rows = smallest(squares, k)  # (n, k)
     away = points[:, None, :] - others[rows]  # (n, k, F): exactly, also where it is nearly 0
     distances = np.sqrt((away.astype(np.float64) ** 2).sum(2))
     order = np.argsort(distances, axis=1, kind="stable")

@@ -6,6 +6,7 @@ Not here: what kind a column is of (`cells.py`). Next: `texts.py`.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -92,13 +93,27 @@ def _who(
 
 
 def keys_of(columns: Sequence[Column], count: int) -> list[bytes]:
-    """The same 16 bytes for rows whose cells are the same, columns that number rows left out."""
-    used = [each for each in columns if not numbers_rows(each)]
+    """The same 16 bytes for rows whose cells are the same, columns that number rows left out.
+
+    Numbers and dates are the same however they are written: 1,50 in one file and 1.5 in another.
+    """
+    used = [_written(each) for each in columns if not numbers_rows(each)]
     keys = []
     for row in range(count):
-        text = "\x1f".join(each.cells[row].strip() for each in used)
+        text = "\x1f".join(cells[row] for cells in used)
         keys.append(hashlib.blake2b(text.encode(), digest_size=16).digest())
     return keys if used else [row.to_bytes(16) for row in range(count)]
+
+
+def _written(column: Column) -> Sequence[str]:
+    """The cells of a column, each value in one way of writing; those that are none as they are."""
+    if column.numbers is None:
+        return [cell.strip() for cell in column.cells]
+    values = column.numbers.tolist()
+    return [
+        cell.strip() if math.isnan(value) else repr(value)
+        for cell, value in zip(column.cells, values, strict=True)
+    ]
 
 
 _ID_NAME = re.compile(

@@ -8,6 +8,7 @@ import pytest
 import kedja as kj
 from kedja.inspection import breaks, inspect_arrays
 from kedja.inspection.chance import LEVEL, same_distribution
+from kedja.inspection.neighbours import smallest
 from kedja.inspection.outliers import expected_as_large
 from tests.inspection import planted
 
@@ -38,6 +39,25 @@ def test_rows_in_both_are_found(look):
     assert list(found.rows) == [100, 101]
     assert found.where[0] == "test line 102 = line 7"
     assert found.in_test
+
+
+def test_rows_that_are_written_in_another_way_are_found(look, tmp_path):
+    table = planted.rows(0)
+    test = [[*(f"{float(each)}0".replace(".", ",") for each in row[:3]), *row[3:]] for row in table]
+    other = tmp_path / "other.csv"
+    lines = [";".join(row) for row in (planted.NAMES, *test[:30], *planted.rows(1, 70))]
+    other.write_text("\n".join(lines).replace(".", ","))
+    data = planted.write(tmp_path / "data.csv", table)
+    (found,) = defects(kj.inspection.inspect(data, test=other, label="kind"), "leaks")
+    assert list(found.rows) == list(range(30))
+
+
+@pytest.mark.parametrize("columns", [40, 1300, 1337])
+def test_the_smallest_are_those_of_a_sort(columns):
+    values = np.random.default_rng(0).random((7, columns)).astype(np.float32)
+    values[0, -3:] = 0
+    found = np.sort(np.take_along_axis(values, smallest(values, 10), 1), 1)
+    np.testing.assert_array_equal(found, np.sort(values, 1)[:, :10])
 
 
 def test_nearly_equal_rows_in_both_are_found(look):
