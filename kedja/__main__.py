@@ -1,4 +1,4 @@
-"""`python -m kedja` is the command `kedja`."""
+"""`python -m kedja` is the command `kedja`. Next: `kedja/cli/main.py`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The path of a descent, drawn on the contour plot of its function. Needs matplotlib.
 
-Not here: the descent (`descent.py`).
+Not here: the descent (`descent.py`). Next: `descend.py`.
 """
 
 from __future__ import annotations

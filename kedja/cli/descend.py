@@ -1,6 +1,6 @@
 """`kedja descend`: gradient descent on an expression, as a table of steps and as a plot.
 
-Not here: the descent itself (`descent.py`) and the drawing (`contour.py`).
+Not here: the descent itself (`descent.py`) and the drawing (`contour.py`). Next: `descent.py`.
 """
 
 from __future__ import annotations

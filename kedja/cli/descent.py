@@ -2,7 +2,7 @@
 
 Each step is x <- clip(x - rate * df/dx, low, high), in float64. The steps run in `Loop`, a block
 of them in one call; the block's part of the path is written into an array that the loop carries.
-Not here: the command (`descend.py`) and the plot (`contour.py`).
+Not here: the command (`descend.py`) and the plot (`contour.py`). Next: `contour.py`.
 """
 
 from __future__ import annotations

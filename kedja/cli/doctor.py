@@ -1,6 +1,6 @@
 """`kedja doctor`: what was found on this machine, and the line that installs what is missing.
 
-It loads nothing that could fail unseen: each part is looked at by itself.
+It loads nothing that could fail unseen: each part is looked at by itself. Next: `guard.py`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 `--run`, a text token by token, as the network of a run read it.
 
 Not here: how the numbers are found (`kedja/front/explanation.py`, `kedja/models/reading.py`).
+Next: `expression.py`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ own units. Not here: how a graph becomes ONNX (`kedja/io/onnx`), the run's folde
 | recordings          | `spectrogram`, float32 (batch, frames, bands), as `LogMel` makes them      |
 | a table of numbers  | `columns`, float64 (batch, columns), NaN where a number is missing         |
 | a table with texts  | `features`, float32 (batch, features), as the run's preparation makes them |
+
+Next: `pictures.py`.
 """
 
 from __future__ import annotations

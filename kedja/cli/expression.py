@@ -6,7 +6,7 @@ Numbers, names, `+ - * /`, powers as `^` or `**`, unary minus, parentheses, the 
 table below, and the constants pi and e. A power binds more tightly than a minus in front of it
 and groups to the right, as on a blackboard: -x^2 is -(x^2), a^b^c is a^(b^c). Multiplication is
 always written: 2*x, not 2x. Not here: the first look at the text (`scan.py`) and the commands
-(`explain.py`, `descend.py`).
+(`explain.py`, `descend.py`). Next: `options.py`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The text appears on standard output as it is drawn. Several samples follow each other, one to a
 line, or divided by lines of dashes where a sample has several lines. Not here: the drawing itself
-(`kedja/models/generate.py`), training (`train.py`).
+(`kedja/models/generate.py`), training (`train.py`). Next: `attention.py`.
 """
 
 from __future__ import annotations

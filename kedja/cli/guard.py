@@ -8,6 +8,7 @@
 | the reader of a pipe left  | none              | 1         |
 
 Any other exception is a bug and keeps its traceback. `KEDJA_DEBUG=1` shows tracebacks of all.
+Next: `output.py`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Not here: the checks (`kedja/inspection/checks.py`), the page (`kedja/inspection/page.py`), the
 learning curve (`learning_curve.py`), errors of a trained network by group (`errors.py`).
+Next: `learning_curve.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The command `kedja`. The commands themselves stand one to a file; `commands.py` names them."""
+"""The command `kedja`. The commands themselves stand one to a file; `commands.py` names them.
+
+Next: `commands.py`.
+"""
 
 from __future__ import annotations
 

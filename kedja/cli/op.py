@@ -1,6 +1,6 @@
 """`kedja op`: the record of an op for people: formula, derivative, and where each part stands.
 
-Not here: the records themselves (`kedja/ops`).
+Not here: the records themselves (`kedja/ops`). Next: `kedja/ir/op.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """`kedja view`: what a network for pictures sees, where it looks and what it would like to see.
 
 Not here: the numbers (`kedja/models/seeing.py`), the drawing (`kedja/views/pictures.py`).
+Next: `pictures.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """All passes run once: from a graph to a plan and its object code.
 
 Equal kernels become one function. Not here: the cache and the program (`pipeline.py`).
+Next: `runtime.py`.
 """
 
 from __future__ import annotations

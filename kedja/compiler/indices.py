@@ -6,6 +6,7 @@
     Lookup           an index that is read from memory (take), held inside its axis
 
 Not here: the loops (`loops.py`). `Space` is what the index rules of `kedja/ops` are handed.
+Next: `loops.py`.
 """
 
 from __future__ import annotations

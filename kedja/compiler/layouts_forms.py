@@ -6,7 +6,7 @@
                                                              of weights, whose sum is cut in pieces
 A few groups are as many products that read their channels of what is stored.
 Not here: which values stand in which order (`layouts.py`), and the product's kernel
-(`llvm_strided.py`). Dimension letters as in `kedja/ops/convolution.py`.
+(`llvm_strided.py`). Dimension letters as in `kedja/ops/convolution.py`. Next: `layouts.py`.
 """
 
 from __future__ import annotations

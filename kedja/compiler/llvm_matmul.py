@@ -9,6 +9,7 @@ Every emitted function is `void f(ptr args, i64 task)`, `args` an array of point
     asks for none)    args[4] and on: whatever the epilogue wants
 
 Scratch holds what the packing phase packed, or a region of `task_scratch` elements per task.
+Next: `matmul_plan.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An LLVM module that knows its target, so that emitters can ask it."""
+"""An LLVM module that knows its target, so that emitters can ask it. Next: `llvm_ir.py`."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 `Pointwise.emit(e, *xs)` of an op's record calls these methods. Both kinds of value take the same
 path, so a scalar tail has the bits of a vector body. bool values are i1 in registers and bytes in
 memory; half dtypes are 16 bits in both, and only moved and cast (`llvm_half.py`). Not here: the
-transcendental functions (`llvm_math.py`), loops (`llvm_kernel.py`).
+transcendental functions (`llvm_math.py`), loops (`llvm_kernel.py`). Next: `llvm_math.py`.
 """
 
 from __future__ import annotations

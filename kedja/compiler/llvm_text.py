@@ -1,6 +1,7 @@
 """Modules, functions and blocks of LLVM's IR, written as text.
 
 Not here: the instructions in the blocks (`llvm_ir.py`), types and constants (`llvm_types.py`).
+Next: `llvm_ir.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The types and constants of LLVM's IR, as its assembly writes them.
 
 Not here: instructions (`llvm_ir.py`, which also gives these names to the emitters).
+Next: `llvm_ir.py`.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ how code is made (`llvm.py` and the passes before it). This is the end of the co
 A program is object code plus a `Plan`. Everything that can be computed once is: the addresses of
 kernels, constants and arena stand in a flat table of 64-bit words, and a call only writes the
 addresses of the caller's arrays into it, then makes one native call for all its steps.
+Next: `runtime_native.py`.
 """
 
 from __future__ import annotations

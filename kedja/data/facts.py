@@ -7,6 +7,7 @@ alone. `docs/examples/facts.py` does that. Not here: real text (`corpus.py`).
 The wordings differ in order, and say the name before or after what it is about, since facts that
 are always told in the same words can be recited, but hardly asked for. Source of that finding:
 Z. Allen-Zhu, Y. Li: Physics of language models, part 3.1: knowledge storage and extraction (2023).
+Next: `prompts.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What both estimators share: checked data and parameters, weights, training, fitted attributes.
 
 Not here: classes and numbers (`classifier.py`, `regressor.py`), epochs (`network.py`).
+Next: `classifier.py`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ Not here: scikit-learn's interface (`svm.py`).
 Sources: S. Keerthi, D. DeCoste: A modified finite Newton method for fast solution of large scale
 linear SVMs (2005); R. Rockafellar: Augmented Lagrangians and applications of the proximal point
 algorithm in convex programming (1976).
-Letters: N examples, D features; x (N, D), y (N,) of ±1, c (N,), w (D,), α (N,).
+Letters: N examples, D features; x (N, D), y (N,) of ±1, c (N,), w (D,), α (N,). Next: `svm.py`.
 """
 
 from __future__ import annotations

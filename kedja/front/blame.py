@@ -5,6 +5,7 @@ Not here: the training run that noticed it (`kedja/train/nonfinite.py`).
 One step of a loop runs in the interpreter, node by node. From the value that is not finite, the
 way leads back through inputs that are not finite either, to a node all of whose inputs are: there
 it began. A −∞ that does no harm, as in a mask before softmax, is not on that way.
+Next: `kedja/train/trainer.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A digest of what a graph computes, by which a changed program is noticed.
 
 Not here: what a run does with it (`kedja/train`), and the compiler's own key of a graph.
+Next: `kedja/train/checkpoint.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Looking inside: the derivative as a formula, each node with its numbers, the graph.
 
 All three take a tensor, or a function whose arguments then become the variables. What they return
-prints as text, shows itself in a notebook, and gives SVG and JSON.
+prints as text, shows itself in a notebook, and gives SVG and JSON. Next: `explaining.py`.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 A key has integers, slices, `...`, None, arrays of integers and of bools. Arrays are broadcast
 together, with the integers beside them; their axes come where the first of them stands, or in
 front where something stands between them. Not here: what is done with it (`index.py`, `at.py`).
+Next: `index.py`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A loop runs in the interpreter, step by step, to the one that is asked for; the gradients that
 arrive there come back from the last step in the same way. Not here: what is shown of them
-(`explaining.py`).
+(`explaining.py`). Next: `explaining.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The functions that are also methods of tensors: t.sum(), t.reshape(2, 3), t.exp() …
 
 Names and meanings are those of the functions; `permute` and `unsqueeze` are PyTorch's names. Not
-here: what a tensor is (`tensor.py`), its operators (`operators.py`).
+here: what a tensor is (`tensor.py`), its operators (`operators.py`). Next: `tensor.py`.
 """
 
 from __future__ import annotations

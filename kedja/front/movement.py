@@ -2,6 +2,7 @@
 
 Names follow the Python Array API standard 2024.12; swapaxes, split and pad are NumPy's, flatten
 is PyTorch's. Not here: elements chosen by an index (`selection.py`, `index.py`).
+Next: `selection.py`.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 NaN counts as the largest value: the last of an ascending order, the first of a descending one.
 Functions whose result's shape depends on data (`unique_*`, `nonzero`) evaluate at once; inside
 `jit` they are errors that say so. Not here: argmax and its like (`reductions.py`).
+Next: `cumulative.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rows of text as a table: with colours on a terminal, aligned columns elsewhere, or HTML.
 
-Not here: what the rows say (`derivation.py`, `explanation.py`).
+Not here: what the rows say (`derivation.py`, `explanation.py`). Next: `kedja/cli/output.py`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Nothing is computed until a value is looked at (`numpy()`, `item()`, `print`, `if`). Not here: the
 operators (`operators.py`), the methods by name (`methods.py`), indices (`index.py`, `at.py`), and
-what evaluation does (`evaluate.py`).
+what evaluation does (`evaluate.py`). Next: `operators.py`.
 """
 
 from __future__ import annotations

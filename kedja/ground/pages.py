@@ -3,7 +3,7 @@
 The system hands out a page when it is first written to, and clears it: some 0.1 ms for a megabyte
 in large pages, and 1.7 where a virtual machine must first ask its host for them (it gives back what
 nobody uses). While a program is traced and compiled there is a core to spare for that.
-Not here: memory that is used again (`front/chunks.py`).
+Not here: memory that is used again (`front/chunks.py`). Next: `kedja/front/chunks.py`.
 """
 
 from __future__ import annotations

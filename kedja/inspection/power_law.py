@@ -2,7 +2,7 @@
 
 c is the error that no amount of data takes away. Sources: C. Cortes et al., "Learning curves:
 asymptotic values and rate of convergence" (1993); J. Hestness et al., "Deep learning scaling is
-predictable, empirically" (2017). Not here: the measured errors (`curves.py`).
+predictable, empirically" (2017). Not here: the measured errors (`curves.py`). Next: `curves.py`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 The state is only ever that of a whole step, whatever interrupts; a step whose watched value is NaN
 or infinite is not taken. The interpreter's loops and programs that are cut into stages run so.
+Next: `kedja/front/loop.py`.
 """
 
 from __future__ import annotations

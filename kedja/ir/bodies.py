@@ -3,7 +3,7 @@
     scan(body1, 0, x)[0]
       where body1(carry, x) = (carry + x, carry)
 
-Not here: formulas (`formula.py`), which are handed the names.
+Not here: formulas (`formula.py`), which are handed the names. Next: `show.py`.
 """
 
 from __future__ import annotations

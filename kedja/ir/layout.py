@@ -4,6 +4,7 @@ The method is that of K. Sugiyama, S. Tagawa, M. Toda (1981): layers by the long
 within a layer by barycentres, places by least squares. Not here: what is drawn (`svg.py`).
 
 An edge that spans several layers passes through points of its own, one in each layer between.
+Next: `svg.py`.
 """
 
 from __future__ import annotations

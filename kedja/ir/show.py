@@ -5,7 +5,7 @@ A small graph is shown node by node, in the order of evaluation:
     %3 = multiply(%1, %2)   float32[64, 128]   # model.py:12 layers.0
 
 a larger one folded by its modules (`outline.py`). Not here: values and gradients beside the nodes
-(`kedja/front/explanation.py`).
+(`kedja/front/explanation.py`). Next: `text.py`.
 """
 
 from __future__ import annotations

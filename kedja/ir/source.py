@@ -1,4 +1,7 @@
-"""Where the user made a node, as short text and as JSON. Used by all that prints graphs."""
+"""Where the user made a node, as short text and as JSON. Used by all that prints graphs.
+
+Next: `graph.py`.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 A box may hold a drawing of its own. Where an edge would pass many layers, a small box with the
 name of its beginning stands at its end instead. Colours follow the reader's light or dark
 preference. Nothing is loaded from anywhere. Not here: where the boxes stand (`layout.py`) and what
-the lines say (`picture.py`).
+the lines say (`picture.py`). Next: `layout.py`.
 """
 
 from __future__ import annotations

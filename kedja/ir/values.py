@@ -1,6 +1,6 @@
 """Numbers and arrays as short text, and any attribute as JSON. Used by all that prints graphs.
 
-Not here: formulas (`formula.py`) and whole graphs (`show.py`).
+Not here: formulas (`formula.py`) and whole graphs (`show.py`). Next: `labels.py`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ learning (2022), section 3.2.
 
 Not here: how columns become numbers (`kedja/data/prepare.py`), training (`kedja/train/tables.py`).
 Dimensions: B rows, F inputs, P pieces of all columns together, C outputs.
+Next: `kedja/train/tables.py`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Signs are LAPACK's: what does not depend on them has the derivatives given here.
 eigenvalues or singular values are equal, their vectors have no derivative: it comes out as
 infinity or NaN. The values themselves, and what uses nothing but them, have theirs. The columns
 that only complete a basis (`mode="complete"`, `full_matrices=True`) move so that they stay
-orthogonal to the others. Not here: solves and determinants (`linalg.py`).
+orthogonal to the others. Not here: solves and determinants (`linalg.py`). Next: `linalg.py`.
 """
 
 from __future__ import annotations

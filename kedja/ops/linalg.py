@@ -3,7 +3,7 @@
 The derivatives are those of M. Giles, *Collected matrix derivative results for forward and reverse
 mode algorithmic differentiation* (2008), and, for Cholesky's factor, of I. Murray,
 *Differentiation of the Cholesky decomposition* (2016), section 3. Not here: factorisations
-with several outputs (`decompositions.py`).
+with several outputs (`decompositions.py`). Next: `decompositions.py`.
 """
 
 from __future__ import annotations

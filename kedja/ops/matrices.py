@@ -2,7 +2,7 @@
 
 Matrices stand in the last two axes; leading axes are batches. All of it takes float32 and float64;
 the front widens halves to float32 for a whole call and rounds its results once. Not here: the ops
-(`linalg.py`, `decompositions.py`).
+(`linalg.py`, `decompositions.py`). Next: `linalg.py`.
 """
 
 from __future__ import annotations

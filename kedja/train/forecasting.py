@@ -113,23 +113,26 @@ def fit_forecaster(
     config = config_for(series, model, **given, **sizes)
     learned, held = windows(config, series)
     epochs = usual_epochs(learned.count, batch_size) if epochs is None else epochs
-    usual = {
-        "optimizer": optim.AdamW(RATES[model], weight_decay=DECAY),
-        "schedule": "cosine",
-        "clip_norm": CLIP,
-        "early_stopping": EarlyStopping(patience=max(5, epochs // 6)),
-    }
     random.seed(seed)
     trainer = Trainer(
         started(FORECASTERS[model][1](config), learned),
         loss=ForecastLoss(*config.quantiles, gaps=not series.there.all()),
-        **{**usual, **options},
+        **{**_usual(model, epochs), **options},
         batch_size=batch_size,
         seed=seed,
     )
     history = trainer.fit(learned, epochs=epochs, validation=held, resume=resume)
     history.model = calibrated(history.model, series)
     return history
+
+
+def _usual(model: str, epochs: int) -> dict[str, Any]:
+    return {
+        "optimizer": optim.AdamW(RATES[model], weight_decay=DECAY),
+        "schedule": "cosine",
+        "clip_norm": CLIP,
+        "early_stopping": EarlyStopping(patience=max(5, epochs // 6)),
+    }
 
 
 def started(model: Forecaster, learned: SeriesWindows) -> Forecaster:

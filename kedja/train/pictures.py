@@ -6,6 +6,7 @@ Next: `classification.py`. Dimensions: N pictures, C classes, D numbers of a pic
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,16 +137,10 @@ def fit_pictures(
     count = len(pictures.train)
     batch = batch_size or usual_batch(count)
     epochs = epochs or usual_epochs(count, batch)
-    schedule = options.get("schedule", "cosine")
-    usual = {
-        "optimizer": optim.AdamW(RATE, weight_decay=DECAY),
-        "schedule": schedule,
-        "warmup": usual_warmup(schedule, epochs * -(-count // batch)),
-    }
     trainer = Trainer(
         network(config, seed),
         loss="cross_entropy",
-        **{**usual, **options},
+        **_paced(options, epochs * -(-count // batch)),
         batch_size=batch,
         metrics=("accuracy",),
         prepare=Seen(config, augment),
@@ -158,6 +153,17 @@ def fit_pictures(
         validation=None if isinstance(held, bool) else (held.inputs, held.targets),
         resume=resume,
     )
+
+
+def _paced(options: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    """The options of the trainer, the usual ones where they are not given."""
+    schedule = options.get("schedule", "cosine")
+    usual = {
+        "optimizer": optim.AdamW(RATE, weight_decay=DECAY),
+        "schedule": schedule,
+        "warmup": usual_warmup(schedule, steps),
+    }
+    return {**usual, **options}
 
 
 # ------------------------------------------------------------------------------- quality

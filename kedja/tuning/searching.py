@@ -5,7 +5,7 @@ hyper-parameter optimization, 2011). A trial ends early where it is worse than h
 the same epoch. All is kept in a journal file, trial by trial, so that a search goes on where it was
 interrupted; the trial under way then begins anew. Proposals depend on the seed, the number of the
 trial and the trials before. Needs optuna. Not here: over what (`space.py`), what a trial is
-(`kedja/cli/tune.py`).
+(`kedja/cli/tune.py`). Next: `kedja/cli/tune.py`.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@
 
 Rates are searched by their logarithm. `depth` is the number of layers; of networks for pictures it
 is that of each stage, and `width` that of the first stage. Not here: the search (`searching.py`).
+Next: `searching.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Where classifiers of two numbers draw their borders, several of them side by side.
 
 Not here: the classifiers (`kedja/estimators`), kernels' matrices (`kernel_matrix.py`).
+Next: `figures.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A forecast as a picture: the end of the series, the mean of what is to come, its interval.
 
-Needs matplotlib. Not here: the forecast (`kedja/models/forecasts.py`).
+Needs matplotlib. Not here: the forecast (`kedja/models/forecasts.py`). Next: `figures.py`.
 """
 
 from __future__ import annotations

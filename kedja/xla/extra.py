@@ -1,6 +1,6 @@
 """JAX itself: imported when it is first needed, and its 64-bit types switched on for a scope.
 
-Not here: what is built with it (`lower.py`, `program.py`).
+Not here: what is built with it (`lower.py`, `program.py`). Next: `lower.py`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ goes to JAX's default device; the flags `threads`, `cache` and `target` do not c
 Steps run in one XLA loop, in calls of about a tenth of a second, between which progress is told
 and Ctrl-C is heard; a single step cannot be interrupted. Where a run is cut into calls changes no
 bit: every call runs the same program, which takes the number of steps as an input.
+Next: `lower.py`.
 """
 
 from __future__ import annotations

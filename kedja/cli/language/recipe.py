@@ -14,7 +14,7 @@ each weight and token, at a rate for each core that small products reach on an o
 The third is nanoGPT's recipe for a CPU. A recurrent network has one or two layers of the same
 width. Text that is seen more often than three times is learned with dropout, and the weights of
 the best evaluation are kept; four without a better one end the training. Not here: the training
-(`decoder.py`).
+(`decoder.py`). Next: `decoder.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Word vectors as a map in two dimensions: words that are alike stand near each other.
 
 Needs matplotlib; t-SNE needs scikit-learn, without which the map is a projection on the two main
-directions. Not here: the vectors (`kedja/models/word_vectors.py`).
+directions. Not here: the vectors (`kedja/models/word_vectors.py`). Next: `vectors.py`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Letters: α log-probabilities of all ways so far. Dimensions: T steps, N examples, C classes (with
 the blank), S labels at most, E = 2 S + 1 labels with blanks between them.
+Next: `kedja/nn/recurrent.py`.
 """
 
 from __future__ import annotations

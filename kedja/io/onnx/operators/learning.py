@@ -1,6 +1,7 @@
 """Steps of optimisers (`ai.onnx.preview.training`) and features of tables (`ai.onnx.ml`).
 
 Inputs of the optimisers: rate, step count, then all parameters, all gradients, all states.
+Next: `left_out.py`.
 """
 
 from __future__ import annotations

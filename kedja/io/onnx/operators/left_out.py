@@ -1,6 +1,7 @@
 """The operators that are not read, and why: what an error says when a model has one.
 
 Not here: element types without a counterpart (`kedja/io/onnx/elements.py`).
+Next: `kedja/io/onnx/reading.py`.
 """
 
 from __future__ import annotations
