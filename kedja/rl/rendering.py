@@ -29,6 +29,7 @@ APART = 26  # between the hinges of two poles, so that neither hides the other
 SKY, TRACK, BODY, PUSH = (250, 250, 247), (90, 90, 90), (52, 73, 94), (231, 126, 35)
 POLES = ((192, 57, 43), (41, 128, 185))
 THICK = (8, 6)
+LOOKED_AT = 8  # pictures, for the colours of an animation
 THINNEST = 0.3  # m; a shorter pole is drawn as if it were three times as long
 
 
@@ -119,9 +120,16 @@ def write_gif(file: str | os.PathLike[str], pictures: Sequence[Any], seconds: fl
     require_gif(file)
     if not len(pictures):
         raise UsageError("an animation without pictures", fix="play at least one step")
-    frames = [_pillow().fromarray(np.asarray(each)) for each in pictures]
+    frames = _same_colors([_pillow().fromarray(np.asarray(each)) for each in pictures])
     time = max(20, round(1000 * seconds))
     _write(frames[0], file, "GIF", save_all=True, append_images=frames[1:], duration=time, loop=0)
+
+
+def _same_colors(images: Sequence[Any]) -> list[Any]:
+    """Images with one table of 256 colours, taken from some of them: quick, and none flickers."""
+    some = [np.asarray(each) for each in images[:: 1 + len(images) // LOOKED_AT]]
+    table = _pillow().fromarray(np.concatenate(some)).quantize(256)
+    return [each.quantize(palette=table, dither=0) for each in images]
 
 
 def require_gif(file: Any) -> None:
