@@ -144,11 +144,12 @@ def _drawn(curves: dict[str, list[Learning]], file: Path) -> Result:
         for each in found:
             rewards = np.array([episode.reward for episode in each.episodes])
             steps = np.array([episode.steps for episode in each.episodes])
-            smooth = np.convolve(rewards, np.ones(WINDOW) / WINDOW, "valid")
-            ax.plot(steps[WINDOW - 1 :], smooth, linewidth=0.8)
+            window = min(WINDOW, len(rewards))  # long episodes may be few
+            smooth = np.convolve(rewards, np.ones(window) / window, "valid")
+            ax.plot(steps[window - 1 :], smooth, linewidth=0.8)
         ax.set_xlabel("steps", fontsize=8)
         ax.tick_params(labelsize=7)
-    figure.supylabel(f"reward, mean of {WINDOW} episodes of training", fontsize=8)
+    figure.supylabel(f"reward, mean of at most {WINDOW} episodes of training", fontsize=8)
     file.parent.mkdir(parents=True, exist_ok=True)
     figures.save(figure, file, dpi=80)
     return Result("rewards in training, five seeds each", file.name)
