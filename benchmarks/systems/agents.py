@@ -144,7 +144,7 @@ def _drawn(curves: dict[str, list[Learning]], file: Path) -> Result:
         for each in found:
             rewards = np.array([episode.reward for episode in each.episodes])
             steps = np.array([episode.steps for episode in each.episodes])
-            window = min(WINDOW, len(rewards))  # long episodes may be few
+            window = max(1, min(WINDOW, len(rewards) // 4))  # long episodes may be few
             smooth = np.convolve(rewards, np.ones(window) / window, "valid")
             ax.plot(steps[window - 1 :], smooth, linewidth=0.8)
         ax.set_xlabel("steps", fontsize=8)
