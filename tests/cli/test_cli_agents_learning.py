@@ -6,10 +6,12 @@ Not here: the methods (`tests/rl`), evolution (`test_cli_agents.py`).
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("gymnasium")
+pytest.importorskip("pygame")
 
 from kedja.cli import families, runs
 from kedja.cli.agents import learning
@@ -46,6 +48,8 @@ def test_an_environment_is_learned_and_played(kedja):
     assert "observations Box" in found.err
     again = kedja(f"play {results['run']} --limit 40 --json")
     assert json.loads(again.out)["mean_reward"] > 12
+    assert kedja(f"play {results['run']} --limit 3 --gif cart.gif").code == 0
+    assert Path("cart.gif").read_bytes().startswith(b"GIF89a")
 
 
 def test_a_summary_says_what_was_reached_beside_chance(kedja):
