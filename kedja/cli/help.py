@@ -44,7 +44,7 @@ def panel(name: str) -> Callable[..., Any]:
 
 
 def table(rows: Mapping[str, str]) -> str:
-    """Names with what is said of each, as a paragraph for `Shown` that keeps its lines.
+    r"""Names with what is said of each, as a paragraph for `Shown` that keeps its lines.
 
     >>> print(table({"rows": "mlp, linear", "sound": "spectrogram-cnn"}).lstrip("\b\n"))
     rows   mlp, linear
