@@ -30,6 +30,7 @@ TITLE = "Agents that learn while they act"
 EPISODES = 100
 TEST_SEED = 1_000_000  # far from the seeds of training and trials
 WINDOW = 20  # episodes that a point of a curve is the mean of
+Array = np.ndarray[Any, np.dtype[Any]]
 QUICK = {"steps": 512, "copies": 4, "episodes": 2}
 
 
@@ -57,7 +58,7 @@ class Run(NamedTuple):
 
     found: Learning
     seconds: float
-    rewards: np.ndarray[Any, np.dtype[Any]]
+    rewards: Array
 
     @property
     def mean(self) -> float:
@@ -142,14 +143,20 @@ def _drawn(curves: dict[str, list[Learning]], file: Path) -> Result:
     for ax, (title, found) in zip(places, curves.items(), strict=False):
         ax.set_title(title, fontsize=9)
         for each in found:
-            rewards = np.array([episode.reward for episode in each.episodes])
-            steps = np.array([episode.steps for episode in each.episodes])
-            window = max(1, min(WINDOW, len(rewards) // 4))  # long episodes may be few
-            smooth = np.convolve(rewards, np.ones(window) / window, "valid")
-            ax.plot(steps[window - 1 :], smooth, linewidth=0.8)
-        ax.set_xlabel("steps", fontsize=8)
+            ax.plot(*_smoothed(each), linewidth=0.8)
+        ax.set_xlabel("thousand steps", fontsize=8)
         ax.tick_params(labelsize=7)
+    for ax in places[len(curves) :]:
+        ax.set_axis_off()
     figure.supylabel(f"reward, mean of at most {WINDOW} episodes of training", fontsize=8)
     file.parent.mkdir(parents=True, exist_ok=True)
     figures.save(figure, file, dpi=80)
-    return Result("rewards in training, five seeds each", file.name)
+    return Result("rewards in training, five seeds each", f"[curves](images/{file.name})")
+
+
+def _smoothed(found: Learning) -> tuple[Array, Array]:
+    """Thousands of steps, and the mean reward of the episodes that ended last."""
+    rewards = np.array([episode.reward for episode in found.episodes])
+    steps = np.array([episode.steps for episode in found.episodes])
+    window = max(1, min(WINDOW, len(rewards) // 4))  # long episodes may be few
+    return steps[window - 1 :] / 1000, np.convolve(rewards, np.ones(window) / window, "valid")

@@ -144,4 +144,4 @@ def _picture(found: SelfPlay, folder: Path) -> Result:
     thought = opinion(found.player(SIMULATIONS), board)
     folder.mkdir(parents=True, exist_ok=True)
     figures.save(plot_board(found.game, board, thought).figure, folder / "connect-four.png", 80)
-    return Result("Connect Four, an opinion", "connect-four.png")
+    return Result("Connect Four, an opinion", "[board](images/connect-four.png)")

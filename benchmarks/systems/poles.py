@@ -229,4 +229,5 @@ def _pictures(folder: Path) -> Result:
     folder.mkdir(parents=True, exist_ok=True)
     rendering.write_gif(folder / "poles.gif", pictures, 2 * physics.TICKS * physics.TICK)
     rendering.write_png(folder / "poles.png", rendering.strip(pictures[::16]))
-    return Result("two poles without velocities, 5 s", "poles.gif, poles.png")
+    drawn = "[animation](images/poles.gif), [pictures](images/poles.png)"
+    return Result("two poles without velocities, 5 s", drawn)

@@ -19,7 +19,7 @@ from kedja.cli.help import panel
 from kedja.cli.output import note, now_and_then, say, say_json, write_text
 from kedja.data import source
 from kedja.front.tables import rendered
-from kedja.ground.errors import UsageError
+from kedja.ground.errors import Interrupted, UsageError
 from kedja.ground.suggest import listed
 from kedja.inspection import curves as learning
 from kedja.inspection.finding import Finding, Report, Summary
@@ -79,16 +79,13 @@ def inspect(
         return
     _refuse("--learning-curve", {"--sizes": sizes, "--out": out, "--plot": plot}, without=True)
     _require_no_run(data)
-    report = inspection.inspect(
-        data, test=test, label=label, progress=_told, reading_progress=now_and_then("read")
-    )
-    if html is not None:
-        write_text(html, inspection.html(report))
+    report = _inspected(data, test, label)
     if json:
         say_json(report.to_json())
     else:
-        for line in lines(report):
-            say(line)
+        say("\n".join(lines(report)))
+    if html is not None:  # at the end: what was found is not lost where the file cannot be written
+        write_text(html, inspection.html(report))
 
 
 def _refuse(option: str, given: dict[str, object], *, without: bool = False) -> None:
@@ -104,6 +101,16 @@ def _require_no_run(data: str) -> None:
     if data not in source.NAMES and runs.exists(Path(data)):
         what = f"{data} is the folder of a run, not of data"
         raise UsageError(what, fix=f"for which groups it is wrong: kedja errors {data}")
+
+
+def _inspected(data: str, test: Path | None, label: str | None) -> Report:
+    reading = now_and_then("read")
+    try:
+        return inspection.inspect(
+            data, test=test, label=label, progress=_told, reading_progress=reading
+        )
+    except KeyboardInterrupt:
+        raise Interrupted("an inspection keeps nothing, run it again") from None
 
 
 def _told(done: int, total: int) -> None:

@@ -56,7 +56,8 @@ def exact_duplicates(look: Look) -> Iterator[Finding]:
     yield Finding(
         "duplicates",
         "defect" if beyond else "notice",
-        f"{len(again):,} examples stand in the data already, such as {_pair(look.data, found[0])}",
+        f"{len(again):,} {'example stands' if len(again) == 1 else 'examples stand'} in the data "
+        f"already, such as {_pair(look.data, found[0])}",
         "remove all but one of each"
         if beyond
         else "nothing, if such examples are met again; else remove all but one of each",

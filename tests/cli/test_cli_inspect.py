@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+from kedja import inspection
 from kedja.cli import learning_curve as curves
 from kedja.ground.errors import Interrupted
 from kedja.inspection import curves as learning
@@ -50,6 +51,23 @@ def test_json_has_the_keys_that_it_always_has(kedja, table):
         "figures",
     }
     assert found["findings"][0]["rows"] == [50, 51]
+
+
+def test_what_was_found_is_told_where_the_page_cannot_be_written(kedja, table, tmp_path):
+    code, out, err = kedja("inspect", str(table), "--html", str(tmp_path))
+    assert code == 1
+    assert "defect: duplicates" in out
+    assert str(tmp_path) in err
+
+
+def test_ctrl_c_says_that_nothing_is_kept(kedja, table, monkeypatch):
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inspection, "inspect", interrupted)
+    code, _, err = kedja("inspect", str(table))
+    assert code == 130
+    assert "an inspection keeps nothing, run it again" in err
 
 
 def test_the_page_needs_nothing_else_and_escapes_the_data(kedja, table, tmp_path):
