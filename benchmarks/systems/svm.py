@@ -126,7 +126,7 @@ def _expanded(chosen: Chosen) -> Iterator[Result]:
         figure = compare_boundaries(names, x, y)
         _save(figure, chosen.pictures / "feature-expansions.png")
         _save(_digits_alike(), chosen.pictures / "kernel-matrix.png")
-        drawn = "[borders](images/feature-expansions.png), [K of 300 digits](images/kernel-matrix.png)"
+        drawn = "[borders](images/feature-expansions.png), [K](images/kernel-matrix.png)"
         yield Result("two moons three ways, and a kernel's matrix", drawn)
 
 
