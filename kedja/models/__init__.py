@@ -1,8 +1,8 @@
 """Whole networks in a page each, with the tensor names of their well-known files.
 
-Start at `gpt2.py`; then `recurrent.py`, `encoder_decoder.py`, `resnet.py`, `unet.py`. Folders of
-models are read and written by `folder.py`; `lora.py` adapts them in a few numbers. Not here:
-layers (`kedja/nn`).
+Start at `gpt2.py`; then `recurrent.py`, `encoder_decoder.py`, `resnet.py`, `unet.py`. Folders of models
+are read and written by `folder.py`; `lora.py` adapts them in a few numbers. Not here: layers
+(`kedja/nn`).
 """
 
 from kedja.models import gpt2_files as gpt2_files
@@ -40,8 +40,9 @@ from kedja.models.recommenders import (
     recommend,
 )
 from kedja.models.recurrent import RecurrentConfig, RecurrentLM
-from kedja.models.resnet import ResNet, ResNetConfig, SmallResNet, resnet18, resnet34
+from kedja.models.resnet import ResNet, resnet18, resnet34
 from kedja.models.seeing import ideal_input, occlusion, saliency
+from kedja.models.small_resnet import ResNetConfig, SmallResNet
 from kedja.models.spectrogram_cnn import Heard, SpectrogramCNN, SpectrogramCNNConfig, hear
 from kedja.models.tabular import TabularConfig, TabularMLP
 from kedja.models.text_classifier import (

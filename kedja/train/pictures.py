@@ -21,7 +21,7 @@ from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.models.cnn import CNN, CNNConfig
 from kedja.models.pictures import PictureConfig, probabilities, standardised, unit
-from kedja.models.resnet import ResNetConfig, SmallResNet
+from kedja.models.small_resnet import ResNetConfig, SmallResNet
 from kedja.train.classification import ClassQuality, quality
 from kedja.train.history import History
 from kedja.train.pace import epochs_for

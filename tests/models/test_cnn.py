@@ -10,7 +10,7 @@ from kedja import models
 from kedja.ground.errors import ShapeError, UsageError
 from kedja.models.cnn import CNN, CNNConfig, lenet
 from kedja.models.pictures import classify_pictures, inputs, probabilities
-from kedja.models.resnet import ResNetConfig, SmallResNet
+from kedja.models.small_resnet import ResNetConfig, SmallResNet
 
 CLASSES = ("a", "b", "c")
 CONFIGS = [

@@ -5,10 +5,6 @@ Weights travel as safetensors files. The four of full size: `pytest -m slow test
 
 from __future__ import annotations
 
-import ast
-import io
-import tokenize
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +19,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
 safetensors_torch = pytest.importorskip("safetensors.torch")
 from torch_peers import GPT2, RecurrentLM, ResNet, UNet  # noqa: E402
 
-CODE_LINES = {"gpt2": 115, "recurrent": 80, "resnet": 80, "unet": 80}  # GPT-2 decodes, too
 SMALL_GPT = GPT2Config(vocab_size=61, n_positions=16, n_embd=24, n_layer=3, n_head=4, dropout=0.0)
 
 
@@ -146,31 +141,3 @@ def test_a_network_of_full_size_equals_pytorchs(name, tmp_path):
     torch.manual_seed(0)
     dtype, tolerance = ("float64", 1e-8) if name in ("resnet18", "unet") else ("float32", 2e-4)
     compare(FULL[name](), tmp_path, dtype, tolerance, kj.jit)
-
-
-@pytest.mark.parametrize("module", CODE_LINES)
-def test_each_network_is_a_page(module):
-    """At most so many lines of code: without blank lines, comments and docstrings."""
-    path = Path(models.__file__).parent / f"{module}.py"
-    assert code_lines(path.read_text(encoding="utf-8")) <= CODE_LINES[module]
-
-
-def code_lines(text):
-    lines = set()
-    skipped = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type not in (*skipped, tokenize.ENDMARKER):
-            lines.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            lines -= set(range(node.lineno, node.end_lineno + 1))
-    return len(lines)
-
-
-def test_lines_of_code_are_counted():
-    assert (
-        code_lines(
-            '"""Text."""\n\nx = 1  # one\n\n\ndef f():\n    """Two\n    lines."""\n    return x\n'
-        )
-        == 3
-    )
