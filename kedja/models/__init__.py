@@ -1,8 +1,8 @@
 """Whole networks in a page each, with the tensor names of their well-known files.
 
-Start at `gpt2.py`; then `recurrent.py`, `encoder_decoder.py`, `resnet.py`, `unet.py`. Folders of models
-are read and written by `folder.py`; `lora.py` adapts them in a few numbers. Not here: layers
-(`kedja/nn`).
+Start at `gpt2.py`; then `recurrent.py`, `encoder_decoder.py`, `resnet.py`, `unet.py`. Folders of
+models are read and written by `folder.py`; `lora.py` adapts them in a few numbers. Not here:
+layers (`kedja/nn`).
 """
 
 from kedja.models import gpt2_files as gpt2_files
