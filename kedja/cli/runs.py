@@ -242,6 +242,26 @@ def command(data: Sequence[str], folder: Path) -> str:
     return shlex.join(["kedja", "train", *data, "--out", str(folder), "--resume"])
 
 
+def keep(folder: Path, data: Sequence[str], made: Mapping[str, Any], results: Any) -> None:
+    """Write `run.json` of a run that is told by its data, options and results alone."""
+    write(folder, {"data": {"source": list(data)}, "recipe": dict(made), "results": results})
+
+
+def continued(
+    folder: Path, data: Sequence[str], given: Mapping[str, Any], longer: str | None = None
+) -> dict[str, Any]:
+    """The options of a run that goes on; of those `given` only `longer` may be another than before.
+
+    Raises UsageError where the command line contradicts the run.
+    """
+    made = recipe_of(folder)
+    require_same_data(folder, data, sources_of(folder))
+    for name, value in given.items():
+        if value != made.get(name) and name != longer:
+            raise other_data(folder, f"--{name}", str(value), str(made.get(name)))
+    return {**made, **given}
+
+
 def to_go_on(error: StorageError, data: Sequence[str], folder: Path) -> StorageError:
     """The error of a disk that refused a checkpoint, with the command that goes on after repair."""
     fix = f"{error.fix}; then go on with: {command(data, folder)}"

@@ -71,7 +71,7 @@ def run(request: Request, usual: Options, prepare: Prepare) -> None:
     else:
         folder, made = earlier, _continued(earlier, request)
         prepared = prepare(request.data, made)
-    _write(folder, request.data, made, None)
+    runs.keep(folder, request.data, made, None)
     for line in (*prepared.about, _text(made), f"run: {folder}"):
         note(line)
     history = _trained(folder, request, made, prepared)
@@ -81,7 +81,7 @@ def run(request: Request, usual: Options, prepare: Prepare) -> None:
         results = _results(folder, request.data, made, history, prepared)
     except KeyboardInterrupt:
         raise _untested(request, folder) from None
-    _write(folder, request.data, made, results)
+    runs.keep(folder, request.data, made, results)
     if request.json:
         say_json(results)
     else:
@@ -110,11 +110,6 @@ def _continued(folder: Path, request: Request) -> dict[str, Any]:
                 fix="resume without this option, or train anew without --resume",
             )
     return {**made, **request.given}
-
-
-def _write(folder: Path, data: Sequence[str], made: Options, results: Any) -> None:
-    content = {"data": {"source": list(data)}, "recipe": dict(made), "results": results}
-    runs.write(folder, content)
 
 
 def _text(made: Options) -> str:

@@ -78,15 +78,15 @@ def train(request: Request) -> None:
         folder = runs.fresh(request.out, name.replace("/", "-"), made["model"])
         folders.describe(folder, policy)
     else:
-        folder, made = earlier, _continued(earlier, request)
+        folder, made = earlier, runs.continued(earlier, request.data, request.given, "generations")
         policy = _policy(env, made)
-    _write(folder, name, made, None)
+    runs.keep(folder, request.data, made, None)
     for line in _about(name, policy, made, folder):
         note(line)
     found = _evolved(name, policy, made, folder, request)
     results = _results(name, made, found, folder)
     folders.save(folder, found.policy)
-    _write(folder, name, made, results)
+    runs.keep(folder, request.data, made, results)
     if request.json:
         say_json(results)
     else:
@@ -115,20 +115,6 @@ def _so_far(run: Path, environment: Any) -> Policy:
 def _policy(env: Any, made: Options) -> Policy:
     hidden = layers(made["hidden"], "--hidden")
     return Policy(config_for(env, hidden, recurrent=made["recurrent"]))
-
-
-def _continued(folder: Path, request: Request) -> Options:
-    """The options of a run that goes on; UsageError where the command line contradicts them."""
-    made = runs.recipe_of(folder)
-    runs.require_same_data(folder, request.data, runs.sources_of(folder))
-    for name, value in request.given.items():
-        if value != made.get(name) and name != "generations":
-            raise runs.other_data(folder, f"--{name}", str(value), str(made.get(name)))
-    return {**made, **request.given}
-
-
-def _write(folder: Path, name: str, made: Options, results: Any) -> None:
-    runs.write(folder, {"data": {"source": [name]}, "recipe": made, "results": results})
 
 
 def _about(name: str, policy: Policy, made: Options, folder: Path) -> list[str]:

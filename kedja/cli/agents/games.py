@@ -46,16 +46,16 @@ def train(request: Request) -> None:
         folder = runs.fresh(request.out, game.name, MODEL)
         folders.describe(folder, BoardNet(config_for(game, **settings.sizes)))
     else:
-        folder, made = earlier, _continued(earlier, request)
+        folder, made = earlier, runs.continued(earlier, request.data, request.given)
         settings = _settings(game, made)
-    _write(folder, game, made, None)
+    runs.keep(folder, request.data, made, None)
     for line in _about(game, settings, made, folder):
         note(line)
     with scope(**({} if request.threads is None else {"threads": request.threads})):
         found = _learned(game, settings, made, folder, request)
         results = _results(game, made, found, folder)
     folders.save(folder, found.network)
-    _write(folder, game, made, results)
+    runs.keep(folder, request.data, made, results)
     if request.json:
         say_json(results)
     else:
@@ -65,20 +65,6 @@ def train(request: Request) -> None:
 def _settings(game: Game, made: Options) -> Settings:
     others = {NAMES.get(name, name): each for name, each in made.items()}
     return settings_for(game, {k: v for k, v in others.items() if k not in ("model", "seed")})
-
-
-def _continued(folder: Path, request: Request) -> Options:
-    """The options of a run that goes on; UsageError where the command line contradicts them."""
-    made = runs.recipe_of(folder)
-    runs.require_same_data(folder, request.data, runs.sources_of(folder))
-    for name, value in request.given.items():
-        if value != made.get(name):
-            raise runs.other_data(folder, f"--{name}", str(value), str(made.get(name)))
-    return made
-
-
-def _write(folder: Path, game: Game, made: Options, results: Any) -> None:
-    runs.write(folder, {"data": {"source": [game.name]}, "recipe": made, "results": results})
 
 
 def _about(game: Game, settings: Settings, made: Options, folder: Path) -> list[str]:

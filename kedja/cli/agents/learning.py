@@ -51,17 +51,21 @@ def train(request: Request) -> None:
     name, earlier = request.data[0], request.resumed()
     env = make(name)
     model = request.given.get("model", "ppo")
-    made = {**usual(model), **request.given} if earlier is None else _continued(earlier, request)
+    made = (
+        {**usual(model), **request.given}
+        if earlier is None
+        else runs.continued(earlier, request.data, request.given, "steps")
+    )
     method_of(made["model"], _own(made)).require(env)
     folder = earlier or runs.fresh(request.out, name.replace("/", "-"), made["model"])
-    _write(folder, name, made, None)
+    runs.keep(folder, request.data, made, None)
     for line in _about(name, env, made, folder):
         note(line)
     with scope() if request.threads is None else scope(threads=request.threads):
         found = _learned(name, made, folder, request)
         results = _results(name, made, found, folder)
     folders.save(folder, found.policy)
-    _write(folder, name, made, results)
+    runs.keep(folder, request.data, made, results)
     if request.json:
         say_json(results)
     else:
@@ -77,20 +81,6 @@ def _own(made: Options) -> Options:
     """The options of the method itself."""
     own = {name: value for name, value in made.items() if name not in (*RUN, "model")}
     return {**own, "hidden": layers(made["hidden"], "--hidden")}
-
-
-def _continued(folder: Path, request: Request) -> Options:
-    """The options of a run that goes on; UsageError where the command line contradicts them."""
-    made = runs.recipe_of(folder)
-    runs.require_same_data(folder, request.data, runs.sources_of(folder))
-    for name, value in request.given.items():
-        if value != made.get(name) and name != "steps":
-            raise runs.other_data(folder, f"--{name}", str(value), str(made.get(name)))
-    return {**made, **request.given}
-
-
-def _write(folder: Path, name: str, made: Options, results: Any) -> None:
-    runs.write(folder, {"data": {"source": [name]}, "recipe": made, "results": results})
 
 
 def _about(name: str, env: Any, made: Options, folder: Path) -> list[str]:
