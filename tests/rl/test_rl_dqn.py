@@ -18,6 +18,7 @@ from kedja.rl import agent_of, learn, make, play
 from kedja.rl.copies import Copies
 from kedja.rl.q_learning.dqn import DQN
 from tests.rl.environments_for_tests import Arms, Corridor, Reach
+from tests.rl.interrupting import interrupted_after
 
 QUIET = {"progress": False, "seed": 3}
 SMALL = {
@@ -106,16 +107,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(calls, tmp_path, monk
     """Before anything is learned, within a round, once the memory has begun to forget."""
     options = {"steps": 1024, "every": 512, "episodes": 2, "limit": 40, **SMALL, **QUIET}
     whole = learn(Corridor, "dqn", **options)
-    original, count = Copies.step, []
-
-    def step(self, *given):
-        count.append(1)
-        if len(count) > calls:
-            monkeypatch.setattr(Copies, "step", original)
-            raise KeyboardInterrupt
-        return original(self, *given)
-
-    monkeypatch.setattr(Copies, "step", step)
+    interrupted_after(monkeypatch, Copies, calls)
     with pytest.raises(Interrupted, match=r"interrupted after [0-9,]+ steps"):
         learn(Corridor, "dqn", checkpoint=tmp_path, **options)
     resumed = learn(Corridor, "dqn", checkpoint=tmp_path, resume=True, **options)

@@ -17,6 +17,7 @@ from kedja.rl.copies import Copies
 from kedja.rl.learning import METHODS
 from kedja.rl.trials import Trials
 from tests.rl.environments_for_tests import Arms, Corridor, Forgetful, Reach
+from tests.rl.interrupting import interrupted_after
 
 QUIET = {"progress": False, "seed": 3}
 SMALL = {
@@ -59,20 +60,6 @@ def test_the_same_seed_learns_the_same_bits_with_any_number_of_threads(method):
     other = learn(Reach, method, **{**options, "seed": 4})
     assert_same(one, same)
     assert other.episodes != one.episodes
-
-
-def interrupted_after(monkeypatch, where, calls):
-    """Press Ctrl-C in a later call of a method."""
-    original, count = where.step, []
-
-    def step(self, *given):
-        count.append(1)
-        if len(count) > calls:
-            monkeypatch.setattr(where, "step", original)
-            raise KeyboardInterrupt
-        return original(self, *given)
-
-    monkeypatch.setattr(where, "step", step)
 
 
 @pytest.mark.parametrize(
