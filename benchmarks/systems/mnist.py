@@ -1,6 +1,6 @@
 """MNIST: a conv net of 60,874 parameters by kedja and by PyTorch, beside two simple classifiers.
 
-It takes some eight minutes on two cores with PyTorch, a minute and a half without. Not here: the
+It takes some thirteen minutes on two cores with PyTorch, three without. Not here: the
 recipe and its two programs (`benchmarks/mnist`). Next: `results.py`.
 """
 
