@@ -65,8 +65,8 @@ class Corridor(gymnasium.Env):
         return self.place - 1, float(self.place == 5), ends, False, {}
 
 
-class Forgetful(Corridor):
-    """A corridor that does not repeat itself: its numbers do not come from the seed."""
+class Forgetful(Reach):
+    """It does not repeat itself: its numbers do not come from the seed, and none comes twice."""
 
     def reset(self, *, seed=None, options=None):
         observation, info = super().reset(seed=None)
