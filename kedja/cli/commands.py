@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +21,8 @@ from kedja.ground.suggest import did_you_mean
 class Command(NamedTuple):
     """Where a command stands: the function of that name in the module, and what it is for.
 
-    `example` ends the command's help: lines that work one after the other in an empty folder.
+    `example` ends the command's help: lines that work one after the other in a folder that is empty
+    but for the files that they begin with.
     `narrowed` names the module's function that narrows help to what a line leaves open (`help.py`).
     """
 
@@ -40,8 +42,8 @@ COMMANDS = {
     "predict": Command(
         *("kedja.cli.predict", "predict", "Ask a trained network about new data."),
         [
-            "kedja train play.txt --model embedding --epochs 1 --out words",
-            "kedja predict words --text question",
+            "kedja train flowers.csv --epochs 2 --out flowers",
+            "kedja predict flowers flowers.csv",
         ],
     ),
     "generate": Command(
@@ -167,13 +169,15 @@ def built(
 ) -> Any:
     """A function as a command, with its errors guarded, and the example under its help."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    command = app.command(name, cls=MinusFirst, context_settings=SETTINGS, epilog=_epilog(example))
+    command = app.command(name, cls=MinusFirst, context_settings=SETTINGS, epilog=epilog(example))
     command(guarded(function))
     made: Any = typer.main.get_command(app)
     made.narrow = narrow
     return made
 
 
-def _epilog(example: Sequence[str]) -> str:
+def epilog(example: Sequence[str]) -> str:
     """The example, a line each; click joins lines unless the paragraph begins with its mark."""
-    return "\n".join(["\b", "Example:", *(f"  {line}" for line in example)])
+    files = {file for line in example for file in re.findall(r"\b\w+\.(?:txt|csv)\b", line)}
+    yours = f", with a {' and a '.join(sorted(files))} of yours" if files else ""
+    return "\n".join(["\b", f"Example{yours}:", *(f"  {line}" for line in example)])

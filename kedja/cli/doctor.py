@@ -26,7 +26,10 @@ CORE = ("numpy", "ml_dtypes", "llvmlite", "safetensors", "typer", "rich", "platf
 EXTRAS = {
     "learn": ("scikit-learn", "sklearn", "bundled digits, estimators"),
     "vision": ("pillow", "PIL", "pictures"),
+    "text": ("tokenizers", "tokenizers", "parts of words, GPT-2's files"),
     "audio": ("soundfile", "soundfile", "sound"),
+    "rl": ("gymnasium", "gymnasium", "agents"),
+    "tune": ("optuna", "optuna", "the search for options"),
     "plots": ("matplotlib", "matplotlib", "drawings"),
     "xla": ("jax", "jax", "GPUs and TPUs through XLA"),
     "onnx": ("onnx", "onnx", "networks from other systems, and to them"),

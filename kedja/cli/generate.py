@@ -43,7 +43,7 @@ def generate(
     ] = None,
     count: Annotated[int, TEXT(help="How many samples.")] = 1,
     temperature: Annotated[
-        float, DRAWING(help="Below 1 bolder, above 1 wilder; 0: the most probable token.")
+        float, DRAWING(help="Below 1 safer, above 1 wilder; 0: the most probable token.")
     ] = 1.0,
     top_k: Annotated[
         int | None, DRAWING("--top-k", help="Draw from the k most probable tokens.")

@@ -10,6 +10,7 @@ Next: `commands.py`, which builds the commands.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from textwrap import TextWrapper
@@ -23,6 +24,7 @@ from kedja.ground.errors import KedjaError
 NAMES = 26  # columns for an option's name; a longer name has a line of its own
 WIDTH = 76  # of a paragraph, which is indented by two
 OTHER = "Options"  # the panel of a command that names none
+KIND = re.compile(r"<(?:list\[)?(\w+)\]?(?: range)?>")  # how typer writes the kind of a value
 
 
 class Shown(NamedTuple):
@@ -66,6 +68,22 @@ class GroupedCommand(TyperCommand):
     narrow: Narrow | None = None
     _shown = Shown("")
 
+    def __init__(self, *args: Any, **named: Any) -> None:
+        """As usual; arguments are written as the texts of help and errors do: RUN, FILES."""
+        super().__init__(*args, **named)
+        for each in self.params:
+            if each.param_type_name == "argument":
+                each.metavar = each.metavar or (each.name or "").upper()
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """`[OPTIONS] RUN [FILES]...`: in brackets what may be left out, dots where many may be."""
+        named = (each for each in self.get_params(ctx) if each.param_type_name == "argument")
+        pieces = (
+            (each.metavar if each.required else f"[{each.metavar}]") + "..." * (each.nargs != 1)
+            for each in named
+        )
+        return ["[OPTIONS]", *pieces]
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As usual; where help is asked for, what the line has said already is looked at first."""
         if self.narrow is not None and not {"-h", "--help"}.isdisjoint(args):
@@ -105,7 +123,12 @@ class GroupedCommand(TyperCommand):
             if record is None:
                 continue
             if each.param_type_name == "argument":
-                yield "Arguments", record
+                yield "Arguments", (each.metavar, record[1])
             elif self._shown.names is None or each.name in (*self._shown.names, "help"):
                 last = getattr(each, "rich_help_panel", None) or last
-                yield last, record
+                yield last, (KIND.sub(_kind, record[0]), record[1])
+
+
+def _kind(found: re.Match[str]) -> str:
+    """One value of the kind: an option that may be given again takes one each time."""
+    return f"<{found[1].lower()}>"

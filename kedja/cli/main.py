@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from kedja.cli.commands import SETTINGS, LazyGroup
+from kedja.cli.commands import SETTINGS, LazyGroup, epilog
 from kedja.version import __version__
 
 app = typer.Typer(
@@ -31,7 +31,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog=epilog(["kedja train digits", 'kedja explain "1 + exp(w*x)" --at w=2,x=0.5']))
 def kedja(
     version: Annotated[
         bool,

@@ -109,8 +109,8 @@ def train(
     augment: Annotated[
         str | None,
         PICTURES(
-            help="How they are changed: none, or some of shift=0.1,rotate=10,zoom=0.1,shear=0.1,"
-            "flip,brightness=0.1,contrast=0.2,cutout=0.3.",
+            help="How they are changed: none, or some of shift, rotate, zoom, shear, flip, "
+            "brightness, contrast, cutout, such as shift=0.1,rotate=10,flip.",
             metavar="CHANGES",
         ),
     ] = None,

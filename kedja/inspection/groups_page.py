@@ -43,7 +43,7 @@ def uneven(found: Groups) -> str:
     if len(found.rows) < 2:
         return "there is one group only"
     share = 100 * found.chance
-    cases = f"{share:.2g} %" if share >= 0.1 else "fewer than 0.1 %"
+    cases = f"{share:.{0 if share >= 10 else 1}f} %" if share >= 0.1 else "fewer than 0.1 %"
     return f"drawn by lot, groups would differ as much in {cases} of cases"
 
 

@@ -51,6 +51,24 @@ def test_help_fits_a_terminal_and_has_no_colours(name, terminal: Terminal, monke
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_help_writes_arguments_as_its_texts_do_and_kinds_of_values_plainly(
+    name, terminal: Terminal
+):
+    text = terminal(name, "--help").out
+    usage = text.splitlines()[0]
+    assert re.fullmatch(rf"Usage: kedja {name} \[OPTIONS\]( \[?[A-Z]+\]?(\.\.\.)?)*", usage)
+    for argument in re.findall("[A-Z]{2,}", usage.split("]", 1)[1]):
+        assert f"\n  {argument} " in text
+    assert set(re.findall("<.*?>", text)) <= {"<int>", "<float>", "<str>", "<path>"}
+
+
+def test_a_missing_argument_is_named_as_help_names_it(terminal: Terminal):
+    found = terminal("predict")
+    assert found.code == 2 and "kedja predict [OPTIONS] RUN [FILES]...\n" in found.err
+    assert "Missing argument 'RUN'" in found.err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_many_options_stand_in_panels(name, terminal: Terminal):
     panels = [each.rich_help_panel for each in options(name)]
     text = terminal(name, "--help").out

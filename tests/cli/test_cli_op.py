@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,7 +81,8 @@ def test_the_doctor_finds_what_is_here(terminal: Terminal) -> None:
     assert data["processor"]["vector_bits"] in (128, 256, 512)
     assert data["threads"]["used"] >= 1
     assert data["flags"]["tier"] == "interpret"
-    assert set(data["extras"]) == {"learn", "vision", "audio", "plots", "xla", "onnx"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(data["extras"]) == set(project["optional-dependencies"]) - {"dev"}
     text = terminal("doctor").out
     for word in ("processor", "threads", "cache", "[plots]"):
         assert word in text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from kedja.ground.errors import DataError, ShapeError, UsageError
 from kedja.inspection import bootstrap, by_group, by_groups, wilson
 from kedja.inspection.groups import labels_of
+from kedja.inspection.groups_page import uneven
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,15 @@ def test_quarters_hold_each_number_between_their_bounds(numbers):
     assert len(groups) == len(numbers)
     if len(set(numbers)) > 12:
         assert 1 <= len(set(groups)) <= 4
+
+
+@pytest.mark.parametrize(
+    ("chance", "said"),
+    [(1.0, "100 %"), (0.42, "42 %"), (0.0333, "3.3 %"), (0.0009, "fewer than 0.1 %")],
+)
+def test_how_probable_it_is_is_said_in_plain_numbers(chance, said):
+    found = replace(by_group([True, False], ["a", "b"]), chance=chance)
+    assert uneven(found) == f"drawn by lot, groups would differ as much in {said} of cases"
 
 
 def test_the_most_uneven_column_comes_first():
