@@ -78,11 +78,7 @@ class GroupedCommand(TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """`[OPTIONS] RUN [FILES]...`: in brackets what may be left out, dots where many may be."""
         named = (each for each in self.get_params(ctx) if each.param_type_name == "argument")
-        pieces = (
-            (each.metavar if each.required else f"[{each.metavar}]") + "..." * (each.nargs != 1)
-            for each in named
-        )
-        return ["[OPTIONS]", *pieces]
+        return ["[OPTIONS]", *map(_usage, named)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As usual; where help is asked for, what the line has said already is looked at first."""
@@ -123,10 +119,15 @@ class GroupedCommand(TyperCommand):
             if record is None:
                 continue
             if each.param_type_name == "argument":
-                yield "Arguments", (each.metavar, record[1])
+                yield "Arguments", (str(each.metavar), record[1])
             elif self._shown.names is None or each.name in (*self._shown.names, "help"):
                 last = getattr(each, "rich_help_panel", None) or last
                 yield last, (KIND.sub(_kind, record[0]), record[1])
+
+
+def _usage(argument: Any) -> str:
+    name = argument.metavar if argument.required else f"[{argument.metavar}]"
+    return f"{name}..." if argument.nargs != 1 else str(name)
 
 
 def _kind(found: re.Match[str]) -> str:
