@@ -6,9 +6,11 @@ Not here: the training (`kedja/inspection/curves.py`). Next: `inspect.py`.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from kedja.cli import options
+from kedja.cli import options, runs
 from kedja.cli.output import note, say, say_json
 from kedja.front.tables import rendered
 from kedja.ground.errors import Interrupted
@@ -29,7 +31,7 @@ def run(
     """Measure the curve and print it; what is measured is kept in `out`."""
     if plot is not None:
         figures.require(plot)
-    try:
+    with _kept_in(out, _command(data, label, sizes, seeds)):
         found = learning_curve(
             data,
             label=label,
@@ -38,14 +40,6 @@ def run(
             folder=out,
             progress=_told,
         )
-    except Interrupted as stop:
-        if out is None:
-            raise Interrupted(f"{stop}; with --out FOLDER they would be kept") from None
-        again = ["kedja", "inspect", data, "--learning-curve", "--out", str(out)]
-        again += ["--label", label] if label else []
-        again += ["--sizes", sizes] if sizes else []
-        command = shlex.join([*again, "--seeds", str(seeds)])
-        raise Interrupted(f"{stop}; go on with: {command}", str(out)) from None
     if plot is not None:
         _draw(found, plot)
     if json:
@@ -53,6 +47,26 @@ def run(
     else:
         for line in lines(found):
             say(line)
+
+
+def _command(data: str, label: str | None, sizes: str | None, seeds: int) -> list[str]:
+    """The command line that measures the same curve, but for the folder."""
+    line = ["kedja", "inspect", data, "--learning-curve", "--seeds", str(seeds)]
+    line += ["--label", label] if label else []
+    return line + (["--sizes", sizes] if sizes else [])
+
+
+@contextmanager
+def _kept_in(out: Path | None, command: Sequence[str]) -> Iterator[None]:
+    """What stops the measuring says how to go on; without a folder, that nothing is kept."""
+    if out is not None:
+        with runs.resumable(shlex.join([*command, "--out", str(out)]), out):
+            yield
+        return
+    try:
+        yield
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; with --out FOLDER they would be kept") from None
 
 
 def _told(size: int, seed: int, error: float) -> None:

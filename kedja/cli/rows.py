@@ -20,7 +20,7 @@ from kedja.cli.options import sizes
 from kedja.cli.output import note, say, say_json
 from kedja.data import source
 from kedja.data.dataset import Dataset
-from kedja.ground.errors import Interrupted, StorageError, UsageError
+from kedja.ground.errors import UsageError
 from kedja.inspection.judged import Judged
 from kedja.train import checkpoint, tables
 from kedja.train.evaluation import predict as outputs_of
@@ -34,9 +34,10 @@ def train(request: Request) -> None:
     if "activation" in given:
         given["activation"] = nn.activation_name(given["activation"])
     folder, record, found = _start(request, given)
-    history, figures = _trained(folder, record, found, request)
-    results = _results(folder, record, found, history, figures)
-    runs.save(folder, replace(record, results=results))
+    with runs.resumable(runs.command([record.data], folder), folder):
+        history, figures = _trained(folder, record, found, request)
+        results = _results(folder, record, found, history, figures)
+        runs.save(folder, replace(record, results=results))
     if request.json:
         say_json(results)
     else:
@@ -134,19 +135,13 @@ def _trained(
     )
     test = (found.test.inputs, found.test.targets)
     stops = _stopping(made, found) is not None
-    try:
-        history = trainer.fit(
-            found.train.inputs,
-            found.train.targets,
-            epochs=made.epochs,
-            validation=tables.HELD_OUT if stops else test,
-            resume=request.resume,
-        )
-    except Interrupted as error:
-        command = runs.command([record.data], folder)
-        raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
-    except StorageError as error:
-        raise runs.to_go_on(error, [record.data], folder) from None
+    history = trainer.fit(
+        found.train.inputs,
+        found.train.targets,
+        epochs=made.epochs,
+        validation=tables.HELD_OUT if stops else test,
+        resume=request.resume,
+    )
     return history, trainer.evaluate(*test) if stops else dict(history.validation)
 
 

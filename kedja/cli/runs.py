@@ -19,8 +19,9 @@ from __future__ import annotations
 import itertools
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from typing import Any, TypeVar
 from kedja.cli.recipes import MODELS, Recipe, network
 from kedja.data import prepare
 from kedja.data.prepare import Preparation
-from kedja.ground.errors import CheckpointError, StorageError, UsageError
+from kedja.ground.errors import CheckpointError, Interrupted, StorageError, UsageError
 from kedja.io import atomic, weights
 from kedja.models.tabular import TabularMLP
 from kedja.nn import Sequential
@@ -40,6 +41,8 @@ FORMAT = 1
 RUNS = "runs"
 
 T = TypeVar("T")
+
+_RESUMABLE: ContextVar[bool] = ContextVar("kedja_resumable", default=False)
 
 
 @dataclass(frozen=True)
@@ -262,10 +265,33 @@ def continued(
     return {**made, **given}
 
 
-def to_go_on(error: StorageError, data: Sequence[str], folder: Path) -> StorageError:
-    """The error of a disk that refused a checkpoint, with the command that goes on after repair."""
-    fix = f"{error.fix}; then go on with: {command(data, folder)}"
-    return StorageError(error.what, where=error.where, fix=fix)
+@contextmanager
+def resumable(again: str, folder: Path, where: str = "") -> Iterator[None]:
+    """Whatever stops the work within, what is said of it names the command that goes on.
+
+    Ctrl-C becomes Interrupted, which says what the work said of it, or `where` it was. The
+    StorageError of a disk that refused a write says it, too. Work within other such work is gone on
+    with by the command of that one.
+    """
+    if _RESUMABLE.get():
+        yield
+        return
+    token = _RESUMABLE.set(True)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        said = filter(None, [str(error) or where, f"go on with: {again}"])
+        raise Interrupted("; ".join(said), str(folder)) from None
+    except StorageError as error:
+        fix = "; then ".join(filter(None, [error.fix, f"go on with: {again}"]))
+        raise StorageError(error.what, where=error.where, fix=fix) from None
+    finally:
+        _RESUMABLE.reset(token)
+
+
+def tested(folder: Path) -> str:
+    """Where Ctrl-C stopped a run whose network is trained and kept."""
+    return f"in the test; the trained network is in {folder}"
 
 
 def require_same_data(folder: Path, now: Sequence[str], before: Sequence[str]) -> None:

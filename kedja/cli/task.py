@@ -18,7 +18,7 @@ from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
 from kedja.data import learned
 from kedja.data.tokens import Tokenizer
-from kedja.ground.errors import Interrupted, StorageError, UsageError
+from kedja.ground.errors import UsageError
 from kedja.io import atomic
 from kedja.models import folder as folders
 from kedja.train import checkpoint
@@ -74,14 +74,14 @@ def run(request: Request, usual: Options, prepare: Prepare) -> None:
     runs.keep(folder, request.data, made, None)
     for line in (*prepared.about, _text(made), f"run: {folder}"):
         note(line)
-    history = _trained(folder, request, made, prepared)
-    folders.save(folder, history.model, prepared.tokenizer)
-    _keep(folder, prepared.files)  # where they were damaged or lost, they are whole again
-    try:
+    again = runs.command(request.data, folder)
+    with runs.resumable(again, folder):
+        history = _trained(folder, request, made, prepared)
+        folders.save(folder, history.model, prepared.tokenizer)
+        _keep(folder, prepared.files)  # where they were damaged or lost, they are whole again
+    with runs.resumable(again, folder, runs.tested(folder)):
         results = _results(folder, request.data, made, history, prepared)
-    except KeyboardInterrupt:
-        raise _untested(request, folder) from None
-    runs.keep(folder, request.data, made, results)
+        runs.keep(folder, request.data, made, results)
     if request.json:
         say_json(results)
     else:
@@ -120,29 +120,15 @@ def _text(made: Options) -> str:
 
 def _trained(folder: Path, request: Request, made: Options, prepared: Prepared) -> History:
     options = {TRAINER[name]: value for name, value in made.items() if name in TRAINER}
-    try:
-        return prepared.fit(
-            epochs=made["epochs"],
-            batch_size=made["batch"],
-            seed=made["seed"],
-            checkpoint=folder,
-            resume=request.resume,
-            threads=request.threads,
-            **options,
-        )
-    except KeyboardInterrupt as error:
-        command = runs.command(request.data, folder)
-        said = "; ".join(filter(None, [str(error), f"go on with: {command}"]))
-        raise Interrupted(said, str(folder)) from None
-    except StorageError as error:
-        raise runs.to_go_on(error, request.data, folder) from None
-
-
-def _untested(request: Request, folder: Path) -> Interrupted:
-    """Ctrl-C while a trained network is tested."""
-    command = runs.command(request.data, folder)
-    what = f"in the test; the trained network is in {folder}; test it with: {command}"
-    return Interrupted(what, str(folder))
+    return prepared.fit(
+        epochs=made["epochs"],
+        batch_size=made["batch"],
+        seed=made["seed"],
+        checkpoint=folder,
+        resume=request.resume,
+        threads=request.threads,
+        **options,
+    )
 
 
 def _results(

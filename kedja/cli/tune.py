@@ -30,7 +30,7 @@ from kedja.cli.help import panel
 from kedja.cli.output import note, say, say_json
 from kedja.data import source
 from kedja.data.learned import learned_alone
-from kedja.ground.errors import Interrupted, KedjaError, UsageError
+from kedja.ground.errors import KedjaError, UsageError
 from kedja.io import atomic
 from kedja.train.history import Epoch
 from kedja.train.watch import watched
@@ -88,18 +88,16 @@ def tune(
     work = Work(tuple(data), {"model": chosen, **fixed}, folder, threads)
     note(f"{chosen} on {', '.join(data)}: {', '.join(space)} are searched; {folder}")
     try:
-        found = tuning.search(
-            work.trial, space, folder, trials=trials, minutes=minutes, seed=seed, told=_told
-        )
-        note("training with the best options on all that is learned")
-        results = work.best(found.best)
+        with runs.resumable(work.again(spans, trials), folder):
+            found = tuning.search(
+                work.trial, space, folder, trials=trials, minutes=minutes, seed=seed, told=_told
+            )
+            note("training with the best options on all that is learned")
+            results = work.best(found.best)
     except KedjaError:
         if begun and not work.finished:
             _undo(folder)
         raise
-    except KeyboardInterrupt:
-        again = shlex.join(["kedja", "tune", *data, *work.again(spans), "--trials", str(trials)])
-        raise Interrupted(f"go on with: {again} --resume", str(folder)) from None
     _report(work, found, results, json)
 
 
@@ -198,10 +196,11 @@ class Work:
         given = {**self.fixed, **_as_given(str(self.fixed["model"]), self._whole(options))}
         return shlex.join(["kedja", "train", *self.data, *_flags(given)])
 
-    def again(self, spans: Mapping[str, Any]) -> list[str]:
-        """The arguments of the same search."""
+    def again(self, spans: Mapping[str, Any], trials: int) -> str:
+        """The command that goes on with the same search."""
         given = {**self.fixed, **{k: v for k, v in spans.items() if v is not None}}
-        return [*_flags(given), "--out", str(self.folder)]
+        flags = _flags({**given, "out": self.folder, "trials": trials})
+        return shlex.join(["kedja", "tune", *self.data, *flags, "--resume"])
 
     def _train(self, options: Mapping[str, Any], out: Path, *, resume: bool = False) -> None:
         given = {**self.fixed, **_as_given(str(self.fixed["model"]), options)}

@@ -123,7 +123,7 @@ def test_a_test_that_is_interrupted_keeps_the_network(kedja, monkeypatch):
         patch.setattr(walking, "walk_forward", stop)
         ended = kedja("train", "sales.csv", *TINY)
     assert ended.code == 130
-    assert "in the test; the trained network is in run; test it with: kedja train" in ended.err
+    assert "in the test; the trained network is in run; go on with: kedja train" in ended.err
     assert kedja("predict", "run").code == 0
     ended = kedja("train", "sales.csv", "--out", "run", "--resume", "--json")
     assert json.loads(ended.out)["scores"]

@@ -18,7 +18,7 @@ from kedja.cli import runs
 from kedja.cli.families import Request
 from kedja.cli.options import layers
 from kedja.cli.output import note, say, say_json
-from kedja.ground.errors import Interrupted, UsageError
+from kedja.ground.errors import UsageError
 from kedja.models import folder as folders
 from kedja.rl import fleet
 from kedja.rl.environments import TASKS, make
@@ -83,14 +83,17 @@ def train(request: Request) -> None:
     runs.keep(folder, request.data, made, None)
     for line in _about(name, policy, made, folder):
         note(line)
-    found = _evolved(name, policy, made, folder, request)
-    results = _results(name, made, found, folder)
-    folders.save(folder, found.policy)
-    runs.keep(folder, request.data, made, results)
+    again = runs.command(request.data, folder)
+    with runs.resumable(again, folder):
+        found = _evolved(name, policy, made, folder, request)
+        folders.save(folder, found.policy)
+    with runs.resumable(again, folder, runs.tested(folder)):
+        results = _results(name, made, found, folder)
+        runs.keep(folder, request.data, made, results)
     if request.json:
         say_json(results)
     else:
-        say("\n".join(_summary(results, runs.command(request.data, folder))))
+        say("\n".join(_summary(results, again)))
 
 
 def agent(run: Path, environment: Any) -> Agent:
@@ -138,20 +141,16 @@ def _counted(count: int, what: str) -> str:
 def _evolved(name: str, policy: Policy, made: Options, folder: Path, request: Request) -> Evolution:
     same = ("population", "sigma", "least", "generations", "episodes", "limit", "fitness", "seed")
     goal, accept = _enough(name, made)
-    try:
-        return evolve(
-            name,
-            search=made["model"],
-            policy=policy,
-            goal=goal,
-            accept=accept,
-            checkpoint=folder,
-            resume=request.resume,
-            **{each: made[each] for each in same},
-        )
-    except Interrupted as error:
-        command = runs.command(request.data, folder)
-        raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
+    return evolve(
+        name,
+        search=made["model"],
+        policy=policy,
+        goal=goal,
+        accept=accept,
+        checkpoint=folder,
+        resume=request.resume,
+        **{each: made[each] for each in same},
+    )
 
 
 def _enough(name: str, made: Options) -> tuple[float | None, Any]:

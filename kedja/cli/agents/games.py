@@ -51,11 +51,14 @@ def train(request: Request) -> None:
     runs.keep(folder, request.data, made, None)
     for line in _about(game, settings, made, folder):
         note(line)
+    again = runs.command(request.data, folder)
     with scope(**({} if request.threads is None else {"threads": request.threads})):
-        found = _learned(game, settings, made, folder, request)
-        results = _results(game, made, found, folder)
-    folders.save(folder, found.network)
-    runs.keep(folder, request.data, made, results)
+        with runs.resumable(again, folder):
+            found = _learned(game, settings, made, folder, request)
+            folders.save(folder, found.network)
+        with runs.resumable(again, folder, runs.tested(folder)):
+            results = _results(game, made, found, folder)
+            runs.keep(folder, request.data, made, results)
     if request.json:
         say_json(results)
     else:
@@ -94,8 +97,7 @@ def _learned(
     except Interrupted as error:
         if isinstance(error.history, SelfPlay):
             folders.save(folder, error.history.network)  # so that it can be played meanwhile
-        command = runs.command(request.data, folder)
-        raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
+        raise
 
 
 # ------------------------------------------------------------------------------- what it reached

@@ -20,7 +20,7 @@ from kedja.cli import runs
 from kedja.cli.families import Request
 from kedja.cli.options import layers
 from kedja.cli.output import note, say, say_json
-from kedja.ground.errors import Interrupted, StorageError, UsageError
+from kedja.ground.errors import Interrupted, UsageError
 from kedja.ground.flags import scope
 from kedja.models import folder as folders
 from kedja.rl.environments import make
@@ -61,11 +61,14 @@ def train(request: Request) -> None:
     runs.keep(folder, request.data, made, None)
     for line in _about(name, env, made, folder):
         note(line)
-    with scope() if request.threads is None else scope(threads=request.threads):
-        found = _learned(name, made, folder, request)
-        results = _results(name, made, found, folder)
-    folders.save(folder, found.policy)
-    runs.keep(folder, request.data, made, results)
+    again = runs.command(request.data, folder)
+    with scope(**({} if request.threads is None else {"threads": request.threads})):
+        with runs.resumable(again, folder):
+            found = _learned(name, made, folder, request)
+            folders.save(folder, found.policy)
+        with runs.resumable(again, folder, runs.tested(folder)):
+            results = _results(name, made, found, folder)
+            runs.keep(folder, request.data, made, results)
     if request.json:
         say_json(results)
     else:
@@ -100,10 +103,7 @@ def _learned(name: str, made: Options, folder: Path, request: Request) -> Learni
     except Interrupted as error:
         if isinstance(error.history, Learning):
             folders.save(folder, error.history.policy)  # so that it can be played meanwhile
-        command = runs.command(request.data, folder)
-        raise Interrupted(f"{error}; go on with: {command}", str(folder)) from None
-    except StorageError as error:
-        raise runs.to_go_on(error, request.data, folder) from None
+        raise
 
 
 # ------------------------------------------------------------------------------- what it reached

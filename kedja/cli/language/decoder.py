@@ -27,7 +27,6 @@ from kedja.data import tokenizer as tokenizers
 from kedja.data.corpus import Corpus
 from kedja.data.tokens import Tokenizer
 from kedja.front import random
-from kedja.ground.errors import Interrupted
 from kedja.models import folder as folders
 from kedja.train import EarlyStopping, checkpoint, language
 from kedja.train.history import Epoch, History
@@ -62,10 +61,11 @@ def train(request: Request) -> None:
     given = dict(request.given)
     samples = given.pop("samples", None)
     job = _start(request, given)
-    history = _trained(job, request, samples)
-    results = _results(job, history)
-    folders.save(job.folder, history.model, job.train.tokenizer)
-    runs.write(job.folder, job.record(results))
+    with runs.resumable(runs.command(job.data, job.folder), job.folder):
+        history = _trained(job, request, samples)
+        results = _results(job, history)
+        folders.save(job.folder, history.model, job.train.tokenizer)
+        runs.write(job.folder, job.record(results))
     if request.json:
         say_json(results)
     else:
@@ -164,30 +164,26 @@ def _trained(job: Job, request: Request, samples: int | None) -> History:
     optimizer = language.decaying(
         made.lr, made.steps, warmup=made.warmup, weight_decay=made.weight_decay
     )
-    try:
-        return language.fit_language(
-            network(made, job.train.tokenizer.size),
-            job.train,
-            job.held,
-            steps=made.steps,
-            batch_size=made.batch,
-            length=made.context,
-            evaluations=made.evaluations,
-            optimizer=optimizer,
-            accumulate=made.accumulate,
-            clip_norm=made.clip,
-            early_stopping=None if made.patience is None else EarlyStopping(made.patience),
-            resume=request.resume,
-            ema=made.ema,
-            precision=made.precision,
-            seed=made.seed,
-            threads=request.threads,
-            checkpoint=job.folder,
-            callbacks=[_sampler(job, SAMPLES[made.lines] if samples is None else samples)],
-        )
-    except Interrupted as error:
-        command = runs.command(job.data, job.folder)
-        raise Interrupted(f"{error}; go on with: {command}", str(job.folder)) from None
+    return language.fit_language(
+        network(made, job.train.tokenizer.size),
+        job.train,
+        job.held,
+        steps=made.steps,
+        batch_size=made.batch,
+        length=made.context,
+        evaluations=made.evaluations,
+        optimizer=optimizer,
+        accumulate=made.accumulate,
+        clip_norm=made.clip,
+        early_stopping=None if made.patience is None else EarlyStopping(made.patience),
+        resume=request.resume,
+        ema=made.ema,
+        precision=made.precision,
+        seed=made.seed,
+        threads=request.threads,
+        checkpoint=job.folder,
+        callbacks=[_sampler(job, SAMPLES[made.lines] if samples is None else samples)],
+    )
 
 
 def _sampler(job: Job, count: int) -> Callable[[Any, Any], None]:

@@ -28,7 +28,7 @@ from kedja.data import prompts as promptfile
 from kedja.data.prompts import Prompt
 from kedja.data.tokens import Tokenizer
 from kedja.front import random
-from kedja.ground.errors import Interrupted, UsageError
+from kedja.ground.errors import UsageError
 from kedja.models import folder as folders
 from kedja.models import lora
 from kedja.train import answers, checkpoint
@@ -91,10 +91,11 @@ class Job:
 def train(request: Request) -> None:
     """Teach the model of a run to answer the prompts of DATA, and ask it those held out."""
     job = _start(request, dict(request.given))
-    tuned = _trained(job, request)
-    _keep(job, tuned.model)
-    results = _results(job, tuned)
-    runs.write(job.folder, job.record(results))
+    with runs.resumable(runs.command(job.data, job.folder), job.folder):
+        tuned = _trained(job, request)
+        _keep(job, tuned.model)
+        results = _results(job, tuned)
+        runs.write(job.folder, job.record(results))
     _show(job, tuned.model)
     if request.json:
         say_json(results)
@@ -220,29 +221,25 @@ def _require_unchanged(made: Recipe, given: Mapping[str, Any]) -> None:
 def _trained(job: Job, request: Request) -> Tuned:
     made = job.recipe
     warmup: dict[str, Any] = {} if made.warmup is None else {"warmup": made.warmup}
-    try:
-        return answers.fit_answers(
-            job.model,
-            job.tokenizer,
-            job.train,
-            job.held,
-            epochs=made.epochs,
-            batch_size=made.batch,
-            optimizer=made.optimizer,
-            lr=made.lr,
-            clip_norm=made.clip,
-            resume=request.resume,
-            accumulate=made.accumulate,
-            ema=made.ema,
-            precision=made.precision,
-            seed=made.seed,
-            threads=request.threads,
-            checkpoint=job.folder,
-            **warmup,
-        )
-    except Interrupted as error:
-        command = runs.command(job.data, job.folder)
-        raise Interrupted(f"{error}; go on with: {command}", str(job.folder)) from None
+    return answers.fit_answers(
+        job.model,
+        job.tokenizer,
+        job.train,
+        job.held,
+        epochs=made.epochs,
+        batch_size=made.batch,
+        optimizer=made.optimizer,
+        lr=made.lr,
+        clip_norm=made.clip,
+        resume=request.resume,
+        accumulate=made.accumulate,
+        ema=made.ema,
+        precision=made.precision,
+        seed=made.seed,
+        threads=request.threads,
+        checkpoint=job.folder,
+        **warmup,
+    )
 
 
 def _keep(job: Job, model: Any) -> None:
