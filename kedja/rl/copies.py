@@ -10,13 +10,15 @@ Dimensions: N copies, O numbers observed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
 from kedja.ground.errors import DataError, UsageError
 from kedja.rl.environments import library, make
-from kedja.rl.spaces import require_known, within
+from kedja.rl.spaces import actions_of, encoder, require_known
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -46,13 +48,17 @@ class Ended(NamedTuple):
 class Kept(NamedTuple):
     """Where all copies stand: of each, its episode's number and the actions taken so far.
 
-    The lists go on to grow; of each only the first `lengths` belong here.
+    The lists go on to grow; of each only the first `lengths` belong here. `rewards` are what the
+    episodes paid so far, `marks` the checksums of all that they showed: by these an episode that is
+    played again is known.
     """
 
     steps: int
     episodes: tuple[int, ...]
     taken: tuple[list[Any], ...]
     lengths: tuple[int, ...]
+    rewards: tuple[float, ...]
+    marks: tuple[int, ...]
     seen: Array
 
 
@@ -60,9 +66,9 @@ class Copies:
     """N copies of an environment; `seen` (N, O), float32, is what they show now.
 
     `environment` is a name, an environment of `gymnasium.make`, or a function that makes one;
-    `limit` is how many steps an episode has at most. Observations of a Box are made flat, a number
-    of a Discrete space is zeros with a one. Raises UsageError where the environment cannot be
-    made, UnsupportedError for spaces of other kinds.
+    `limit` is how many steps an episode has at most. Observations are made flat by
+    `spaces.encoder`. Raises UsageError where the environment cannot be made, UnsupportedError for
+    spaces of kinds that are not known.
 
     >>> copies = Copies("CartPole-v1", 3, seed=1)
     >>> stepped = copies.step(np.array([0, 1, 1]))
@@ -78,7 +84,7 @@ class Copies:
         self.first = self._envs[0]
         require_known(self.first)
         self.space, self.actions = self.first.observation_space, self.first.action_space
-        self._shape: tuple[int, ...] = tuple(self.space.shape or (int(self.space.n),))
+        self._shape = _shape(self.space)
         self._encoded = _encoder(self.space)
         self._decoded = _decoder(self.actions, count)
         self.begin(seed)
@@ -97,7 +103,7 @@ class Copies:
         self._ended: list[Ended] = []
         self._episodes = [-1] * self.count
         self._taken: list[list[Any]] = [[] for _ in self._envs]
-        self._rewards = [0.0] * self.count
+        self._rewards, self._marks = [0.0] * self.count, [0] * self.count
         rows = np.zeros((self.count, *self._shape), np.float32)
         for place in range(self.count):
             rows[place] = self._reset(place)
@@ -129,6 +135,7 @@ class Copies:
             rows[place] = encoded(observation)
             rewards[place] = reward
             self._rewards[place] += float(reward)
+            self._marks[place] = crc32(rows[place], self._marks[place])
             self.steps += 1
             if over or cut:
                 terminated[place], truncated[place] = over, cut and not over
@@ -161,6 +168,7 @@ class Copies:
         if np.shape(row) != self._shape:
             what = f"an observation of shape {list(np.shape(row))}, not {list(self._shape)}"
             raise DataError(f"the environment gives {what}", fix="mend its observation_space")
+        self._marks[place] = crc32(np.asarray(row, np.float32).tobytes())
         return row
 
     def ended(self) -> list[Ended]:
@@ -178,7 +186,10 @@ class Copies:
     def kept(self) -> Kept:
         """Where all copies stand now; costs next to nothing."""
         lengths = tuple(map(len, self._taken))
-        return Kept(self.steps, tuple(self._episodes), tuple(self._taken), lengths, self.seen)
+        known = tuple(self._rewards), tuple(self._marks)
+        return Kept(
+            self.steps, tuple(self._episodes), tuple(self._taken), lengths, *known, self.seen
+        )
 
     def restore(self, arrays: Mapping[str, Array], prefix: str = "copies.") -> bool:
         """Go to where `arrays` of some copies stood, by playing their episodes again.
@@ -194,11 +205,17 @@ class Copies:
             rows[place] = self._replayed(place, piece)
         self.seen, self.steps = rows.reshape(self.count, -1), int(get["steps"])
         self._ended = []
-        if np.array_equal(self.seen, get["seen"], equal_nan=True):
+        if self._is_as(get):
             return True
         self._taken = [taken or [None] for taken in self._taken]  # so that all of them start anew
         self.begin_episodes()
         return False
+
+    def _is_as(self, kept: Mapping[str, Array]) -> bool:
+        """Whether the running episodes showed and paid what those did that were kept."""
+        mine = (self._rewards, self._marks, self.seen)
+        theirs = (kept[name] for name in ("rewards", "marks", "seen"))
+        return all(map(partial(np.array_equal, equal_nan=True), mine, theirs))
 
     def _replayed(self, place: int, actions: Array) -> Any:
         """Play a copy's episode again; what it shows at the end, NaN where it ended."""
@@ -210,12 +227,13 @@ class Copies:
             self._taken[place].append(action)
             self._rewards[place] += float(reward)
             row = self._encoded(observation)
+            self._marks[place] = crc32(np.asarray(row, np.float32).tobytes(), self._marks[place])
             if over or cut:  # it did not end then
                 return np.nan
         return row
 
 
-PARTS = ("steps", "episodes", "lengths", "actions", "seen")
+PARTS = ("steps", "episodes", "lengths", "actions", "rewards", "marks", "seen")
 
 
 def arrays(kept: Kept, space: Any, prefix: str = "copies.") -> dict[str, Array]:
@@ -228,6 +246,8 @@ def arrays(kept: Kept, space: Any, prefix: str = "copies.") -> dict[str, Array]:
         np.array(kept.episodes, np.int64),
         np.array(kept.lengths, np.int64),
         np.array(actions, dtype).reshape(len(actions), *shape),
+        np.array(kept.rewards, np.float64),
+        np.array(kept.marks, np.int64),
         kept.seen,
     )
     return {f"{prefix}{name}": each for name, each in zip(PARTS, values, strict=True)}
@@ -272,18 +292,21 @@ def name_of(environment: Any) -> str:
     return str(getattr(environment, "__qualname__", type(environment).__name__))
 
 
+def _shape(space: Any) -> tuple[int, ...]:
+    """The shape of an observation as it is written in its row."""
+    spaces = library().spaces
+    return tuple(space.shape) if isinstance(space, spaces.Box) else (spaces.flatdim(space),)
+
+
 def _encoder(space: Any) -> Callable[[Any], Any]:
-    """From an observation to what is written in its row."""
-    if isinstance(space, library().spaces.Discrete):
-        rows, start = np.eye(int(space.n), dtype=np.float32), int(space.start)
-        return lambda observation: rows[int(observation) - start]
-    return lambda observation: observation
+    """From an observation to what is written in its row: a Box's as it is, for speed."""
+    if isinstance(space, library().spaces.Box):
+        return lambda observation: observation
+    return encoder(space)
 
 
 def _decoder(space: Any, count: int) -> Callable[[Array], Any]:
     """From the actions of all copies to what each one's `step` takes."""
     if isinstance(space, library().spaces.Discrete):
-        start = int(space.start)
-        return lambda actions: (np.asarray(actions) + start).tolist()
-    shape = (count, *space.shape)
-    return lambda actions: within(space, np.asarray(actions).reshape(shape))
+        return lambda actions: actions_of(space, actions, count).tolist()
+    return lambda actions: actions_of(space, actions, count)

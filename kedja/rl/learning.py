@@ -91,7 +91,7 @@ def learn(
 
     Ctrl-C raises Interrupted, whose `history` is what was found; with a `checkpoint` folder
     `resume=True` goes on from there, with the same bits as if nothing had been. Raises UsageError
-    for options that do not fit, UnsupportedError for spaces of other kinds than Box and Discrete,
+    for options that do not fit, UnsupportedError for spaces that no network of the method has,
     NonFiniteError where learning diverges, CheckpointError for another run's checkpoint,
     MissingExtra without Gymnasium.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from kedja.front.jit import jit
 from kedja.rl.policies import Policy
-from kedja.rl.spaces import action_of, observed
+from kedja.rl.spaces import action_of, encoder
 
 if TYPE_CHECKING:
     import gymnasium
@@ -34,14 +34,14 @@ class Episode:
 
 def agent_of(policy: Policy, environment: gymnasium.Env[Any, Any]) -> Agent:
     """A policy as an agent in an environment; it keeps its memory between steps."""
-    seen, acts = environment.observation_space, environment.action_space
+    encoded, acts = encoder(environment.observation_space), environment.action_space
     called = jit(policy.__call__)
     memory = policy.start()
 
     def act(observation: Any, first: bool) -> Any:
         nonlocal memory
         memory = policy.start() if first else memory
-        action, memory = called(observed(seen, observation), memory)
+        action, memory = called(encoded(observation), memory)
         return action_of(acts, action.numpy())
 
     return act

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kedja.front import creation, elementwise, reductions, tree
+from kedja.front import arithmetic, creation, elementwise, movement, reductions, selection, tree
 from kedja.front.tensor import Tensor, as_tensor
 from kedja.ground.dtypes import float64
 from kedja.ground.errors import ShapeError
@@ -24,13 +24,16 @@ from kedja.nn.module import Module
 Array = np.ndarray[Any, np.dtype[Any]]
 Memory = tuple[Tensor, ...]
 
+NEVER = -1e30  # an output that is not chosen: finite, so that 0 times it is 0
+
 
 @dataclass(frozen=True)
 class PolicyConfig:
     """What a policy sees and does, and its layers.
 
     `scale` divides the observations. An action is the place of the largest of A outputs where it
-    is `discrete`, else A numbers within `low` and `high`, any numbers where these are empty.
+    is `discrete`, or that of each of several `choices`, whose outputs stand one after the other;
+    else A numbers within `low` and `high`, any numbers where these are empty.
     """
 
     model_type: ClassVar[str] = "policy"
@@ -38,6 +41,7 @@ class PolicyConfig:
     observations: int
     actions: int
     discrete: bool = False
+    choices: tuple[int, ...] = ()
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
@@ -46,7 +50,7 @@ class PolicyConfig:
     bias: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("low", "high", "scale", "hidden"):
+        for name in ("choices", "low", "high", "scale", "hidden"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
@@ -93,7 +97,7 @@ class Policy(Module):
         return () if self.memory is None else (_zeros(self.memory.shape[-1]),)
 
     def __call__(self, observation: Any, memory: Memory) -> tuple[Tensor, Memory]:
-        """observation (O,), memory → action (A,) or a whole number, and the memory after it."""
+        """observation (O,), memory → action (A,) or whole numbers, and the memory after it."""
         x = as_tensor(observation)
         if self.config.scale:
             x = x / as_tensor(np.asarray(self.config.scale))
@@ -107,6 +111,8 @@ class Policy(Module):
         return self._action(x), memory
 
     def _action(self, x: Tensor) -> Tensor:
+        if self.config.choices:
+            return reductions.argmax(apart(x, self.config.choices), axis=-1)
         if self.config.discrete:
             return reductions.argmax(x, axis=-1)
         if not self.config.low:
@@ -114,6 +120,23 @@ class Policy(Module):
         low, high = np.asarray(self.config.low), np.asarray(self.config.high)
         middle, half = (low + high) / 2, (high - low) / 2
         return elementwise.tanh(x) * as_tensor(half) + as_tensor(middle)
+
+
+def apart(outputs: Tensor, choices: Sequence[int]) -> Tensor:
+    """Outputs (…, A) of K choices, one after the other → (…, K, W), W that of the widest choice.
+
+    What a narrower choice lacks is so small that it is never chosen.
+
+    >>> each = apart(as_tensor([5.0, 6.0, 7.0, 8.0, 9.0]), (2, 3))
+    >>> each[1].tolist(), each[0].tolist()[:2], each[0].tolist()[2] < -1e29
+    ([7.0, 8.0, 9.0], [5.0, 6.0], True)
+    """
+    widths, offsets = np.array(choices), np.cumsum([0, *choices[:-1]])
+    within = np.arange(widths.max()) < widths[:, None]  # (K, W)
+    places = np.where(within, offsets[:, None] + np.arange(widths.max()), 0)
+    each = selection.take(outputs, as_tensor(places.ravel()), axis=-1)
+    each = movement.reshape(each, (*outputs.shape[:-1], *places.shape))
+    return arithmetic.where(as_tensor(within), each, NEVER)
 
 
 def _layer(inputs: int, outputs: int, *, bias: bool) -> Layer:

@@ -5,6 +5,7 @@ Not here: the networks (`policies.py`). Next: `policies.py`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,39 +23,47 @@ Array = np.ndarray[Any, np.dtype[Any]]
 WIDEST = 100.0  # bounds beyond it say nothing about the size of an observation
 
 
-def observed(space: Any, observation: Any) -> Array:
-    """An observation as a vector of float64; a discrete one as zeros with a one.
+def encoder(space: Any) -> Callable[[Any], Array]:
+    """From an observation to a vector: the numbers of a Box, zeros with a one for each choice.
 
-    Raises UnsupportedError for spaces of other kinds.
+    The parts of a Tuple or Dict stand one after the other. Raises UnsupportedError for spaces of
+    other kinds.
     """
-    if isinstance(space, library().spaces.Discrete):
-        one: Array = np.eye(int(space.n))[int(observation) - int(space.start)]
-        return one
-    if isinstance(space, library().spaces.Box):
-        return np.asarray(observation, dtype=np.float64).ravel()
-    raise _unsupported("observations", space)
+    _require_seen(space)
+    spaces = library().spaces
+    if isinstance(space, spaces.Box):
+        return lambda observation: np.asarray(observation, np.float64).ravel()
+    if isinstance(space, spaces.Discrete):
+        rows, start = np.eye(int(space.n), dtype=np.float32), int(space.start)
+        return lambda observation: rows[int(observation) - start]
+    return lambda observation: np.asarray(spaces.flatten(space, observation), np.float64)
 
 
 def require_known(environment: gymnasium.Env[Any, Any]) -> None:
-    """Raise UnsupportedError where observations or actions are neither Box nor Discrete."""
-    known = (library().spaces.Box, library().spaces.Discrete)
-    spaces = {"observations": environment.observation_space, "actions": environment.action_space}
-    for what, space in spaces.items():
-        if not isinstance(space, known):
-            raise _unsupported(what, space)
+    """Raise UnsupportedError where observations or actions are of a kind that no network has."""
+    _require_seen(environment.observation_space)
+    _require_done(environment.action_space)
 
 
 def action_of(space: Any, output: Array) -> Any:
     """What `step` takes, of a policy's output: a whole number, or an array of the space's own."""
     if isinstance(space, library().spaces.Discrete):
         return int(output) + int(space.start)
-    return within(space, np.asarray(output).reshape(space.shape))
+    return actions_of(space, output)
 
 
-def within(space: Any, actions: Array) -> Array:
-    """Actions (…, *shape) of a Box, held within its bounds, in its dtype."""
-    held: Array = np.clip(actions, space.low, space.high).astype(space.dtype, copy=False)
-    return held
+def actions_of(space: Any, outputs: Array, *lead: int) -> Array:
+    """Actions (*lead, *shape) of a space in its dtype, of a policy's outputs.
+
+    Numbers are held within the bounds of a Box; choices begin where those of the space do.
+    """
+    shaped = np.asarray(outputs).reshape(*lead, *space.shape)
+    if isinstance(space, library().spaces.Box):
+        shaped = np.clip(shaped, space.low, space.high)
+    else:
+        shaped = shaped + getattr(space, "start", 0)
+    made: Array = shaped.astype(space.dtype, copy=False)
+    return made
 
 
 def task_of(environment: gymnasium.Env[Any, Any]) -> Task | None:
@@ -74,39 +83,59 @@ def config_for(
 
     Observations are divided by their bounds where these are finite and below 100. Without `bias`
     a policy answers a mirrored observation with the mirrored action, which is right for our carts:
-    there it is left out unless asked for. Raises UnsupportedError for spaces other than Box and
-    Discrete.
+    there it is left out unless asked for. Raises UnsupportedError as `require_known` does.
     """
-    spaces = library().spaces
+    require_known(environment)
     task = task_of(environment)
-    seen, acts = environment.observation_space, environment.action_space
-    scale = _scale(seen) if task is None else tuple(task.scale)
+    scale = _scale(environment.observation_space) if task is None else tuple(task.scale)
     bias = task is None if bias is None else bias
     shape: dict[str, Any] = {"hidden": hidden, "recurrent": recurrent, "bias": bias}
-    if isinstance(acts, spaces.Discrete):
-        return PolicyConfig(len(scale), int(acts.n), discrete=True, scale=scale, **shape)
-    if not isinstance(acts, spaces.Box):
-        raise _unsupported("actions", acts)
-    low, high = (np.asarray(each, np.float64).ravel() for each in (acts.low, acts.high))
-    bounded = bool(np.isfinite(low).all() and np.isfinite(high).all())
-    if bounded:
-        shape |= {"low": tuple(low.tolist()), "high": tuple(high.tolist())}
-    return PolicyConfig(len(scale), len(low), scale=scale, **shape)
+    return PolicyConfig(len(scale), scale=scale, **shape, **action_config(environment.action_space))
 
 
 def _scale(space: Any) -> tuple[float, ...]:
-    spaces = library().spaces
-    if isinstance(space, spaces.Discrete):
-        return (1.0,) * int(space.n)
-    if not isinstance(space, spaces.Box):
-        raise _unsupported("observations", space)
-    widest = np.maximum(np.abs(space.low), np.abs(space.high)).astype(np.float64).ravel()
+    box = library().spaces.flatten_space(space)
+    widest = np.maximum(np.abs(box.low), np.abs(box.high)).astype(np.float64)
     useful = (widest > 0) & (widest < WIDEST)
     return tuple(np.where(useful, widest, 1.0).tolist())
 
 
-def _unsupported(what: str, space: Any) -> UnsupportedError:
-    return UnsupportedError(
-        f"{what} of the kind {type(space).__name__}",
-        fix="Box and Discrete are known; gymnasium.wrappers.FlattenObservation makes a Box of most",
-    )
+def action_config(space: Any) -> dict[str, Any]:
+    """What the configuration of a network says of the actions of a space."""
+    spaces = library().spaces
+    if isinstance(space, spaces.Discrete):
+        return {"actions": int(space.n), "discrete": True}
+    if not isinstance(space, spaces.Box):
+        many = np.full(space.shape, 2) if isinstance(space, spaces.MultiBinary) else space.nvec
+        choices = tuple(many.ravel().tolist())
+        return {"actions": sum(choices), "discrete": True, "choices": choices}
+    low, high = (np.asarray(each, np.float64).ravel() for each in (space.low, space.high))
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        return {"actions": len(low)}
+    return {"actions": len(low), "low": tuple(low.tolist()), "high": tuple(high.tolist())}
+
+
+def _require_seen(space: Any) -> None:
+    """Raise UnsupportedError for observations that are no numbers or choices, or parts of these."""
+    spaces = library().spaces
+    if isinstance(space, spaces.Tuple | spaces.Dict):
+        parts = space.values() if isinstance(space, spaces.Dict) else space
+        for part in parts:
+            _require_seen(part)
+    elif not isinstance(space, _simple()):
+        fix = "Box, Discrete, MultiDiscrete and MultiBinary are known, and Tuple and Dict of them"
+        raise UnsupportedError(f"observations of the kind {type(space).__name__}", fix=fix)
+
+
+def _require_done(space: Any) -> None:
+    """Raise UnsupportedError for actions that are neither numbers nor choices."""
+    if not isinstance(space, _simple()):
+        fix = "Box, Discrete, MultiDiscrete and MultiBinary are known; a gymnasium.ActionWrapper "
+        raise UnsupportedError(
+            f"actions of the kind {type(space).__name__}", fix=f"{fix}makes one of these of others"
+        )
+
+
+def _simple() -> tuple[type[Any], ...]:
+    spaces = library().spaces
+    return spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary

@@ -15,6 +15,8 @@ pytest.importorskip("cmaes")
 
 from kedja.cli import runs
 from kedja.cli.families import usual
+from kedja.ground.errors import StorageError
+from kedja.io import weights
 from kedja.rl.evolution.evolve import _Run
 
 
@@ -82,6 +84,16 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(kedja, monkeypatch):
     whole, cut = (_results(folder) for folder in ("whole", "cut"))
     assert cut["generations_lived"] == 6
     assert whole["best_fitness"] == cut["best_fitness"]
+
+
+def test_a_full_disk_names_the_command_that_goes_on(kedja, monkeypatch):
+    def full(*_):
+        raise StorageError("the disk is full", fix="free some space")
+
+    monkeypatch.setattr(weights, "save", full)
+    code, _, notes = kedja("train kedja/TwoPoles-v0 --generations 1 --out run")
+    assert code == 1
+    assert "then go on with: kedja train kedja/TwoPoles-v0 --out run --resume" in notes
 
 
 def _results(folder):

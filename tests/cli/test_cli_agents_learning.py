@@ -6,12 +6,15 @@ Not here: the methods (`tests/rl`), evolution (`test_cli_agents.py`).
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("gymnasium")
 pytest.importorskip("pygame")
+
+import gymnasium
 
 from kedja.cli import families, runs
 from kedja.cli.agents import learning
@@ -98,6 +101,75 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(kedja, monkeypatch):
     assert "--gamma is 0.5" in other.err or "--gamma 0.5" in other.err
 
 
+def test_ctrl_c_in_the_test_keeps_the_policy_and_says_how_to_test_it(kedja, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learning, "_results", interrupted)
+        found = kedja(f"train CartPole-v1 --model a2c --steps 64 --out cart {SMALL}")
+    assert found.code == 130
+    command = "kedja train CartPole-v1 --out cart --resume"
+    assert f"in the test; the trained network is in cart; go on with: {command}" in found.err
+    assert kedja("play cart --limit 5").code == 0
+    assert kedja(command.removeprefix("kedja ")).code == 0
+
+
+OWN = """
+import gymnasium
+
+class Pole(gymnasium.Env):
+    observation_space = gymnasium.spaces.Tuple(2 * [gymnasium.spaces.Box(-1, 1, (1,))])
+    action_space = gymnasium.spaces.MultiDiscrete([2, 3])
+
+    def __init__(self, render_mode=None, length=3):
+        self.length = length
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time = 0
+        return self._shown(), {}
+
+    def step(self, action):
+        self.time += 1
+        right = float(action[1] == 2)
+        return self._shown(), right, self.time == self.length, False, {}
+
+    def _shown(self):
+        return tuple(self.np_random.uniform(-1, 1, (2, 1)).astype("float32"))
+
+gymnasium.register("Registered-v0", entry_point=Pole, kwargs={"length": 5})
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A module of the user's in the present folder, called robots."""
+    (tmp_path / "robots.py").write_text(OWN)
+    yield
+    sys.modules.pop("robots", None)
+    gymnasium.registry.pop("Registered-v0", None)
+
+
+@pytest.mark.parametrize(("name", "length"), [("robots:Pole", 3), ("robots:Registered-v0", 5)])
+def test_environments_of_ones_own_are_named_by_their_module(name, length, own, kedja):
+    """A class that is registered nowhere, and what the module registers."""
+    found = kedja(f"train {name} --steps 64 --rollout 16 --out run --json {SMALL}")
+    assert found.code == 0, found.err
+    again = json.loads(kedja("play run --json").out)
+    assert again["episodes"][0]["steps"] == length
+    assert kedja(f"train {name} --out run --resume --steps 128").code == 0
+
+
+def test_what_is_wrong_with_an_environment_of_ones_own_is_said(own, kedja):
+    found = kedja("train robots:Poel")
+    assert found.code == 2
+    assert "robots has no environment 'Poel'\n  fix: did you mean 'Pole'?" in found.err
+    found = kedja("train robot:Pole")
+    assert found.code == 2
+    assert "there is no module 'robot', neither installed nor in" in found.err
+
+
 def _results(folder):
     return runs.read(runs.Path(folder), lambda content: content["results"])
 
@@ -109,13 +181,12 @@ WRONG = [
     ("train CartPole-v1 --model a2c --epochs 3", "the model a2c has no --epochs"),
     ("train CartPole-v1 --gamma 1.5", "gamma 1.5"),
     ("train CartPole-v1 --epsilon 2", "a number between 0 and 1"),
-    ("train Pendulum-v1 --model dqn", "DQN chooses among a finite number of actions"),
+    ("train Pendulum-v1 --model dqn", "DQN chooses one of a finite number of actions"),
     ("train Pendulum-v1 --model dqn", "fix: ppo, a2c, reinforce, cma-es and genetic"),
     ("train CartPole-v1 --model dqn --memory 0", "--memory 0"),
     ("train CartPole-v1 --model dqn --lam 0.9", "the model dqn has no --lam"),
     ("train CartPole-v1 --copies 0", "--copies 0"),
     ("train CartPole-v1 --hidden a", "--hidden 'a'"),
-    ("train Blackjack-v1", "observations of the kind Tuple"),
     ("train digits --model ppo", "no environment 'digits'"),
 ]
 

@@ -65,6 +65,67 @@ class Corridor(gymnasium.Env):
         return self.place - 1, float(self.place == 5), ends, False, {}
 
 
+class Switches(gymnasium.Env):
+    """One step: of three choices the one that is shown pays 1, as does each of two switches."""
+
+    observation_space = spaces.Dict(
+        {"wanted": spaces.Discrete(3, start=1), "switches": spaces.MultiBinary(2)}
+    )
+    action_space = spaces.MultiDiscrete([3, 2, 2], start=[1, 0, 0])
+    spec = None
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.wanted = self.np_random.integers(1, 4), *self.np_random.integers(0, 2, 2)
+        return self._shown(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        return self._shown(), float((action == self.wanted).sum()), True, False, {}
+
+    def _shown(self):
+        return {"wanted": self.wanted[0], "switches": np.array(self.wanted[1:], np.int8)}
+
+
+class Keys(Switches):
+    """Switches whose actions are all of two kinds, and whose observations are a Tuple."""
+
+    observation_space = spaces.Tuple((spaces.Discrete(3, start=1), spaces.MultiBinary(2)))
+    action_space = spaces.MultiBinary(3)
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        right = action == (self.wanted[0] == 3, *self.wanted[1:])
+        return self._shown(), float(right.sum()), True, False, {}
+
+    def _shown(self):
+        return tuple(super()._shown().values())
+
+
+class Detour(gymnasium.Env):
+    """It does not repeat itself, but shows 0 after every second step, and never pays."""
+
+    observation_space = spaces.Discrete(1000)
+    action_space = spaces.Discrete(2)
+    spec = None
+
+    def reset(self, *, seed=None, options=None):
+        self.time = 0
+        return 0, {}
+
+    def step(self, action):
+        self.time += 1
+        shown = 0 if self.time % 2 == 0 else int(np.random.default_rng().integers(1000))
+        return shown, 0.0, False, False, {}
+
+
+class Lottery(Detour):
+    """It shows the same whatever happens, but pays by chance."""
+
+    def step(self, action):
+        return 0, float(np.random.default_rng().random()), False, False, {}
+
+
 class Forgetful(Reach):
     """It does not repeat itself: its numbers do not come from the seed, and none comes twice."""
 

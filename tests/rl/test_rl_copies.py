@@ -14,7 +14,16 @@ import gymnasium
 
 from kedja.ground.errors import DataError, UnsupportedError, UsageError
 from kedja.rl.copies import Copies, Ended, arrays, maker, name_of
-from tests.rl.environments_for_tests import Arms, Corridor, Forgetful, Reach
+from tests.rl.environments_for_tests import (
+    Arms,
+    Corridor,
+    Detour,
+    Forgetful,
+    Keys,
+    Lottery,
+    Reach,
+    Switches,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -22,7 +31,9 @@ RNG = np.random.default_rng(0)
 def actions_for(copies, rng):
     if isinstance(copies.actions, gymnasium.spaces.Discrete):
         return rng.integers(0, copies.actions.n, copies.count)
-    return rng.uniform(-1, 1, (copies.count, *copies.actions.shape))
+    if isinstance(copies.actions, gymnasium.spaces.Box):
+        return rng.uniform(-1, 1, (copies.count, *copies.actions.shape))
+    return rng.integers(0, 2, (copies.count, *copies.actions.shape))
 
 
 def test_copies_do_what_single_environments_do():
@@ -84,6 +95,32 @@ def test_discrete_observations_are_zeros_with_a_one():
     assert copies.seen.tolist() == [[0, 0, 1, 0, 0, 0]] * 2
 
 
+def test_observations_of_several_parts_stand_one_after_the_other():
+    """As gymnasium.spaces.flatten has them: a Dict's parts in the order of their names."""
+    for environment in (Switches, Keys):
+        copies = Copies(environment, 5, seed=3)
+        for row, env in zip(copies.seen, copies._envs, strict=True):
+            expected = gymnasium.spaces.flatten(env.observation_space, env._shown())
+            np.testing.assert_array_equal(row, expected)
+        assert copies.seen.shape == (5, 5)
+
+
+def test_a_single_number_may_be_observed_and_done():
+    class Scalar(Arms):
+        observation_space = gymnasium.spaces.Box(-1, 1, ())
+        action_space = gymnasium.spaces.Box(-1, 1, ())
+
+        def reset(self, *, seed=None, options=None):
+            return np.float32(0.5), {}
+
+        def step(self, action):
+            return np.float32(0.25), float(action), True, False, {}
+
+    copies = Copies(Scalar, 2)
+    assert copies.step(np.array([[0.5], [9.0]])).rewards.tolist() == [0.5, 1.0]
+    assert copies.seen.tolist() == [[0.5], [0.5]]
+
+
 def test_some_copies_stand_still():
     copies = Copies(Corridor, 3)
     before = copies.seen
@@ -96,7 +133,7 @@ def test_some_copies_stand_still():
     assert copies.kept().episodes == (0, 1, 0)
 
 
-@pytest.mark.parametrize("environment", [Corridor, Reach, "CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("environment", [Corridor, Reach, Switches, Keys, "CartPole-v1"])
 @pytest.mark.parametrize("steps", [0, 1, 23])
 def test_copies_go_on_where_others_stood(environment, steps):
     first, second = (Copies(environment, 3, seed=7, limit=9) for _ in range(2))
@@ -115,8 +152,10 @@ def test_copies_go_on_where_others_stood(environment, steps):
     assert first.ended() == second.ended()
 
 
-def test_an_environment_that_does_not_repeat_itself_begins_anew():
-    first, second = (Copies(Forgetful, 8, seed=0) for _ in range(2))
+@pytest.mark.parametrize("environment", [Forgetful, Detour, Lottery])
+def test_an_environment_that_does_not_repeat_itself_begins_anew(environment):
+    """It is known by all that it showed and paid, not by what it showed last."""
+    first, second = (Copies(environment, 8, seed=0) for _ in range(2))
     for _ in range(30):
         first.step(actions_for(first, RNG))
     assert not second.restore(arrays(first.kept(), first.actions))
@@ -154,12 +193,12 @@ def test_wrong_environments_have_one_clear_message():
         maker(3)
 
     class Many(Arms):
-        action_space = gymnasium.spaces.MultiDiscrete([2, 3])
+        action_space = gymnasium.spaces.Dict(one=gymnasium.spaces.Discrete(2))
 
     class Wrong(Arms):
         observation_space = gymnasium.spaces.Box(-1, 1, (3,))
 
-    with pytest.raises(UnsupportedError, match="actions of the kind MultiDiscrete"):
+    with pytest.raises(UnsupportedError, match="actions of the kind Dict"):
         Copies(Many, 1)
     with pytest.raises(DataError, match=r"of shape \[1\], not \[3\]"):
         Copies(Wrong, 1)

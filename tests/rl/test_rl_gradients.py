@@ -18,10 +18,11 @@ from kedja.models import load, registry, save
 from kedja.rl import agent_of
 from kedja.rl.copies import Copies
 from kedja.rl.gradients import A2C, PPO, ActorCritic, ActorCriticConfig, Reinforce, acting, losses
-from kedja.rl.gradients.actions import Categorical, Gaussian
+from kedja.rl.gradients.actions import Categorical, Choices, Gaussian
 from kedja.rl.gradients.advantages import advantages
 from kedja.rl.gradients.learner import _drawn
 from kedja.rl.gradients.running import RewardScale, nothing_seen
+from kedja.rl.policies import apart
 from tests.rl.environments_for_tests import Arms, Corridor, Reach
 
 RNG = np.random.default_rng(0)
@@ -103,6 +104,34 @@ def test_the_gradients_of_all_losses_are_pytorchs():
     np.testing.assert_allclose(value.item(), expected.item(), rtol=1e-10)
     for mine, leaf in zip(grads, leaves, strict=True):
         np.testing.assert_allclose(mine.numpy(), leaf.grad.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_several_choices_are_as_pytorchs_one_by_one():
+    torch = pytest.importorskip("torch")
+    outputs, sizes = RNG.normal(size=(8, 9)), (3, 2, 4)
+    actions = np.stack([RNG.integers(0, size, 8) for size in sizes], -1)
+
+    def ours(outputs):
+        found = Choices(apart(outputs, sizes))
+        return kj.sum(found.log_prob(kj.tensor(actions)) + 0.3 * found.entropy())
+
+    leaf = torch.tensor(outputs, requires_grad=True)
+    parts = [torch.distributions.Categorical(logits=each) for each in leaf.split(sizes, -1)]
+    rows = zip(parts, actions.T, strict=True)
+    expected = sum((p.log_prob(torch.tensor(a)) + 0.3 * p.entropy()).sum() for p, a in rows)
+    expected.backward()
+    value, gradient = kj.value_and_grad(ours)(kj.tensor(outputs))
+    np.testing.assert_allclose(value.item(), expected.item(), rtol=1e-12)
+    np.testing.assert_allclose(gradient.numpy(), leaf.grad.numpy(), rtol=1e-9, atol=1e-12)
+    best = Choices(apart(kj.tensor(outputs), sizes)).best().numpy()
+    np.testing.assert_array_equal(best, np.stack([p.logits.argmax(-1) for p in parts], -1))
+
+
+def test_several_choices_are_drawn_within_their_sizes():
+    logits = apart(kj.zeros((20_000, 5), dtype="float32"), (3, 2))
+    drawn = Choices(logits).drawn(kj.random.key(1)).numpy()
+    for column, size in zip(drawn.T, (3, 2), strict=True):
+        np.testing.assert_allclose(np.bincount(column) / 20_000, [1 / size] * size, atol=0.015)
 
 
 def test_actions_are_drawn_as_often_as_they_are_probable():

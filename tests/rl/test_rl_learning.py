@@ -15,8 +15,9 @@ from kedja.ground.flags import scope
 from kedja.rl import learn, trials
 from kedja.rl.copies import Copies
 from kedja.rl.learning import METHODS
+from kedja.rl.playing import agent_of, mean_reward, play
 from kedja.rl.trials import Trials
-from tests.rl.environments_for_tests import Arms, Corridor, Forgetful, Reach
+from tests.rl.environments_for_tests import Arms, Corridor, Forgetful, Keys, Reach, Switches
 from tests.rl.interrupting import interrupted_after
 
 QUIET = {"progress": False, "seed": 3}
@@ -48,6 +49,17 @@ def test_what_is_best_is_learned(method, environment):
     assert found.reward >= BEST[environment]
     fresh = Trials(environment).rewards(found.policy, 200, seed=[99])
     assert fresh.mean() > BEST[environment] - 0.2
+
+
+@pytest.mark.parametrize("environment", [Switches, Keys])
+def test_several_choices_at_once_are_learned(environment):
+    """Of what is a Dict or a Tuple."""
+    options = {**SMALL["ppo"], "steps": 12_000, "every": 2_000, "goal": 2.95}
+    found = learn(environment, **options, **QUIET)
+    assert found.solved
+    env = environment()
+    agent = agent_of(found.policy, env)
+    assert mean_reward(play(env, agent, 20)) > 2.5
 
 
 @pytest.mark.parametrize("method", SMALL)

@@ -191,4 +191,4 @@ def test_bad_input_has_one_clear_message():
         rendering.write_gif("none.gif", [])
     odd = gymnasium.spaces.Text(3)
     with pytest.raises(UnsupportedError, match="kind Text"):
-        spaces.observed(odd, "abc")
+        spaces.encoder(odd)

@@ -1,4 +1,4 @@
-"""Environments under Gymnasium's interface: our own by name, and any other that is installed.
+"""Environments under Gymnasium's interface: ours and installed ones by name, a user's by its class.
 
 | name                           | what is balanced             | what is seen                 |
 |--------------------------------|------------------------------|------------------------------|
@@ -7,13 +7,18 @@
 | kedja/TwoPoles-v0              | poles of 1 m and 10 cm       | positions, angles, velocities|
 | kedja/TwoPolesNoVelocities-v0  | poles of 1 m and 10 cm       | positions and angles alone   |
 
-An episode has at most 1,000 steps (20 s) unless `max_episode_steps` says otherwise. Not here: what
+An episode has at most 1,000 steps (20 s) unless `max_episode_steps` says otherwise. A class that is
+registered nowhere is named by its module, which may lie in the present folder: `my_robots:Walker`.
+Not here: what
 the cart does (`cart.py`, which needs Gymnasium). Next: `cart.py`.
 """
 
 from __future__ import annotations
 
+import importlib
+import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from kedja.ground.errors import MissingExtra, UsageError
@@ -31,15 +36,18 @@ TASKS = {
 }
 STEPS = 1000
 NAME = re.compile(r"([\w.:-]+/)?[\w.:-]+-v\d+")
+CLASS = re.compile(r"[A-Za-z_][\w.]+:[A-Za-z_]\w*")
 
 
 def is_name(text: str) -> bool:
     """Whether a text has the form of an environment's name.
 
-    >>> is_name("CartPole-v1"), is_name("kedja/TwoPoles-v0"), is_name("digits")
-    (True, True, False)
+    >>> is_name("CartPole-v1"), is_name("kedja/TwoPoles-v0"), is_name("my_robots:Walker")
+    (True, True, True)
+    >>> is_name("digits"), is_name("C:table")
+    (False, False)
     """
-    return NAME.fullmatch(text) is not None
+    return any(form.fullmatch(text) for form in (NAME, CLASS))
 
 
 def register() -> None:
@@ -58,8 +66,10 @@ def register() -> None:
 def make(name: str, **options: Any) -> gymnasium.Env[Any, Any]:
     """An environment by its name; `options` are those of `gymnasium.make` and its own.
 
-    Raises UsageError where there is none of that name, or it cannot be made with these options;
-    MissingExtra without Gymnasium.
+    In "my_robots:Walker" and "my_robots:Walker-v0" the module is imported first, also from the
+    present folder; the one is a class in it, the other what it registers. Raises UsageError where
+    there is none of that name, or it cannot be made with these options; MissingExtra without
+    Gymnasium.
 
     >>> environment = make("kedja/TwoPoles-v0")
     >>> observation, info = environment.reset(seed=0)
@@ -69,13 +79,44 @@ def make(name: str, **options: Any) -> gymnasium.Env[Any, Any]:
     known = library()
     register()
     try:
-        made: gymnasium.Env[Any, Any] = known.make(name, **options)
+        made: gymnasium.Env[Any, Any] = known.make(_spec(name), **options)
         return made
     except known.error.UnregisteredEnv as error:
         fix = did_you_mean(name, list(known.registry))
         raise UsageError(f"there is no environment {name!r}", fix=fix) from error
     except (known.error.Error, TypeError) as error:
         raise UsageError(f"the environment {name} cannot be made: {error}") from error
+
+
+def _spec(name: str) -> Any:
+    """What `gymnasium.make` takes for a name: the name, or for a class a specification of it."""
+    module, colon, own = name.rpartition(":")
+    if not colon:
+        return name
+    found = _imported(module)
+    if not CLASS.fullmatch(name):
+        return name
+    if not callable(getattr(found, own, None)):
+        classes = {name: each for name, each in vars(found).items() if isinstance(each, type)}
+        known = [name for name, each in classes.items() if issubclass(each, library().Env)]
+        fix = did_you_mean(own, known) if known else "write a class of gymnasium.Env there"
+        raise UsageError(f"{module} has no environment {own!r}", fix=fix)
+    return library().envs.registration.EnvSpec(name, entry_point=getattr(found, own))
+
+
+def _imported(module: str) -> Any:
+    """A module by its name, also from the present folder; UsageError where there is none."""
+    here = os.getcwd()
+    sys.path.append(here)  # last, so that no file there hides what is installed
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0] and error.name != module:
+            raise  # the module is there, but lacks one itself
+        what = f"there is no module {module!r}, neither installed nor in {here}"
+        raise UsageError(what, fix="run this in its folder, or install it") from error
+    finally:
+        sys.path.remove(here)
 
 
 def library() -> Any:

@@ -20,7 +20,7 @@ from kedja.rl import fleet
 from kedja.rl.environments import library as gymnasium_library
 from kedja.rl.environments import make
 from kedja.rl.policies import Policy, filled
-from kedja.rl.spaces import action_of, observed, task_of
+from kedja.rl.spaces import action_of, encoder, task_of
 
 if TYPE_CHECKING:
     import gymnasium
@@ -115,8 +115,8 @@ class _Loop:
 
     def _rewards(self, policies: Any, count: int, seed: int) -> Array:
         copies = self._made(count)
-        space, acts = self._first.observation_space, self._first.action_space
-        seen = np.stack([observed(space, each.reset(seed=seed)[0]) for each in copies])
+        encoded, acts = encoder(self._first.observation_space), self._first.action_space
+        seen = np.stack([encoded(each.reset(seed=seed)[0]) for each in copies])
         memory = tuple(np.zeros((count, *each.shape)) for each in self._policy.start())
         total, running, steps = np.zeros(count), list(range(count)), 0
         while running and steps != self._limit:
@@ -125,7 +125,7 @@ class _Loop:
             for place in tuple(running):
                 step = copies[place].step(action_of(acts, outputs[place]))
                 observation, reward, terminated, truncated, _ = step
-                seen[place] = observed(space, observation)
+                seen[place] = encoded(observation)
                 total[place] += float(reward)
                 if terminated or truncated:
                     running.remove(place)

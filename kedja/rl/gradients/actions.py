@@ -1,7 +1,7 @@
-"""How actions are drawn: one of several, or numbers with normal noise; log π(a|s), entropy, best.
+"""How actions are drawn: by choice, or numbers with normal noise; log π(a|s), entropy, best.
 
 Not here: the network whose outputs these are (`actor_critic.py`). Next: `losses.py`.
-Dimensions: A actions to choose from, or numbers of an action.
+Dimensions: A actions to choose from, or numbers of an action; K choices among W at most.
 """
 
 from __future__ import annotations
@@ -40,6 +40,28 @@ class Categorical(NamedTuple):
         return -kj.sum(kj.exp(each) * each, -1)
 
 
+class Choices(NamedTuple):
+    """K choices at once, independent of each other, logits (…, K, W); actions (…, K)."""
+
+    logits: Tensor
+
+    def best(self) -> Tensor:
+        """The most probable action."""
+        return Categorical(self.logits).best()
+
+    def drawn(self, key: Tensor) -> Tensor:
+        """An action, drawn."""
+        return Categorical(self.logits).drawn(key)
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """log π(a|s) = Σₖ log πₖ(aₖ|s)."""
+        return kj.sum(Categorical(self.logits).log_prob(action), -1)
+
+    def entropy(self) -> Tensor:
+        """The sum of the entropies of all choices."""
+        return kj.sum(Categorical(self.logits).entropy(), -1)
+
+
 class Gaussian(NamedTuple):
     """π(a|s) = N(mean, exp(log_std)²), numbers independent of each other; actions (…, A)."""
 
@@ -65,4 +87,4 @@ class Gaussian(NamedTuple):
         return kj.broadcast_to(whole, self.mean.shape[:-1])
 
 
-Actions = Categorical | Gaussian
+Actions = Categorical | Choices | Gaussian

@@ -23,9 +23,10 @@ from kedja.models import registry
 from kedja.nn import init
 from kedja.nn.linear import Linear
 from kedja.nn.module import Module
-from kedja.rl.gradients.actions import Actions, Categorical, Gaussian
+from kedja.rl.gradients.actions import Actions, Categorical, Choices, Gaussian
 from kedja.rl.gradients.running import Running, nothing_seen
-from kedja.rl.spaces import config_for
+from kedja.rl.policies import apart
+from kedja.rl.spaces import action_config, config_for
 
 if TYPE_CHECKING:
     import gymnasium
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
 class ActorCriticConfig:
     """What is seen and done, and the hidden layers of both networks.
 
-    Where actions are not `discrete` they lie within `low` and `high`, or are any numbers where
-    these are empty. `spread` is the standard deviation that they start with, 1 being half of what
-    lies between the bounds. Where observations are `normalised` they are taken in standard
-    deviations from the mean of all that was seen.
+    A `discrete` action is one of A, or of several `choices`, whose outputs stand one after the
+    other. Other actions lie within `low` and `high`, or are any numbers where these are empty.
+    `spread` is the standard deviation that they start with, 1 being half of what lies between the
+    bounds. Where observations are `normalised` they are taken in standard deviations from the mean
+    of all that was seen.
     """
 
     model_type: ClassVar[str] = "actor-critic"
@@ -46,6 +48,7 @@ class ActorCriticConfig:
     observations: int
     actions: int
     discrete: bool = False
+    choices: tuple[int, ...] = ()
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     hidden: tuple[int, ...] = (64, 64)
@@ -53,7 +56,7 @@ class ActorCriticConfig:
     normalised: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("low", "high", "hidden"):
+        for name in ("choices", "low", "high", "hidden"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
@@ -90,16 +93,20 @@ class ActorCritic(Module):
         return ()
 
     def __call__(self, observation: Any, memory: tuple[()]) -> tuple[Tensor, tuple[()]]:
-        """observation (…, O) → the best action: whole numbers (…), or (…, A) within the bounds."""
+        """observation (…, O) → the best action: whole numbers (…), of several choices (…, K), or
+        (…, A) within the bounds.
+        """
         seen = as_tensor(observation).astype(float32)
         return self.done(self.actions(seen).best()), memory
 
     def actions(self, seen: Tensor) -> Actions:
         """π(·|s) for observations (…, O)."""
         outputs = _through(self.actor, self._input(seen))
-        if self.log_std is None:
-            return Categorical(outputs)
-        return Gaussian(outputs, self.log_std)
+        if self.log_std is not None:
+            return Gaussian(outputs, self.log_std)
+        if self.config.choices:
+            return Choices(apart(outputs, self.config.choices))
+        return Categorical(outputs)
 
     def value(self, seen: Tensor) -> Tensor:
         """V(s) (…) of observations (…, O)."""
@@ -121,9 +128,9 @@ def actor_critic_for(
     environment: gymnasium.Env[Any, Any], key: Tensor, **options: Any
 ) -> ActorCritic:
     """The networks for an environment's spaces."""
-    spaces = config_for(environment)
-    shape = {name: getattr(spaces, name) for name in ("actions", "discrete", "low", "high")}
-    return ActorCritic(ActorCriticConfig(spaces.observations, **shape, **options), key=key)
+    observations = config_for(environment).observations
+    acted = action_config(environment.action_space)
+    return ActorCritic(ActorCriticConfig(observations, **acted, **options), key=key)
 
 
 def _layers(sizes: Sequence[int], last: float, key: Tensor) -> list[Linear]:

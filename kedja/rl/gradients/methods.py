@@ -67,7 +67,7 @@ class Gradients:
             _require(name, getattr(self, name), getattr(self, name) >= 0, "a number from 0")
 
     def require(self, environment: Any) -> None:
-        """Raise UnsupportedError for spaces other than Box and Discrete."""
+        """Raise UnsupportedError for spaces that no network has."""
         require_known(environment)
 
     def learner(self, copies: Copies, steps: int, seed: int) -> Learner:

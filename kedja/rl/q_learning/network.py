@@ -115,8 +115,8 @@ def require_choice(environment: gymnasium.Env[Any, Any]) -> None:
     acts = environment.action_space
     if not isinstance(acts, library().spaces.Discrete):
         raise UnsupportedError(
-            f"DQN chooses among a finite number of actions; here they are {acts}",
-            fix="ppo, a2c, reinforce, cma-es and genetic give continuous ones",
+            f"DQN chooses one of a finite number of actions; here they are {acts}",
+            fix="ppo, a2c, reinforce, cma-es and genetic take all kinds",
         )
 
 
