@@ -1,6 +1,8 @@
 """What a training run leaves behind: the model, and what was measured on the way.
 
-Not here: the run itself (`run.py`), what is on the disk (`checkpoint.py`). Next: `trainer.py`.
+At a prompt it is a table of the epochs, in a notebook also the curves of its losses
+(`loss_curve.py`). Not here: the run itself (`run.py`), what is on the disk (`checkpoint.py`).
+Next: `trainer.py`.
 """
 
 from __future__ import annotations
@@ -11,9 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from kedja.front import tables
 from kedja.ground.errors import UsageError
+from kedja.train import loss_curve
 
 Array = np.ndarray[Any, np.dtype[Any]]
+SHOWN = 5  # of many epochs so many are printed of the first, and of the last
+OWN = ("train_loss", "seconds", "steps_per_second")  # figures of every epoch
 
 
 @dataclass(frozen=True)
@@ -42,13 +48,21 @@ class Epoch:
         return Epoch(**value)
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """A training run, finished or interrupted.
 
     `model` is the trained model (the best epoch's, if early stopping restores it); `losses` is
     the loss of each step, float (steps,); `stopped` says why the run ended: "epochs" (all are
-    done), "early stopping", "callback", or "" while it has not ended.
+    done), "early stopping", "callback", or "" while it has not ended. Printed it is a table of its
+    epochs, whose columns `column` gives as lists; `svg()` draws the losses.
+
+    >>> rows = [Epoch(1, 2.3, {"loss": 1.9}, 0.1, 900.0), Epoch(2, 1.5, {"loss": 1.6}, 0.1, 900.0)]
+    >>> History(None, np.zeros(90), rows, train_seconds=0.2, stopped="epochs")
+    2 epochs, 90 steps in 0.2 s, ended by: epochs
+    epoch  train_loss  loss  seconds
+        1         2.3   1.9      0.1
+        2         1.5   1.6      0.1
     """
 
     model: Any
@@ -82,10 +96,51 @@ class History:
         >>> History(None, np.zeros(1), rows).column("accuracy")
         [0.8]
         """
-        if name in ("train_loss", "seconds", "steps_per_second"):
+        if name in OWN:
             return [getattr(epoch, name) for epoch in self.epochs]
         missing = [epoch for epoch in self.epochs if name not in epoch.validation]
         if missing:
-            names = ["train_loss", "seconds", "steps_per_second", *missing[0].validation]
+            names = [*OWN, *missing[0].validation]
             raise UsageError(f"no figure {name!r} was recorded", fix=f"one of {', '.join(names)}")
         return [epoch.validation[name] for epoch in self.epochs]
+
+    # ------------------------------------------------------------------------------- views
+
+    def __repr__(self) -> str:
+        header, rows = self._table()
+        return "\n".join([self._title(), tables.plain(header, rows, header)])
+
+    def svg(self) -> str:
+        """The losses by epoch as a picture: the training's, and the validation's where there is."""
+        curves = {"training": self.column("train_loss")}
+        if self.epochs and all("loss" in epoch.validation for epoch in self.epochs):
+            curves["validation"] = self.column("loss")
+        return loss_curve.svg(curves)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        header, rows = self._table()
+        table = tables.html(header, rows, header)
+        return {
+            "text/plain": repr(self),
+            "text/html": f"<p>{self._title()}</p>{self.svg()}{table}",
+        }
+
+    def _title(self) -> str:
+        ended = f", ended by: {self.stopped}" if self.stopped else ""
+        taken = f"{self.steps:,} steps in {self.train_seconds:.3g} s{ended}"
+        return f"{len(self.epochs):,} epochs, {taken}"
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        """The names of the figures, and the epochs: the first and the last of many."""
+        figures = list(dict.fromkeys(name for each in self.epochs for name in each.validation))
+        header = ["epoch", "train_loss", *figures, "seconds"]
+        rows = [_cells(each, figures) for each in self.epochs]
+        if len(rows) > 2 * SHOWN + 1:
+            rows = [*rows[:SHOWN], ["…"] * len(header), *rows[-SHOWN:]]
+        return header, rows
+
+
+def _cells(epoch: Epoch, figures: list[str]) -> list[str]:
+    asked = (epoch.validation.get(name) for name in figures)
+    measured = ("" if each is None else f"{each:.4g}" for each in asked)
+    return [str(epoch.number), f"{epoch.train_loss:.4g}", *measured, f"{epoch.seconds:.3g}"]
