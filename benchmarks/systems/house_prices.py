@@ -67,7 +67,7 @@ def read(file: Path) -> tuple[list[str], Array, Array]:
     cells = csvfile.read(file)
     prices = csvfile.numbers(cells, TARGET).values
     names = [name for name in cells.columns if name != TARGET]
-    columns = [table.typed(cells, name) for name in names]
+    columns = [table.typed(cells, name).values for name in names]
     return names, np.array(columns, dtype=object).T, prices
 
 

@@ -1,6 +1,7 @@
 """CSV files as columns of text cells, and the cells of one column as numbers or texts.
 
-Not here: which column is what (`table.py`). Next: `table.py`.
+Not here: numbers with marks and units (`written.py`), which column is what (`table.py`).
+Next: `written.py`.
 
 UTF-8, with or without a byte-order mark; separated by commas, semicolons, tabs or bars, whichever
 divides the header into most names; quoted as spreadsheets do; the first line names the columns.
@@ -16,11 +17,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 
+from kedja.data import written
 from kedja.ground.errors import DataError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -58,11 +61,13 @@ class Cells:
 class Numbers:
     """One column read as numbers: float64 (N,), NaN where missing, and the cells that are none.
 
-    `bad` holds (row, cell); their values are NaN too.
+    `bad` holds (row, cell); their values are NaN too. `told` says what was taken off the numbers,
+    such as marks of thousands, empty for nothing.
     """
 
     values: Array
     bad: list[tuple[int, str]]
+    told: str = ""
 
 
 def read(path: str | os.PathLike[str]) -> Cells:
@@ -87,7 +92,22 @@ def head(path: str | os.PathLike[str]) -> Cells:
     return _cells(_decode(start if whole else start[: start.rfind(b"\n") + 1], where), where)
 
 
+@contextmanager
+def _cells_of_any_length() -> Iterator[None]:
+    """Without the csv module's own bound of 128 KiB: a review, a page of HTML may be longer."""
+    before = csv.field_size_limit(MAX_BYTES)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def _cells(text: str, where: str) -> Cells:
+    with _cells_of_any_length():
+        return _divided(text, where)
+
+
+def _divided(text: str, where: str) -> Cells:
     delimiter = _delimiter(text)
     records = _records(text, delimiter, where)
     names = _header(*next(records), where)
@@ -117,7 +137,7 @@ def numbers(cells: Cells, name: str) -> Numbers:
         else:
             if not (np.abs(values) > LARGEST).any():
                 return Numbers(values, [])
-    return _numbers_one_by_one(texts, cells.columns[name])
+    return _as_written(cells, name, [_number(text) for text in texts])
 
 
 def texts(cells: Cells, name: str) -> list[str | None]:
@@ -128,12 +148,20 @@ def texts(cells: Cells, name: str) -> list[str | None]:
 
 def refuse_bad_number(cells: Cells, name: str, bad: list[tuple[int, str]]) -> NoReturn:
     """Raise DataError for the first cell of a number column that holds no number."""
+    fix = "correct the cell, or leave it empty if the value is missing"
+    refuse_bad(cells, name, bad, "numbers", fix)
+
+
+def refuse_bad(
+    cells: Cells, name: str, bad: list[tuple[int, str]], kind: str, fix: str
+) -> NoReturn:
+    """Raise DataError for the first cell of a column that does not hold what the others do."""
     row, cell = bad[0]
     also = f" (and {len(bad) - 1} more in this column)" if len(bad) > 1 else ""
     raise DataError(
-        f"column {name!r} holds numbers, but here {_shown(cell)}{also}",
+        f"column {name!r} holds {kind}, but here {_shown(cell)}{also}",
         where=f"{cells.where}, line {cells.lines[row]}",
-        fix="correct the cell, or leave it empty if the value is missing",
+        fix=fix,
     )
 
 
@@ -229,10 +257,23 @@ def _number(text: str) -> float | None:
     return None if "_" in text or not abs(value) <= LARGEST else value
 
 
-def _numbers_one_by_one(texts: list[str], given: list[str]) -> Numbers:
-    values = [_number(text) for text in texts]
+def _as_written(cells: Cells, name: str, plain: list[float | None]) -> Numbers:
+    """Plain numbers, and those with marks and units, if all of the column have the same."""
+    given, comma = cells.columns[name], cells.decimal_comma
+    found = [
+        written.number(cell, decimal_comma=comma) if value is None else None
+        for cell, value in zip(given, plain, strict=True)
+    ]
+    mark, unit = written.usual(found)
+    if mark == ".":  # then 1.234 is no plain number either
+        found = [written.number(cell, decimal_comma=True) for cell in given]
+    values = [
+        each.value if each is not None and written.fits(each, mark, unit) else value
+        for each, value in zip(found, plain, strict=True)
+    ]
     bad = [(row, given[row]) for row, value in enumerate(values) if value is None]
-    return Numbers(np.array([np.nan if v is None else v for v in values], np.float64), bad)
+    numbers = np.array([np.nan if v is None else v for v in values], np.float64)
+    return Numbers(numbers, bad, written.told(mark, unit))
 
 
 def _shown(cell: str) -> str:

@@ -1,6 +1,7 @@
 """Texts as points in time: the usual ways of writing a date, told apart for a column as a whole.
 
-Not here: how far apart the dates are (`spacing.py`). Next: `spacing.py`.
+Not here: how far apart the dates are (`spacing.py`), dates in tables (`date_columns.py`).
+Next: `date_columns.py`.
 
 | written like                                        | is                                      |
 |-----------------------------------------------------|-----------------------------------------|
@@ -58,12 +59,14 @@ class Moment(NamedTuple):
 class Dates(NamedTuple):
     """A column of dates: datetime64[us] (N,), NaT where missing or not understood.
 
-    `bad` are (row, cell) of the latter; `notes` say what was decided.
+    `bad` are (row, cell) of the latter; `notes` say what was decided. `day_first` is how dates like
+    01/02/2024 were read, None where there are none.
     """
 
     values: Array
     bad: list[tuple[int, str]]
     notes: list[str]
+    day_first: bool | None = None
 
 
 Form = tuple[re.Pattern[str], Callable[..., Moment]]
@@ -151,7 +154,8 @@ def parse(
             values[row] = time
         elif cell is not None:
             bad.append((row, cell))
-    return Dates(values, bad, notes)
+    unsure = any(each is not None and each.order == UNDECIDED for each in found)
+    return Dates(values, bad, notes, order == DAY_FIRST if unsure else None)
 
 
 def share(cells: Sequence[str | None], *, numbers: bool = True) -> float:

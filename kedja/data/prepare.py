@@ -20,15 +20,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
+from kedja.data import date_columns
 from kedja.ground.errors import CheckpointError, DataError, ShapeError
 
 Array = np.ndarray[Any, np.dtype[Any]]
-# A column as it was read: float64 with NaN where a number is missing, or texts with None.
+# A column as it was read: float64 with NaN where a number is missing, datetime64 with NaT where a
+# date is, or texts with None.
 RawColumn = Array | Sequence[str | None]
 
 OTHER = "other"
@@ -138,7 +140,34 @@ class Coded:
         out[:, 0] = [places.get(text, other) for text in column]
 
 
-Column = Numeric | Categorical | Coded
+@dataclass(frozen=True)
+class Dated:
+    """A column of dates as numbers: the time itself, month, weekday … (`date_columns.numbers`).
+
+    `day_first` is how dates like 01/02/2024 were read in training, None where there were none.
+    """
+
+    type: ClassVar[str] = "dated"
+    name: str
+    parts: tuple[Numeric, ...]
+    day_first: bool | None = None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the features that the column becomes."""
+        return tuple(f"{self.name} {feature}" for part in self.parts for feature in part.features)
+
+    def encode(self, column: RawColumn, out: Array) -> None:
+        """Fill `out` (N, features) from datetime64 (N,), NaT where a date is missing."""
+        found = date_columns.numbers(np.asarray(column))
+        start = 0
+        for part in self.parts:
+            end = start + len(part.features)
+            part.encode(found[part.name], out[:, start:end])
+            start = end
+
+
+Column = Numeric | Categorical | Coded | Dated
 
 
 @dataclass(frozen=True)
@@ -250,6 +279,18 @@ def _edges(known: Array, pieces: int) -> tuple[float, ...]:
     return tuple(edges.astype(np.float64).tolist()) if len(edges) > 1 else ()
 
 
+def fit_dated(name: str, train: Array, pieces: int = 0, day_first: bool | None = None) -> Dated:
+    """Of the training rows' dates, datetime64 (N,), the numbers that are not all the same."""
+    parts = [
+        fit_numeric(what, values, pieces)
+        for what, values in date_columns.numbers(train).items()
+        if what == date_columns.TIME or len(np.unique(values[~np.isnan(values)])) > 1
+    ]
+    # The first says what is missing.
+    parts = [parts[0], *(replace(each, indicator=False) for each in parts[1:])]
+    return Dated(name, tuple(parts), day_first)
+
+
 def fit_categorical(name: str, train: Sequence[str | None]) -> Categorical:
     """The texts of the training rows, sorted."""
     return Categorical(name, tuple(sorted({text for text in train if text is not None})))
@@ -299,6 +340,14 @@ def _column(value: Any) -> Column:
         return Categorical(str(value["name"]), _texts(value["categories"]))
     if value["type"] == Coded.type:
         return Coded(str(value["name"]), _texts(value["categories"]))
+    if value["type"] == Dated.type:
+        first = value["day_first"]
+        parts = tuple(map(_numeric, value["parts"]))
+        return Dated(str(value["name"]), parts, first if first is None else bool(first))
+    return _numeric(value)
+
+
+def _numeric(value: Any) -> Numeric:
     median, mean, std = (float(value[key]) for key in ("median", "mean", "std"))
     edges = tuple(map(float, value.get("edges", ())))
     return Numeric(str(value["name"]), median, mean, std, bool(value["indicator"]), edges)

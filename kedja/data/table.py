@@ -7,6 +7,7 @@ Next: `source.py`.
 |-------------|------------------------------------------------------|--------------------------|
 | numeric     | all its cells are numbers or missing                 | one standardised feature |
 | an error    | 95 % of its cells are numbers, or all but one        | DataError with the line  |
+| dated       | else, if so many of its different cells are dates    | time, month, weekday …   |
 | categorical | else, with at most `MAX_CATEGORIES` different texts  | a feature for each text  |
 | left out    | it is constant, empty, numbers the rows, or has more | a note                   |
 """
@@ -15,20 +16,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from kedja.data import csvfile, prepare
+from kedja.data import csvfile, date_columns, dates, prepare
 from kedja.data.csvfile import Cells
 from kedja.data.dataset import Dataset, Split, divide
 from kedja.data.prepare import (
     Categorical,
     Coded,
     Column,
+    Dated,
     Numeric,
     RawColumn,
     TablePreparation,
@@ -80,7 +82,8 @@ def load(
     """
     cells = csvfile.read(path)
     name = _target_name(cells, target)
-    columns = {column: typed(cells, column) for column in cells.columns}
+    read = {column: typed(cells, column, dated=column != name) for column in cells.columns}
+    columns = {column: each.values for column, each in read.items()}
     rows = np.flatnonzero(~_missing(columns[name]))
     with _located(cells.where):
         columns = {column: _take(raw, rows) for column, raw in columns.items()}
@@ -88,7 +91,8 @@ def load(
         train, test = divide(len(rows), seed, answers if classes else None)
         kept, notes = choose(columns, MAX_CATEGORIES if pieces is None else MAX_CODES)
         pieces = prepare.pieces_for(len(train)) if pieces == 0 else pieces
-        fitted = fit({name: _take(raw, train) for name, raw in kept.items()}, pieces)
+        first = {column: each.day_first for column, each in read.items()}
+        fitted = fit({name: _take(raw, train) for name, raw in kept.items()}, pieces, first)
         _check_size(fitted, len(rows))
     if classes:
         goal = Target(name, classes)
@@ -98,6 +102,7 @@ def load(
         targets = goal.encode(answers)
     preparation = TablePreparation(fitted, goal)
     inputs = preparation.encode(kept)
+    notes += read_notes(read, {*kept, name})
     notes += [*_target_notes(name, len(cells) - len(rows)), *_missing_notes(fitted, kept)]
     return Dataset(
         Path(path).stem,
@@ -166,12 +171,17 @@ def read_examples(path: str | os.PathLike[str], preparation: TablePreparation) -
 
 
 def read_columns(path: str | os.PathLike[str]) -> dict[str, RawColumn]:
-    """All columns of a CSV file: numbers where all cells are, else texts (None where missing)."""
+    """All columns of a CSV file: numbers or dates where all cells are, else texts with None."""
     cells = csvfile.read(path)
     found: dict[str, RawColumn] = {}
     for name in cells.columns:
         numbers = csvfile.numbers(cells, name)
-        found[name] = csvfile.texts(cells, name) if numbers.bad else numbers.values
+        texts = csvfile.texts(cells, name) if numbers.bad else []
+        times = date_columns.read(texts) if texts else None
+        if times is not None and not times.bad:
+            found[name] = times.values
+        else:
+            found[name] = texts or numbers.values
     return found
 
 
@@ -205,32 +215,60 @@ def _target_name(cells: Cells, target: str | None) -> str:
     return target
 
 
-def typed(cells: Cells, name: str) -> RawColumn:
-    """A column as numbers if it is one of numbers, else as texts."""
+class Typed(NamedTuple):
+    """A column as it was read, what is to be told of the reading, and `Dates.day_first`."""
+
+    values: RawColumn
+    note: str = ""
+    day_first: bool | None = None
+
+
+def typed(cells: Cells, name: str, *, dated: bool = True) -> Typed:
+    """A column as numbers if it is one of numbers, else (if `dated`) as dates, else as texts."""
     found = csvfile.numbers(cells, name)
     if not found.bad:
-        return found.values
+        return Typed(found.values, f"read without {found.told}" if found.told else "")
     good = int((~np.isnan(found.values)).sum())
     slips = len(found.bad)
     if good >= NUMERIC_SHARE * (good + slips) or (slips == 1 and good > 1):
         csvfile.refuse_bad_number(cells, name, found.bad)
-    return csvfile.texts(cells, name)
+    texts = csvfile.texts(cells, name)
+    times = date_columns.read(texts) if dated else None
+    if times is None:
+        return Typed(texts)
+    if times.bad:
+        _refuse_bad_date(cells, name, times.bad)
+    return Typed(times.values, "; ".join(times.notes), times.day_first)
+
+
+def _refuse_bad_date(cells: Cells, name: str, bad: list[tuple[int, str]]) -> NoReturn:
+    csvfile.refuse_bad(cells, name, bad, "dates", "write it as 2024-12-31, or leave it empty")
 
 
 def _like(cells: Cells, column: Column) -> RawColumn:
     """A column of new rows, of the type that it had in training."""
     if isinstance(column, Categorical | Coded):
         return csvfile.texts(cells, column.name)
+    if isinstance(column, Dated):
+        return _dates_like(cells, column)
     found = csvfile.numbers(cells, column.name)
     if found.bad:
         csvfile.refuse_bad_number(cells, column.name, found.bad)
     return found.values
 
 
+def _dates_like(cells: Cells, column: Dated) -> RawColumn:
+    texts = csvfile.texts(cells, column.name)
+    found = dates.parse(texts, numbers=False, day_first=column.day_first, where=cells.where)
+    if found.bad:
+        _refuse_bad_date(cells, column.name, found.bad)
+    return found.values
+
+
 def _missing(column: RawColumn) -> Array:
     """Which values are missing: bool (N,)."""
     if isinstance(column, np.ndarray):
-        return np.isnan(column)
+        return np.isnat(column) if column.dtype.kind == "M" else np.isnan(column)
     return np.array([text is None for text in column])
 
 
@@ -302,6 +340,8 @@ def _useless(name: str, column: RawColumn, most: int) -> str | None:
     if distinct == 1 and not missing.any():
         return "every row has the same value"
     if isinstance(known, np.ndarray):
+        if known.dtype.kind == "M":
+            return None
         whole = bool((known == np.rint(known)).all())
         return "it numbers the rows" if whole and distinct == rows and _is_id(name) else None
     if distinct > most:
@@ -313,12 +353,22 @@ def _is_id(name: str) -> bool:
     return bool(_ID_NAME.search(name) or _ID_NAME.search(name.lower()))
 
 
-def fit(train: Mapping[str, RawColumn], pieces: int | None = None) -> tuple[Column, ...]:
-    """How each column becomes features, from the training rows alone; `pieces` as for `load`."""
-    return tuple(_fit(name, column, pieces) for name, column in train.items())
+def fit(
+    train: Mapping[str, RawColumn],
+    pieces: int | None = None,
+    day_first: Mapping[str, bool | None] | None = None,
+) -> tuple[Column, ...]:
+    """How each column becomes features, from the training rows alone; `pieces` as for `load`.
+
+    `day_first` says how columns of dates were read, by name.
+    """
+    first = day_first or {}
+    return tuple(_fit(name, column, pieces, first.get(name)) for name, column in train.items())
 
 
-def _fit(name: str, train: RawColumn, pieces: int | None) -> Column:
+def _fit(name: str, train: RawColumn, pieces: int | None, day_first: bool | None) -> Column:
+    if isinstance(train, np.ndarray) and train.dtype.kind == "M":
+        return prepare.fit_dated(name, train, pieces or 0, day_first)
     if isinstance(train, np.ndarray):
         return prepare.fit_numeric(name, train, pieces or 0)
     if pieces is None:
@@ -337,6 +387,12 @@ def _target_notes(name: str, absent: int) -> list[str]:
     return [f"{absent:,} rows are left out: their {name!r} is missing"] if absent else []
 
 
+def read_notes(read: Mapping[str, Typed], used: Collection[str]) -> list[str]:
+    """What is to be told of the columns that are used."""
+    return [f"column {name!r}: {each.note}" for name, each in read.items()
+            if each.note and name in used]  # fmt: skip
+
+
 def _missing_notes(columns: Sequence[Column], raw: dict[str, RawColumn]) -> list[str]:
     counts = ((column, int(_missing(raw[column.name]).sum())) for column in columns)
     return [
@@ -350,4 +406,6 @@ def _filling(column: Column) -> str:
     if isinstance(column, Numeric):
         mark = ", and marked in a feature of their own" if column.indicator else ""
         return f"filled with the training rows' median, {column.median:.6g}{mark}"
+    if isinstance(column, Dated):
+        return "filled with the training rows' medians"
     return f"counted as {prepare.OTHER!r}"

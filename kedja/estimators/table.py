@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kedja.data import prepare, table
+from kedja.data import date_columns, dates, prepare, table
 from kedja.data.csvfile import MISSING
 from kedja.data.prepare import RawColumn, TablePreparation, Target
 from kedja.front.functions import softmax
@@ -66,9 +66,12 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
 
     def _trained(self, cells: dict[str, Array], target: Target, y: Array) -> Self:
         rows = len(y)
-        raw = {name: _raw(column) for name, column in cells.items()}
-        kept, self.notes_ = table.choose(raw, table.MAX_CODES)
-        fitted = table.fit(kept, _or(self.pieces, prepare.pieces_for(rows)))
+        read = {name: _raw(column) for name, column in cells.items()}
+        raw = {name: each.values for name, each in read.items()}
+        kept, notes = table.choose(raw, table.MAX_CODES)
+        self.notes_ = [*notes, *table.read_notes(read, kept)]
+        first = {name: each.day_first for name, each in read.items()}
+        fitted = table.fit(kept, _or(self.pieces, prepare.pieces_for(rows)), first)
         self.preparation_ = TablePreparation(fitted, target)
         self._require()
         hidden = self.hidden_layer_sizes
@@ -160,14 +163,15 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
 class TableRegressor(RegressorMixin, BaseTable):  # type: ignore[misc]
     """Numbers from tables with columns of numbers and texts, with missing values.
 
-    X is a data frame or an array (N, columns), y (N,). Numbers are parted into `pieces`, texts are
-    learned vectors, then a multilayer perceptron (`hidden_layer_sizes`, `dropout`); trained by
-    AdamW (`learning_rate_init`, `weight_decay`) for at most `max_iter` epochs, the best one on the
-    share `validation_fraction` of the rows kept. "auto" follows from the number of rows. With
-    `n_networks` several are trained from different seeds, and their answers averaged. See
-    `kedja.models.TabularMLP` for formula and source.
+    X is a data frame or an array (N, columns), y (N,). Numbers are parted into `pieces`, dates
+    become numbers (time, month, weekday …), texts are learned vectors, then a multilayer perceptron
+    (`hidden_layer_sizes`, `dropout`); trained by AdamW (`learning_rate_init`, `weight_decay`) for
+    at most `max_iter` epochs, the best one on the share `validation_fraction` of the rows kept.
+    "auto" follows from the number of rows. With `n_networks` several are trained from different
+    seeds, and their answers averaged. See `kedja.models.TabularMLP` for formula and source.
 
-    Fitted: `networks_`, `preparation_`, `notes_` (columns left out, and why), `n_iter_`.
+    Fitted: `networks_`, `preparation_`, `notes_` (columns left out, and why; how dates were read),
+    `n_iter_`.
 
     >>> import numpy as np
     >>> x = np.array([[i % 7, "red" if i % 2 else None] for i in range(80)], dtype=object)
@@ -230,23 +234,54 @@ def _or(given: Any, usual: int) -> int:
 # -------------------------------------------------------------------------------- the cells
 
 
-def _raw(column: Array) -> RawColumn:
-    """Numbers where all known cells are numbers, or texts that are; else texts."""
+def _raw(column: Array) -> table.Typed:
+    """Numbers where all known cells are numbers, or texts that are; dates likewise; else texts."""
     found = _numbers(column)
-    return _texts(column) if found is None else found
+    if found is not None:
+        return table.Typed(found)
+    times = _times(column)
+    if times is not None:
+        return table.Typed(times)
+    texts = _texts(column)
+    read = date_columns.read(texts)
+    if read is None or read.bad:
+        return table.Typed(texts)
+    return table.Typed(read.values, "; ".join(read.notes), read.day_first)
 
 
 def _like(column: prepare.Column, cells: Array) -> RawColumn:
     """Cells of new rows as they were read in training; DataError for texts instead of numbers."""
     if isinstance(column, prepare.Coded):
         return _texts(cells)
+    if isinstance(column, prepare.Dated):
+        return _dates_like(column, cells)
     found = _numbers(cells)
     if found is None:
-        raise DataError(
-            f"column {column.name!r} held numbers in training, now it holds texts",
-            fix="give the columns in the order of the training, missing numbers as NaN",
-        )
+        raise _changed(column.name, "numbers", "missing numbers as NaN")
     return found
+
+
+def _dates_like(column: prepare.Dated, cells: Array) -> Array:
+    times = _times(cells)
+    if times is not None:
+        return times
+    texts = _texts(cells)
+    read = dates.parse(texts, numbers=False, day_first=column.day_first)
+    if read.bad:
+        raise _changed(column.name, "dates", "missing dates as None or NaT")
+    return read.values
+
+
+def _changed(name: str, held: str, missing: str) -> DataError:
+    what = f"column {name!r} held {held} in training, now it holds texts"
+    return DataError(what, fix=f"give the columns in the order of the training, {missing}")
+
+
+def _times(column: Array) -> Array | None:
+    """Dates as datetime64[us]; None for other cells."""
+    if column.dtype.kind == "M":
+        return column.astype("M8[us]")
+    return date_columns.of_objects(column.tolist()) if column.dtype.kind == "O" else None
 
 
 def _numbers(column: Array) -> Array | None:
@@ -267,7 +302,7 @@ def _texts(column: Array) -> list[str | None]:
 
 
 def _is_missing(cell: Any) -> bool:
-    """None, NaN (which alone is not itself), or one of the texts that mean it."""
-    if cell is None or cell != cell:
+    """None, NaN and their like, or one of the texts that mean it."""
+    if date_columns.is_nothing(cell):
         return True
     return isinstance(cell, str) and cell.strip().lower() in MISSING

@@ -26,7 +26,7 @@ import numpy as np
 
 import kedja as kj
 from kedja import Tensor, nn
-from kedja.data.prepare import Coded, Numeric, TablePreparation
+from kedja.data.prepare import Coded, Dated, Numeric, TablePreparation
 from kedja.ground.errors import UsageError
 from kedja.models import registry
 
@@ -159,8 +159,9 @@ def inputs_of(preparation: TablePreparation) -> tuple[Input, ...]:
         if isinstance(column, Coded):
             found.append(len(column.categories) + 1)
             continue
-        first: Input = column.edges if isinstance(column, Numeric) else ()
-        found += [first, *[()] * (len(column.features) - 1)]
+        for part in column.parts if isinstance(column, Dated) else [column]:
+            first: Input = part.edges if isinstance(part, Numeric) else ()
+            found += [first, *[()] * (len(part.features) - 1)]
     return tuple(found)
 
 

@@ -286,3 +286,54 @@ def test_twenty_thousand_rows_take_half_a_second(file):
         table.load(path)
         taken.append(time.process_time() - start)
     assert min(taken) < 0.5
+
+
+def test_dates_become_numbers_and_new_rows_are_read_alike(file):
+    text = rows(
+        60,
+        lambda i: {
+            "signup": "" if i % 10 == 7 else f"{i % 28 + 1:02d}/{i % 12 + 1:02d}/2024",
+            "same": "2024-05-05",
+            "y": i / 2,
+        },
+    )
+    found = table.load(file(text), pieces=4)
+    (column,) = found.preparation.columns
+    assert [part.name for part in column.parts] == ["time", "month", "day", "weekday"]
+    names = ("signup time", "signup time missing", "signup month", "signup day", "signup weekday")
+    assert found.feature_names == names
+    assert "column 'signup': dates like 01/02/2024 have the day first" in found.notes
+    again = prepare.from_json(json.loads(json.dumps(found.preparation.to_json())))
+    assert again == found.preparation
+    unclear = table.read_inputs(file('signup\n03/02/2024\n""\n', "new.csv"), again)
+    clear = table.read_inputs(file("signup\n2024-02-03\n", "clear.csv"), again)
+    np.testing.assert_array_equal(unclear[0], clear[0])
+    assert unclear[1, 1] == 1
+    with pytest.raises(DataError, match=r"line 2: column 'signup' holds dates, but here stands"):
+        table.read_inputs(file("signup\nsoon\n", "bad.csv"), again)
+
+
+def test_dates_that_do_not_show_their_order_have_the_day_first(file):
+    found = table.load(file(rows(40, lambda i: {"on": f"0{i % 9 + 1}/03/2024", "y": i / 2})))
+    assert "days are taken to" in "\n".join(found.notes)
+    assert found.preparation.columns[0].day_first
+
+
+def test_a_slip_among_dates_names_its_line(file):
+    text = rows(60, lambda i: {"on": "soon" if i == 30 else f"2024-0{i % 9 + 1}-11", "y": i / 2})
+    text += "".join(f"2023-01-{d},1\n" for d in range(10, 31))
+    with pytest.raises(DataError, match=r"line 32: column 'on' holds dates, but here stands"):
+        table.load(file(text))
+
+
+def test_prices_with_thousands_are_numbers(file):
+    text = rows(40, lambda i: {"area": f'"{900 + 10 * i:,}"', "y": f'"${1000 * i:,}"'})
+    found = table.load(file(text))
+    assert found.task == "regression"
+    assert found.preparation.columns[0].type == "numeric"
+    assert "column 'area': read without ',' between thousands" in found.notes
+
+
+def test_columns_for_groups_hold_dates(file):
+    found = table.read_columns(file("on,x\n2024-03-01,1\n2024-03-02,2\n"))
+    assert found["on"].dtype == "M8[us]"

@@ -70,6 +70,55 @@ def test_classes_of_texts():
     np.testing.assert_allclose(net.predict_proba(asked).sum(axis=1), 1)
 
 
+class NotAvailable:
+    """As pandas' NA: neither equal to itself nor not."""
+
+    def __ne__(self, other):
+        return self
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+def test_columns_with_not_available_cells_are_read():
+    x, y = rows(60)
+    gaps = x.copy()
+    gaps[::7, 0], gaps[::5, 1] = NotAvailable(), NotAvailable()
+    plain = x.copy()
+    plain[::7, 0], plain[::5, 1] = np.nan, None
+    options = {"max_iter": 2, "random_state": 0}
+    said = [TableRegressor(**options).fit(each, y).predict(each) for each in (gaps, plain)]
+    np.testing.assert_array_equal(*said)
+
+
+def test_dates_are_numbers_and_weekdays_matter():
+    days = np.datetime64("2023-01-02") + np.arange(400)
+    y = np.where(np.arange(400) % 7 >= 5, 3.0, 0.0)
+    forms = {
+        "texts": [f"{each:%d/%m/%Y}" for each in days.tolist()],
+        "dates": days.tolist(),
+        "moments": days,
+    }
+    said = {}
+    for name, column in forms.items():
+        x = np.array(column)[:, None]
+        made = TableRegressor(max_iter=60, random_state=0).fit(x, y)
+        (dated,) = made.preparation_.columns
+        assert [part.name for part in dated.parts] == ["time", "month", "day", "weekday"]
+        assert dated.day_first == (True if name == "texts" else None)
+        said[name] = made.predict(x)
+    assert np.mean((said["texts"] - y) ** 2) < 0.1 * y.var()
+    np.testing.assert_array_equal(said["texts"], said["dates"])
+    np.testing.assert_array_equal(said["texts"], said["moments"])
+
+
+def test_texts_where_dates_were_are_refused():
+    x = np.array([[f"2024-01-{day:02d}"] for day in range(1, 30)], dtype=object)
+    made = TableRegressor(max_iter=1, random_state=0).fit(x, np.arange(29.0))
+    with pytest.raises(DataError, match="'x0' held dates in training"):
+        made.predict([["yesterday"]])
+
+
 def test_texts_where_numbers_were_are_refused(fitted):
     with pytest.raises(DataError, match="'x0' held numbers in training"):
         fitted.predict([["large", "Ulm", 0.0]])
