@@ -73,9 +73,8 @@ def _module_text(module: ModuleType, heading: bool) -> str:
 
 def public(module: ModuleType, name: str) -> Iterator[tuple[str, Any]]:
     """The documented functions and classes that a module gives to its users."""
-    listed = kedja._NAMES.get(name, "").split()
-    names = listed or getattr(module, "__all__", None) or _own(module)
-    for label in names:
+    listed = [*kedja._NAMES.get(name, "").split(), *getattr(module, "__all__", ())]
+    for label in dict.fromkeys(listed) or _own(module):
         thing = getattr(module, label)
         if (inspect.isroutine(thing) or inspect.isclass(thing)) and not label.startswith("__"):
             yield label, thing

@@ -244,7 +244,11 @@ def swap_last_axes(x: Tensor) -> Tensor:
 
 
 def matmul(a: Any, b: Any) -> Tensor:
-    """The matrix product as in NumPy: vectors count as rows on the left, columns on the right."""
+    """The matrix product, c_mn = Σ_k a_mk b_kn; the operator `@`.
+
+    Shapes: a (…, M, K), b (…, K, N) → (…, M, N), where … broadcast, as in NumPy; vectors count as
+    rows on the left, columns on the right. Raises ShapeError where the two K differ.
+    """
     with locating():
         a, b = _product_operands(a, b)
         if a.ndim == 1:

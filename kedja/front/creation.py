@@ -28,10 +28,19 @@ Extents = int | Sequence[int]
 
 
 def tensor(data: Any, dtype: Any = None, *, requires_grad: bool = False, name: str = "") -> Tensor:
-    """A tensor of an array, a (nested) list or a number.
+    """A tensor of an array, a (nested) list or a number, copied.
+
+    Python's floats become float32, whole numbers int64, True and False bool; arrays keep their
+    dtype, unless `dtype` says another. `requires_grad` marks a variable whose gradient
+    `loss.backward()` adds into `.grad`; `name` is what printed formulas call it. Raises ShapeError
+    for lists of uneven lengths, DtypeError for what is no number and for a gradient of integers.
 
     >>> tensor([1, 2, 3]) * 2
     Tensor([2, 4, 6], int64)
+    >>> w = tensor(3.0, requires_grad=True)
+    >>> (w * w).backward()
+    >>> w.grad
+    Tensor(6., float32)
     """
     return front.Tensor(data, dtype, requires_grad=requires_grad, name=name)
 

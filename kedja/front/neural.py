@@ -45,7 +45,13 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 
 def softmax(x: Any, axis: Any = -1) -> Tensor:
-    """e^x / Σ e^x: positive numbers of sum 1 along the axis."""
+    """e^x / Σ e^x: positive numbers of sum 1 along the axis, by x − max(x) without overflow.
+
+    Shapes: any → the same; `axis` may be several.
+
+    >>> softmax([0.0, 1000.0]).tolist()
+    [0.0, 1.0]
+    """
     return _over_axes("softmax", x, axis)
 
 

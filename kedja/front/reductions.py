@@ -52,7 +52,10 @@ def _accumulated(name: str, x: Any, axis: Any, keepdims: bool, dtype: Any) -> Te
 
 
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The mean over some axes or all; integers become float32."""
+    """The mean over some axes or all; integers become float32.
+
+    Shapes: `axis=1` takes (N, C) to (N,), or with `keepdims` to (N, 1); None gives one number.
+    """
     return arithmetic.mean(x, axis, keepdims)
 
 

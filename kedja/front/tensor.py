@@ -44,10 +44,18 @@ followed: set[Node] = set()  # the inputs of the transformations (grad, jvp …)
 
 
 class Tensor(operators.Operators, methods.Methods):
-    """An array of one dtype; see the module's text.
+    """An array of one dtype that is never changed, and knows how it was computed.
+
+    `kj.tensor` makes one. Nothing is computed until a value is looked at: `numpy()` gives the array
+    (read-only), `item()` the number of a tensor of one, `print` and `if` look, too. Operators,
+    indices and methods are NumPy's; instead of `x[i] = v`, `x.at[i].set(v)` gives a changed copy.
 
     `requires_grad` marks a leaf whose gradient `loss.backward()` adds into `.grad`. `name` is
     what printed formulas call it.
+
+    >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> (x.T @ x + 1).sum(axis=0).tolist()
+    [26.0, 36.0]
     """
 
     __slots__ = (
@@ -183,7 +191,8 @@ class Tensor(operators.Operators, methods.Methods):
     def _require_leaf(self) -> None:
         if not is_float(self.dtype):
             raise DtypeError(
-                f"a gradient of {self.dtype.name}", fix="only floats have gradients: astype"
+                f"a gradient of {self.dtype.name}",
+                fix="only floats have gradients: write 2.0 for 2, or astype",
             )
         if self.tracks and self.node not in marked:
             raise GradientError(

@@ -28,7 +28,11 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False
 
     The result has the structure of the argument (an array, a module, a nested dict …). Where the
     value does not depend on a leaf, its gradient is zero, as it is at fixed leaves (the buffers and
-    frozen parameters of modules), which are not differentiated and may have any dtype.
+    frozen parameters of modules), which are not differentiated and may have any dtype. With
+    `has_aux`, f returns a pair, of which the second is handed on: `(gradient, aux)`.
+
+    `argnums` are places of positional arguments; several give a tuple of gradients. Raises
+    GradientError where f does not return a scalar, DtypeError where an argument is no float.
 
     >>> import kedja as kj
     >>> kj.grad(lambda x: x**3)(2.0).item()
@@ -145,7 +149,7 @@ def _differentiable(leaf: Any) -> Tensor:
     if not is_float(tensor.dtype):
         raise DtypeError(
             f"a gradient with respect to {tensor.dtype.name}",
-            fix="differentiate with respect to floats; choose other argnums",
+            fix="give floats, such as 2.0 for 2, or choose other argnums",
         )
     return tensor
 

@@ -1,10 +1,8 @@
 """Training: minibatches, epochs, validation, checkpoints. Start at `trainer.py`.
 
-That of single kinds of models (`language.py`, `answers.py`, `translation.py`, `classification.py`,
-`masked.py`, `pictures.py`, `sounds.py`, `vectors.py`, `recommending.py`, `forecasting.py`), and
-examples that are not rows of arrays (`windows.py`), are loaded when they are first used.
-`masked.py`, `pictures.py`, `sounds.py`, `tables.py`, `vectors.py`, `recommending.py`), and examples
-that are not rows of arrays (`windows.py`), are loaded when they are first used.
+`fit` and `Trainer` train any network on arrays. Each kind of data has a function of its own, which
+chooses what suits it (`fit_pictures`, `fit_table`, `fit_forecaster`, …), and one that measures the
+result; they are loaded when they are first used.
 """
 
 from __future__ import annotations

@@ -209,9 +209,17 @@ def fit(
     resume: bool = False,
     **options: Any,
 ) -> History:
-    """Train a model; the arguments are those of `Trainer` and of its `fit`.
+    """Train a model on inputs x (N, …) and targets y (N, …), minibatch by minibatch.
 
-    Returns the history, whose `model` is the trained model.
+    `loss` is a name (`cross_entropy` for classes 0, 1, … (N,), `mse` for numbers (N, …), …) or a
+    function (prediction, target) → scalar; `optimizer` one of `kj.optim`; `epochs` how often all
+    rows are seen; `validation` a pair (x, y), or the share of the rows that is held out and
+    measured after each epoch. The `options` are those of `Trainer`, such as metrics, checkpoint,
+    schedule and seed.
+
+    Returns the history, whose `model` is the trained model; the one that was given stays as it is.
+    Raises what `Trainer.fit` raises: ShapeError and DataError where data and model do not fit,
+    NonFiniteError where the loss becomes NaN.
 
     >>> import kedja as kj
     >>> x = [[0.0], [1.0], [2.0], [3.0]]
