@@ -52,10 +52,6 @@ class Tensor(operators.Operators, methods.Methods):
 
     `requires_grad` marks a leaf whose gradient `loss.backward()` adds into `.grad`. `name` is
     what printed formulas call it.
-
-    >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]])
-    >>> (x.T @ x + 1).sum(axis=0).tolist()
-    [26.0, 36.0]
     """
 
     __slots__ = (
