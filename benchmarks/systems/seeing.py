@@ -78,7 +78,9 @@ def _codes(model: Any, found: Pictures, folder: Path | None) -> Iterator[Result]
     what = f"an autoencoder of {width} numbers: error of pixels from 0 to 1"
     note = ""
     if folder is not None:
-        figures.save(views.plot_again(model, test.inputs), folder / "digits-again.png", dpi=80)
+        figures.save(
+            views.plot_reconstruction(model, test.inputs), folder / "digits-again.png", dpi=80
+        )
         note = "[ten of them](images/digits-again.png)"
     baseline = f"as many principal components {linear:.4f}"
     yield Result(what, f"{mine:.4f}", baseline=baseline, note=note)

@@ -15,7 +15,7 @@ from kedja.cli import pictures, task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
 from kedja.cli.options import sizes
-from kedja.cli.output import note, say, say_json
+from kedja.cli.output import note, say
 from kedja.data.pictures import Pictures
 from kedja.ground.errors import MissingExtra
 from kedja.models.autoencoder import Autoencoder, encode_pictures
@@ -94,13 +94,11 @@ def _told(results: Mapping[str, Any]) -> list[str]:
 
 def predict(asked: Asked) -> None:
     """Each picture's code."""
-    codes = encode_pictures(asked.model, pictures.given(asked))
+    files, pixels = pictures.given(asked)
+    codes = encode_pictures(asked.model, pixels)
     if asked.json:
-        rows = [
-            {"file": str(file), "code": code.tolist()}
-            for file, code in zip(asked.files, codes, strict=True)
-        ]
-        say_json({"run": str(asked.run), "predictions": rows})
+        pairs = zip(files, codes, strict=True)
+        asked.tell([{"file": file, "code": code.tolist()} for file, code in pairs])
         return
-    for file, code in zip(asked.files, codes, strict=True):
+    for file, code in zip(files, codes, strict=True):
         say(f"{file}  {' '.join(f'{number:.3g}' for number in code)}")

@@ -19,13 +19,13 @@ from kedja.cli import runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
 from kedja.cli.options import sizes
-from kedja.cli.output import note, say, say_json
-from kedja.data import captioned, learned
+from kedja.cli.output import note, say
+from kedja.data import captioned, learned, picture_files
 from kedja.data.captioned import Captioned
 from kedja.data.pictures import parse_size
 from kedja.data.words import Words, words_of
 from kedja.front.tables import plain
-from kedja.ground.errors import DataError, UsageError
+from kedja.ground.errors import UsageError
 from kedja.io import photos
 from kedja.models.clip import Clip, cosines, shares_of
 from kedja.train import contrastive as training
@@ -164,7 +164,7 @@ def predict(asked: Asked) -> None:
         raise UsageError("pictures or captions are needed", fix=fix)
     if asked.plot is not None:
         figures.require(asked.plot)
-    _tell_unknown(asked)
+    tell_unknown(asked.given, asked.words)
     asking = _asking(asked)
     angles = cosines(asked.model, asking.pictures, asking.captions, asked.tokenizer)
     shares = shares_of(asked.model, angles)
@@ -182,7 +182,7 @@ def predict(asked: Asked) -> None:
         for place, number in chosen
     ]
     if asked.json:
-        say_json({"run": str(asked.run), "predictions": rows})
+        asked.tell(rows)
         return
     shown = TABLE[:-1] if len(asking.captions) == 1 else TABLE  # of one caption all is its share
     cells = [
@@ -198,10 +198,9 @@ def _drawn(asking: Asking, chosen: Sequence[tuple[int, int]], shares: Array, sea
     return plot_chosen(asking.pictures, asking.captions, chosen, shares)
 
 
-def _tell_unknown(asked: Asked) -> None:
-    """A note of words that the run does not know; UsageError for texts of nothing else."""
-    known = asked.words
-    for text in asked.given:
+def tell_unknown(texts: Sequence[str], known: Words) -> None:
+    """A note of words that are not `known`; UsageError for texts of nothing else."""
+    for text in texts:
         words = list(words_of(text))
         strange = [word for word in words if word not in known]
         if len(strange) == len(words):
@@ -216,16 +215,24 @@ def _asking(asked: Asked) -> Asking:
     names, found = _pictures(asked)
     captions: Sequence[str] = asked.given
     if not names or not captions:
-        recipe = runs.recipe_of(asked.run)
-        data = _load(runs.sources_of(asked.run), recipe)
+        data = loaded(asked.run)
         if not captions:
-            both = (*data.train.captions, *data.test.captions)
-            captions = list(dict.fromkeys(both))
+            captions = known(data)
             note(f"among the {len(captions):,} captions of {data.name}")
         if not names:
             names, found = _of_data(data)
             note(f"among the {len(names):,} pictures of {data.name}")
     return Asking(names, found, captions, _several(asked.files), not asked.given)
+
+
+def loaded(run: Path) -> Captioned:
+    """The data of a run, divided as they were for it."""
+    return _load(runs.sources_of(run), runs.recipe_of(run))
+
+
+def known(data: Captioned) -> list[str]:
+    """The different captions of the training and the test, as they come."""
+    return list(dict.fromkeys((*data.train.captions, *data.test.captions)))
 
 
 def _several(files: Sequence[Path]) -> bool:
@@ -243,21 +250,12 @@ def _of_data(data: Captioned) -> tuple[list[str], Array]:
 
 
 def _pictures(asked: Asked) -> tuple[list[str], Array]:
-    """The pictures of files and folders; DataError for one that is named and cannot be read."""
-    shape = asked.model.config.shape
-    found: dict[str, Array] = {}
-    for file in asked.files:
-        if not file.is_dir():
-            found[str(file)] = photos.read(file, shape)
-            continue
-        for path in sorted(each for each in file.rglob("*") if photos.is_named_so(each.name)):
-            try:
-                found[str(path)] = photos.read(path, shape)
-            except DataError as error:
-                note(f"left out: {path}: {error.what}")
-    if asked.files and not found:
-        raise DataError("there are no pictures", where=str(asked.files[0]), fix="give some")
-    return list(found), np.array(list(found.values()), np.uint8)
+    """The pictures of files and folders, each once."""
+    if not asked.files:
+        return [], np.zeros(0, np.uint8)
+    files = list(dict.fromkeys(asked.below(picture_files.pictures_in)))
+    found = asked.each(files, partial(photos.read, shape=asked.model.config.shape))
+    return [str(file) for file, _ in found], np.stack([pixels for _, pixels in found])
 
 
 def _chosen(asking: Asking, angles: Array) -> Iterator[tuple[int, int]]:

@@ -166,7 +166,7 @@ def predict(asked: Asked) -> None:
     if asked.plot is not None:
         figures.require(asked.plot)
     machine, preparation = loaded(asked.run)
-    rows = list(new_rows(asked.files, preparation))
+    rows = new_rows(asked, preparation)
     x = _flat(np.concatenate([each[None] for _, each in rows]), preparation)
     names = [preparation.target.classes[int(each)] for each in machine.predict(x)]
     if asked.plot is not None:
@@ -177,7 +177,7 @@ def predict(asked: Asked) -> None:
 def _tell(asked: Asked, places: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     if asked.json:
         found = [{**place, "class": name} for place, name in zip(places, names, strict=True)]
-        say_json({"run": str(asked.run), "task": "classification", "predictions": found})
+        asked.tell(found, task="classification")
         return
     for place, name in zip(places, names, strict=True):
         say(f"{':'.join(map(str, place.values()))}  {name}")

@@ -5,14 +5,14 @@ Not here: the answers (`predict.py`, `kernels.py`). Next: `predict.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kedja.data import table
-from kedja.data.prepare import PicturePreparation, Preparation
+from kedja.cli.asked import Asked
+from kedja.data import picture_files, table
+from kedja.data.prepare import PicturePreparation, Preparation, TablePreparation
 from kedja.ground.errors import UsageError
 from kedja.io import images
 
@@ -20,15 +20,18 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Row = tuple[dict[str, Any], Array]
 
 
-def new_rows(files: Sequence[Path], preparation: Preparation) -> Iterator[Row]:
+def new_rows(asked: Asked, preparation: Preparation) -> list[Row]:
     """Each example with the place where it stands: its file, and its row in a table."""
-    for file in files:
-        if isinstance(preparation, PicturePreparation):
-            yield {"file": str(file)}, _picture(file, preparation)
-            continue
-        _require_table(file)
-        for number, row in enumerate(table.read_inputs(file, preparation), 1):
-            yield {"file": str(file), "row": number}, row
+    if isinstance(preparation, PicturePreparation):
+        files = asked.below(picture_files.pictures_in)
+        pictures = asked.each(files, lambda file: _picture(file, preparation))
+        return [({"file": str(file)}, picture) for file, picture in pictures]
+    tables = asked.each(asked.files, lambda file: _table(file, preparation))
+    return [
+        ({"file": str(file), "row": number}, row)
+        for file, rows in tables
+        for number, row in enumerate(rows, 1)
+    ]
 
 
 def _picture(file: Path, preparation: PicturePreparation) -> Array:
@@ -36,6 +39,11 @@ def _picture(file: Path, preparation: PicturePreparation) -> Array:
         raise UsageError(f"{file} is a table, but the run was trained on pictures")
     grey = images.read_gray(file, preparation.shape)
     return preparation.encode(grey)
+
+
+def _table(file: Path, preparation: TablePreparation) -> Array:
+    _require_table(file)
+    return table.read_inputs(file, preparation)
 
 
 def _require_table(file: Path) -> None:

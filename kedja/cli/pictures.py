@@ -20,7 +20,7 @@ from kedja.cli.asked import Asked, chosen
 from kedja.cli.export import Exported
 from kedja.cli.families import Request
 from kedja.cli.options import layers, sizes
-from kedja.cli.output import note, now_and_then, say, say_json
+from kedja.cli.output import note, now_and_then, say
 from kedja.data import augment as augmenting
 from kedja.data import learned, picture_files
 from kedja.data import pictures as data
@@ -207,29 +207,30 @@ def _pairs(names: Sequence[str], confusion: Any) -> list[str]:
 
 def predict(asked: Asked) -> None:
     """Print each picture's class."""
-    found = classify_pictures(asked.model, given(asked))
+    files, pixels = given(asked)
+    found = classify_pictures(asked.model, pixels)
     if asked.json:
-        told = [_json(*pair) for pair in zip(asked.files, found, strict=True)]
-        say_json({"run": str(asked.run), "predictions": told})
+        asked.tell([_json(*pair) for pair in zip(files, found, strict=True)])
         return
-    width = max(len(str(file)) for file in asked.files)
-    for file, each in zip(asked.files, found, strict=True):
-        say(f"{str(file).ljust(width)}  {chosen(each)}")
+    width = max(map(len, files))
+    for file, each in zip(files, found, strict=True):
+        say(f"{file.ljust(width)}  {chosen(each)}")
 
 
-def given(asked: Asked) -> Any:
-    """The pictures that are asked about, as bytes: (B, H, W) or (B, H, W, 3)."""
+def given(asked: Asked) -> tuple[list[str], Any]:
+    """The pictures that are asked about: their files, and their bytes (B, H, W) or (B, H, W, 3)."""
     asked.require_plain("a network for pictures")
     if asked.given:
         raise UsageError("a network for pictures reads no --text", fix="give picture files")
     if not asked.files:
         raise UsageError("there is nothing to predict", fix="give picture files")
-    return np.stack([read_for(asked.run, file, asked.model) for file in asked.files])
+    found = asked.each(asked.below(picture_files.pictures_in), reader(asked.run, asked.model))
+    return [str(file) for file, _ in found], np.stack([pixels for _, pixels in found])
 
 
-def read_for(run: Path, file: Path, model: Any) -> Any:
-    """A picture as the network of a run takes it."""
-    return read(file, model.config.shape, bool(runs.recipe_of(run).get("invert")))
+def reader(run: Path, model: Any) -> Callable[[Path], Any]:
+    """What reads a picture as the network of a run takes it."""
+    return partial(read, shape=model.config.shape, invert=bool(runs.recipe_of(run).get("invert")))
 
 
 def read(file: Path, shape: tuple[int, int, int], invert: bool) -> Any:
@@ -241,9 +242,9 @@ def read(file: Path, shape: tuple[int, int, int], invert: bool) -> Any:
     return 255 - pixels if edge.mean() > 127.5 else pixels
 
 
-def _json(file: Path, found: PictureLabel) -> dict[str, Any]:
+def _json(file: str, found: PictureLabel) -> dict[str, Any]:
     return {
-        "file": str(file),
+        "file": file,
         "class": found.label,
         "probability": found.probabilities[found.label],
         "probabilities": found.probabilities,

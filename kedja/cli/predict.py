@@ -17,7 +17,7 @@ import typer
 from kedja.cli import families, recipes, runs
 from kedja.cli.asked import Asked
 from kedja.cli.new_rows import new_rows
-from kedja.cli.output import say, say_json
+from kedja.cli.output import say
 from kedja.data.prepare import Target
 from kedja.front.functions import softmax
 from kedja.ground.errors import UsageError
@@ -56,15 +56,19 @@ def predict(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Predict the class or the number of each picture or row, or what belongs to each text."""
+    """Predict the class or the number of each picture or row, or what belongs to each text.
+
+    Files that cannot be read are told, the others answered, and the exit code is then 1.
+    """
+    asked = Asked(run, files or [], text or [], explain, plot, json)
     family = families.MODELS.get(runs.model_of(run))
     if family is not None and family.answers:
-        asked = Asked(run, files or [], text or [], explain, plot, json)
         importlib.import_module(family.module).predict(asked)
-        return
-    record = runs.load(run)
-    _require_rows(run, files, text or explain or plot)
-    _of_rows(run, record, files or [], json)
+    else:
+        record = runs.load(run)
+        _require_rows(run, files, text or explain or plot)
+        _of_rows(asked, record)
+    asked.require_all()
 
 
 def _require_rows(run: Path, files: Sequence[Path] | None, of_texts: Any) -> None:
@@ -75,19 +79,18 @@ def _require_rows(run: Path, files: Sequence[Path] | None, of_texts: Any) -> Non
         raise UsageError("there is nothing to predict", fix="give FILES")
 
 
-def _of_rows(run: Path, record: runs.Record, files: Sequence[Path], json: bool) -> None:
-    model = runs.load_network(run, record)
+def _of_rows(asked: Asked, record: runs.Record) -> None:
+    model = runs.load_network(asked.run, record)
     preparation, target = record.preparation, record.preparation.target
-    rows = list(new_rows(files, preparation))
+    rows = new_rows(asked, preparation)
     inputs = np.concatenate([each[None] for _, each in rows])
     outputs = outputs_of(model, inputs, recipes.prepare(preparation))
     found = [
         {**place, **_answer(output, target)}
         for (place, _), output in zip(rows, outputs, strict=True)
     ]
-    if json:
-        about = {"run": str(run), "task": target.task, "target": target.name}
-        say_json({**about, "predictions": found})
+    if asked.json:
+        asked.tell(found, task=target.task, target=target.name)
     else:
         for line in _lines(found, target):
             say(line)

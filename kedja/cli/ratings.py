@@ -19,7 +19,7 @@ from kedja import optim
 from kedja.cli import runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
-from kedja.cli.output import note, say, say_json
+from kedja.cli.output import note, say
 from kedja.data import learned
 from kedja.data import ratings as reading
 from kedja.data.ratings import Ratings
@@ -175,7 +175,7 @@ def predict(asked: Asked) -> None:
     met = _met(asked.run)
     rows = [row for _, user in asked.texts() for row in _answers(asked, names, met, user)]
     if asked.json:
-        say_json({"run": str(asked.run), "predictions": rows})
+        asked.tell(rows)
         return
     for row in rows:
         because = f"  (like {', '.join(row['like'])})" if row["like"] else ""

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from kedja.cli import judging, runs, task
 from kedja.cli.asked import Asked, chosen
 from kedja.cli.export import Exported
 from kedja.cli.families import Request
-from kedja.cli.output import note, say, say_json
+from kedja.cli.output import note, say
 from kedja.data import learned, recordings, sound, spectrogram
 from kedja.data.recordings import Recordings
 from kedja.front.functions import softmax
@@ -323,17 +324,24 @@ def predict(asked: Asked) -> None:
         raise UsageError(what, fix="give FILES alone, or --plot FILE")
     if not asked.files:
         raise UsageError("there is nothing to predict", fix="give WAV or FLAC files")
-    model, files = asked.model, [str(each) for each in asked.files]
-    found = spectrogram_cnn.hear(model, files)
+    if asked.plot is not None:
+        figures.require(asked.plot)
+    model = asked.model
+    read = asked.each(asked.below(_inside), partial(spectrogram_cnn.picture_of, model.config.shape))
+    files = [str(file) for file, _ in read]
+    found = spectrogram_cnn.heard(model, np.stack([picture for _, picture in read]))
     if asked.plot is not None:
         _draw(model, files[0], asked.plot)
     if asked.json:
-        told = [_json(*each) for each in zip(files, found, strict=True)]
-        say_json({"run": str(asked.run), "predictions": told})
+        asked.tell([_json(*each) for each in zip(files, found, strict=True)])
         return
     width = max(map(len, files))
     for file, answer in zip(files, found, strict=True):
         say(f"{file.ljust(width)}  {chosen(answer)}")
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    return (each for each in sorted(folder.rglob("*")) if sound.is_named_so(each.name))
 
 
 def _json(file: str, answer: Heard) -> dict[str, Any]:
@@ -343,7 +351,6 @@ def _json(file: str, answer: Heard) -> dict[str, Any]:
 
 def _draw(model: Any, file: str, to: Path) -> None:
     """The first file's picture, into a file."""
-    figures.require(to)
     shape = model.config.shape
     wave, _ = sound.read(file, shape.rate, min(sound.LONGEST, shape.samples / shape.rate + 1))
     figures.save(spectrogram.plot(shape(wave), shape).figure, to)

@@ -7,12 +7,12 @@ Next: `kedja/data/dataset.py`.
 from __future__ import annotations
 
 import os
-import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from kedja.ground.errors import DataError, KedjaError, MissingExtra, UsageError
+from kedja.ground.quiet import quiet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,9 +63,8 @@ def _decode(where: str, size: tuple[int, int]) -> Grey:
         from PIL import Image
     except ImportError:
         raise MissingExtra("Pillow", "vision", "reading pictures") from None
-    with warnings.catch_warnings():
+    with quiet():
         # The size check below is stricter than Pillow's warning of large pictures.
-        warnings.simplefilter("ignore")
         try:
             with Image.open(where, formats=FORMATS) as image:
                 _check_size(image, size, where)

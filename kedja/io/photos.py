@@ -21,13 +21,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from kedja.ground.errors import DataError, KedjaError, MissingExtra
+from kedja.ground.quiet import quiet
 from kedja.io.images import FORMATS
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def _within(content: bytes, where: str, of: Callable[[Opened], T]) -> T:
         from PIL import Image
     except ImportError:
         raise MissingExtra("Pillow", "vision", "reading pictures") from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the check below is stricter than Pillow's warning
+    with quiet():
+        # The check below is stricter than Pillow's warning of large pictures.
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 return of(image)

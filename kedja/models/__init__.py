@@ -14,6 +14,7 @@ from kedja.models.autoencoder import (
     encode_pictures,
 )
 from kedja.models.bert import Bert, BertConfig, Filled, fill
+from kedja.models.caption_classes import CaptionClasses
 from kedja.models.clip import Clip, ClipConfig, choose
 from kedja.models.cnn import CNN, CNNConfig, lenet
 from kedja.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
@@ -65,6 +66,7 @@ __all__ = [
     "Bert",
     "BertConfig",
     "CNNConfig",
+    "CaptionClasses",
     "Choice",
     "Clip",
     "ClipConfig",

@@ -5,7 +5,7 @@
 f is a convolutional network, g a bag of words behind a layer, or a transformer; s is learned.
 Source: A. Radford et al.: Learning transferable visual models from natural language supervision
 (2021). Not here: training (`kedja/train/contrastive.py`), pictures as inputs (`pictures.py`).
-Next: `kedja/train/contrastive.py`.
+Next: `caption_classes.py`.
 Dimensions: B pictures, N captions, C channels, H W height and width, L words, D numbers in common.
 """
 
@@ -26,7 +26,7 @@ from kedja.data.words import UNKNOWN
 from kedja.ground.errors import UsageError
 from kedja.models import pictures, registry
 from kedja.models.cnn import ConvLayer
-from kedja.models.pictures import PictureConfig
+from kedja.models.pictures import Maps, PictureConfig
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -84,13 +84,18 @@ class ImageEncoder(nn.Module):
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (B, C, H, W), standardised → (B, D)."""
-        for place, conv in enumerate(self.convs, 1):
-            x = conv(x)
-            if place % self.config.depth == 0:
-                x = self.pool(x)
+        x = self.pool(list(self.maps(x).values())[-1])
         if self.config.average:
             x = kj.concat([kj.mean(x, axis=(2, 3)), kj.max(x, axis=(2, 3))], 1)  # (B, 2 C)
         return self.proj(x.reshape(x.shape[0], -1))
+
+    def maps(self, x: Tensor) -> Maps:
+        """x (B, C, H, W) → each convolution's maps, before the pooling."""
+        found: Maps = {}
+        for place, conv in enumerate(self.convs):
+            ended = place > 0 and place % self.config.depth == 0  # a stage, before this one
+            x = found[f"convs.{place}"] = conv(self.pool(x) if ended else x)
+        return found
 
 
 class TextEncoder(nn.Module):
@@ -161,8 +166,19 @@ class Clip(nn.Module):
 
     def __call__(self, x: Tensor, tokens: Tensor) -> Tensor:
         """x (B, C, H, W), tokens (N, L) → logits (B, N)."""
-        heat = kj.exp(kj.minimum(self.scale, HOTTEST))
-        return heat * (self.pictures(x) @ self.captions(tokens).T)
+        return self.heat() * (self.pictures(x) @ self.captions(tokens).T)
+
+    def heat(self) -> Tensor:
+        """By what cosines are multiplied, exp(s)."""
+        return kj.exp(kj.minimum(self.scale, HOTTEST))
+
+    def codes(self, x: Tensor) -> Tensor:
+        """x (B, C, H, W), standardised → vectors of length 1, (B, D), as `pictures`."""
+        return self.pictures(x)
+
+    def maps(self, x: Tensor) -> Maps:
+        """x (B, C, H, W), standardised → the maps of the pictures' network by their names."""
+        return self.image.maps(x)
 
 
 # -------------------------------------------------------------------------------- its use

@@ -128,6 +128,15 @@ def probabilities(model: PictureNet, pictures: Any) -> Array:
     return found.astype(np.float64)
 
 
+def logits(model: PictureNet, pictures: Any) -> Array:
+    """What the last layer says of bytes (B, H, W) or (B, H, W, C): float32 (B, classes)."""
+
+    def of(model: Any, x: Any) -> Tensor:
+        return model(inputs(model.config, x))
+
+    return in_batches(of, model, pictures, len(model.config.classes))
+
+
 def in_batches(function: Callable[[Any, Any], Tensor], model: Any, given: Any, width: int) -> Array:
     """`function(model, rows)`, (B, width) each, of many rows: batch by batch, compiled if many."""
     if not len(given):

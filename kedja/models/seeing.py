@@ -22,7 +22,7 @@ import kedja as kj
 from kedja import Tensor
 from kedja.ground.errors import ShapeError, UsageError
 from kedja.ground.suggest import did_you_mean
-from kedja.models.pictures import PictureNet, probabilities, standardised, unit
+from kedja.models.pictures import PictureNet, logits, probabilities, standardised, unit
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -54,8 +54,8 @@ def saliency(model: PictureNet, pictures: Any, label: str | int | None = None) -
     classes = _classes(model, pictures, label)
 
     def chosen(x: Tensor) -> Tensor:
-        logits = model(standardised(model.config, x))  # (B, classes)
-        return kj.sum(kj.take_along_axis(logits, kj.tensor(classes[:, None]), axis=1))
+        found = model(standardised(model.config, x))  # (B, classes)
+        return kj.sum(kj.take_along_axis(found, kj.tensor(classes[:, None]), axis=1))
 
     slopes = np.abs(kj.grad(chosen)(x).numpy())
     found: Array = slopes if slopes.ndim == 3 else slopes.max(-1)
@@ -72,8 +72,9 @@ def occlusion(
 ) -> Array:
     """How much of the class's probability a grey square takes away at each place: float64 (H, W).
 
-    The square has sides of a quarter of the picture unless `patch` says else, and stands at every
-    `stride`th pixel; a pixel shows the mean of the squares that covered it.
+    Of a network with one class alone, it is how much of the logit. The square has sides of a
+    quarter of the picture unless `patch` says else, and stands at every `stride`th pixel; a pixel
+    shows the mean of the squares that covered it.
     """
     one = _checked(model, np.asarray(picture)[None])[0]
     height, width = one.shape[:2]
@@ -90,8 +91,8 @@ def occlusion(
     hidden = np.repeat(one[None], len(places), axis=0)
     for row, (top, left) in enumerate(places):
         hidden[row, top : top + side, left : left + side] = GREY
-    before = probabilities(model, one[None])[0, number]
-    lost = before - probabilities(model, hidden)[:, number]
+    worth = probabilities if len(model.config.classes) > 1 else logits
+    lost = worth(model, one[None])[0, number] - worth(model, hidden)[:, number]
     return _spread(places, lost, side, (height, width))
 
 
@@ -146,8 +147,8 @@ def _score(
     model: PictureNet, number: int, middle: Array, decay: float
 ) -> Callable[[Tensor], Tensor]:
     def score(x: Tensor) -> Tensor:
-        logits = model(standardised(model.config, kj.expand_dims(x, 0)))
-        return logits[0, number] - decay * kj.sum((x - middle) ** 2)
+        found = model(standardised(model.config, kj.expand_dims(x, 0)))  # (1, classes)
+        return found[0, number] - decay * kj.sum((x - middle) ** 2)
 
     return score
 

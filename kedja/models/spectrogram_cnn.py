@@ -166,10 +166,14 @@ def hear(model: SpectrogramCNN, files: Sequence[str | os.PathLike[str]]) -> list
 
     Raises DataError as `kedja.data.sound.read` does.
     """
-    shape = model.config.shape
-    seconds = min(sound.LONGEST, shape.samples / shape.rate + 1)
-    pictures = [shape(sound.read(each, shape.rate, seconds)[0]) for each in files]
+    pictures = [picture_of(model.config.shape, each) for each in files]
     return heard(model, np.stack(pictures)) if pictures else []
+
+
+def picture_of(shape: LogMel, file: str | os.PathLike[str]) -> Array:
+    """The spectrogram of a file of sound, (F, M); raises DataError as `hear` does."""
+    seconds = min(sound.LONGEST, shape.samples / shape.rate + 1)
+    return shape(sound.read(file, shape.rate, seconds)[0])
 
 
 def heard(model: SpectrogramCNN, pictures: Array) -> list[Heard]:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from kedja.views.kernel_matrix import plot_kernel_matrix
     from kedja.views.matches import plot_chosen, plot_found
     from kedja.views.pictures import (
-        plot_again,
         plot_filters,
         plot_ideals,
         plot_looking,
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = [
     "compare_boundaries",
     "flat",
-    "plot_again",
     "plot_board",
     "plot_boundaries",
     "plot_chosen",
@@ -52,6 +50,6 @@ _FILES = {
     "matches": "plot_chosen plot_found",
     "kernel_matrix": "plot_kernel_matrix",
     "codes": "plot_codes",
-    "pictures": "plot_again plot_filters plot_ideals plot_looking plot_maps plot_reconstruction",
+    "pictures": "plot_filters plot_ideals plot_looking plot_maps plot_reconstruction",
 }
 __getattr__ = lazy.names("kedja.views", _FILES)

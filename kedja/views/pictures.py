@@ -7,6 +7,7 @@ Dimensions: N pictures, C channels, H W height and width.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,14 +17,15 @@ from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.models import pictures as inputs_of
 from kedja.models.autoencoder import Autoencoder, decode_pictures, encode_pictures
-from kedja.models.pictures import PictureNet, classify_pictures
-from kedja.models.seeing import ideal_input, occlusion, saliency
+from kedja.models.pictures import PictureLabel, PictureNet, classify_pictures, logits
+from kedja.models.seeing import ideal_input, number_of, occlusion, saliency
 from kedja.views import figures
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_MAPS = 64
 ACROSS = 10  # pictures in a row
+NAME = 40  # characters of a class in a title
 SIGNED = "RdBu_r"  # colours of numbers around 0
 
 
@@ -73,33 +75,75 @@ def plot_maps(model: PictureNet, picture: Any, layer: str | None = None) -> Any:
     return figure
 
 
-def plot_looking(model: PictureNet, picture: Any, label: str | int | None = None) -> Any:
+def plot_looking(
+    model: PictureNet, picture: Any, labels: str | int | Sequence[str | int] | None = None
+) -> Any:
     """A picture beside its saliency and its occlusion map; the figure.
 
-    For the class that the network gives to it, unless `label` says another.
+    For the class that the network gives to it, unless `labels` says another, or several: each has
+    a row then, all on the same scales.
     """
-    answer = classify_pictures(model, np.asarray(picture)[None])[0]
-    chosen: str | int = answer.label if label is None else label
-    slopes = saliency(model, np.asarray(picture)[None], chosen)[0]
-    lost = occlusion(model, picture, chosen)
-    figure = figures.figure(figsize=(10.5, 3.6))
-    panels = figure.subplots(1, 3)
-    share = answer.probabilities[answer.label]
-    show(panels[0], np.asarray(picture), f"taken for {answer.label}: {share:.1%}")
-    name = "saliency: where a small change\nmoves the score of"
-    drawn = _over(panels[1], picture, slopes, f"{name} {chosen} most", "inferno", signed=False)
-    figure.colorbar(drawn, ax=panels[1], shrink=0.7)
-    name = "occlusion: what a grey square there\ntakes from the probability of"
-    drawn = _over(panels[2], picture, lost, f"{name} {chosen}", SIGNED, signed=True)
-    figure.colorbar(drawn, ax=panels[2], shrink=0.7)
+    given = np.asarray(picture)
+    found = logits(model, given[None])[0]
+    wanted = int(found.argmax()) if labels is None else labels
+    chosen = [wanted] if isinstance(wanted, str | int) else list(wanted)
+    numbers = [number_of(model, each) for each in chosen]
+    slopes = [saliency(model, given[None], number)[0] for number in numbers]
+    lost = [occlusion(model, given, number) for number in numbers]
+    sides = (_most(slopes), _most(lost))
+    figure = figures.figure(figsize=(10.5, 3.6 * len(numbers)))
+    panels = figure.subplots(len(numbers), 3, squeeze=False)
+    for row, number, maps in zip(panels, numbers, zip(slopes, lost, strict=True), strict=True):
+        _look(figure, row, given, maps, sides, _asked(model, given, number))
     return figure
 
 
+def _most(maps: Sequence[Array]) -> float:
+    return max(1e-12, *(float(np.abs(each).max()) for each in maps))
+
+
+def _asked(model: PictureNet, picture: Array, number: int) -> tuple[str, str, str]:
+    """The class's name, what the network says of it, and what a square takes away."""
+    classes = model.config.classes
+    name = textwrap.shorten(str(classes[number]), NAME, placeholder=" …")
+    if len(classes) == 1:
+        return name, f"{name}: score {logits(model, picture[None])[0, 0]:.3g}", "score"
+    shares = classify_pictures(model, picture[None])[0]
+    share = shares.probabilities[classes[number]]
+    said = f"taken for {name}" if shares.label == classes[number] else f"as {name}"
+    return name, f"{said}: {share:.1%}", "probability"
+
+
+def _look(
+    figure: Any,
+    row: Any,
+    picture: Array,
+    maps: tuple[Array, Array],
+    sides: tuple[float, float],
+    asked: tuple[str, str, str],
+) -> None:
+    """One row: the picture, its saliency, its occlusion."""
+    name, said, worth = asked
+    show(row[0], picture, said)
+    title = f"saliency: where a small change\nmoves the score of {name} most"
+    drawn = _over(row[1], picture, maps[0], sides[0], title, "inferno", signed=False)
+    figure.colorbar(drawn, ax=row[1], shrink=0.7)
+    title = f"occlusion: what a grey square there\ntakes from the {worth} of {name}"
+    drawn = _over(row[2], picture, maps[1], sides[1], title, SIGNED, signed=True)
+    figure.colorbar(drawn, ax=row[2], shrink=0.7)
+
+
 def _over(
-    panel: Any, picture: Any, values: Array, title: str, colours: str, *, signed: bool
+    panel: Any,
+    picture: Any,
+    values: Array,
+    most: float,
+    title: str,
+    colours: str,
+    *,
+    signed: bool,
 ) -> Any:
-    """Values as colours, with the picture's outlines on them; what was drawn."""
-    most = max(float(np.abs(values).max()), 1e-12)
+    """Values as colours up to `most`, with the picture's outlines on them; what was drawn."""
     drawn = panel.imshow(values, cmap=colours, vmin=-most if signed else 0, vmax=most)
     unit = _pixels(np.asarray(picture))
     grey = unit.mean(-1) if unit.ndim == 3 else unit
@@ -121,8 +165,9 @@ def plot_ideals(
     chosen = list(model.config.classes) if labels is None else list(labels)
     found = [ideal_input(model, each, **options) for each in chosen]
     taken = classify_pictures(model, np.rint(255 * np.stack(found)).astype(np.uint8))
+    alone = len(model.config.classes) == 1  # then there is nothing else that it could say
     titles = [
-        f"for {each}\nsaid: {label.label}, {label.probabilities[label.label]:.0%}"
+        f"for {each}" + ("" if alone else f"\nsaid: {_share(label)}")
         for each, label in zip(chosen, taken, strict=True)
     ]
     figure = _sheet(found, titles)
@@ -130,28 +175,31 @@ def plot_ideals(
     return figure
 
 
-def plot_reconstruction(model: Autoencoder, picture: Any) -> Any:
-    """A picture beside what an autoencoder gives back, and the difference; the figure."""
-    given = np.asarray(picture)
-    again = decode_pictures(model, encode_pictures(model, given[None]))[0]
-    apart = np.abs(_pixels(given) - again)
-    error = float(np.sqrt(np.mean(apart**2)))
-    titles = ["picture", f"again, from {model.config.width} numbers", f"apart, {error:.3f}"]
-    figure = figures.figure(figsize=(9, 3.4))
-    panels = figure.subplots(1, 3)
-    for panel, shown, title in zip(panels, (given, again, apart), titles, strict=True):
-        show(panel, shown, title)
-    return figure
+def _share(label: PictureLabel) -> str:
+    return f"{label.label}, {label.probabilities[label.label]:.0%}"
 
 
-def plot_again(model: Any, pictures: Any) -> Any:
-    """Pictures above what an autoencoder makes of them, ten at most; the figure."""
-    given = np.asarray(pictures)[:ACROSS]
+def plot_reconstruction(model: Autoencoder, pictures: Any) -> Any:
+    """Pictures above what an autoencoder gives back, and how far both are apart; the figure.
+
+    One picture, or several, of which ten are shown. Raises UsageError for none.
+    """
+    given = np.asarray(pictures)
+    given = (given[None] if given.shape == model.config.stored else given)[:ACROSS]
     if not len(given):
         raise UsageError("no pictures to send through", fix="give some")
     again = decode_pictures(model, encode_pictures(model, given))
-    figure = _sheet([*given, *again], [""] * (2 * len(given)), across=len(given))
-    figure.suptitle(f"Pictures, and what comes back of them through {model.config.width} numbers")
+    apart = np.abs(_pixels(given) - again)
+    errors = np.sqrt((apart**2).reshape(len(given), -1).mean(1))
+    width = model.config.width
+    if len(given) == 1:
+        titles = ["picture", f"again, from {width} numbers", f"apart by {errors[0]:.3f}"]
+        return _sheet([given[0], again[0], apart[0]], titles, side=3.0)
+    titles = [*[""] * (2 * len(given)), *(f"{each:.3f}" for each in errors)]
+    figure = _sheet([*given, *again, *apart], titles, across=len(given))
+    figure.suptitle(
+        f"Pictures, what comes back of them through {width} numbers, and how far apart both are"
+    )
     return figure
 
 
@@ -159,13 +207,18 @@ def plot_again(model: Any, pictures: Any) -> Any:
 
 
 def _sheet(
-    shown: Sequence[Array], titles: Sequence[str], colours: str = "gray", across: int = 0
+    shown: Sequence[Array],
+    titles: Sequence[str],
+    colours: str = "gray",
+    across: int = 0,
+    side: float = 1.2,
 ) -> Any:
     """Pictures side by side, in rows that are equally full where that is possible."""
     down = -(-len(shown) // (across or ACROSS))
     across = across or -(-len(shown) // down)
     lines = max(title.count("\n") for title in titles)
-    figure = figures.figure(figsize=(max(1.2 * across, 5.5), (1.45 + 0.15 * lines) * down + 0.4))
+    high = (side + 0.25 + 0.15 * lines) * down + 0.4
+    figure = figures.figure(figsize=(max(side * across, 5.5), high))
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for panel in panels:
         panel.set_axis_off()

@@ -72,7 +72,8 @@ def test_what_was_learned_from_is_searched_where_nothing_else_is_given(kedja):
     assert Path("said.png").stat().st_size > 1000
 
     below = kedja("predict", "run", "colours", "--text", "red", "--text", "blue")
-    assert "left out: colours/31.png: this is not a picture" in below.err
+    assert "error: colours/31.png: this is not a picture" in below.err
+    assert below.code == 1
     assert len(below.out.splitlines()) == 21
 
     for arguments, message in (

@@ -154,6 +154,37 @@ def test_bad_questions_get_one_clear_message(kedja):
         assert told in result.err
 
 
+def test_files_that_cannot_be_read_do_not_stop_the_others(kedja):
+    train(kedja, "shapes", *SMALL)
+    Path("new/below").mkdir(parents=True)
+    for name in ("new/a.png", "new/below/b.png"):
+        Image.open("shapes/disc/0.png").save(name)
+    for name in ("new/._a.png", "new/notes.txt", "new/no.png"):
+        Path(name).write_bytes(b"nothing")
+    asked = ["shapes/disc/1.png", "missing.png", "new"]
+    done = kedja("predict", "run", *asked)
+    assert done.code == 1
+    said = [line.split()[0] for line in done.out.splitlines()]
+    assert said == ["shapes/disc/1.png", "new/a.png", "new/below/b.png"]
+    *each, last, _ = done.err.splitlines()
+    assert [line.split(": ")[:2] for line in each] == [
+        ["error", "missing.png"],
+        ["error", "new/no.png"],
+    ]
+    assert "2 files are left out" in last
+    told = kedja("predict", "run", *asked, "--json")
+    found = json.loads(told.out)
+    assert [row["file"] for row in found["predictions"]] == said
+    assert [row["file"] for row in found["unread"]] == ["missing.png", "new/no.png"]
+    assert "not a picture" in found["unread"][1]["error"]
+    whole = kedja.json("predict", "run", "new/a.png", "new/below")
+    assert (len(whole["predictions"]), whole["unread"]) == (2, [])
+    none = kedja("predict", "run", "missing.png", "new/no.png")
+    assert (none.code, none.out) == (1, "")
+    Path("bare").mkdir()
+    assert "there is no file to read in it" in kedja("predict", "run", "bare").err
+
+
 def test_many_classes_are_told_in_two_lines():
     names = [f"c{number}" for number in range(30)]
     confusion = np.eye(30, dtype=int) * 9

@@ -173,6 +173,10 @@ def test_files_that_are_no_sound_are_told(kedja):
         code, _, err = kedja("predict", "run", *arguments)
         assert code == expected
         assert message in err
+    code, out, err = kedja("predict", "run", "bad.wav", "tones")
+    assert code == 1
+    assert "error: bad.wav: this is no sound that can be read" in err
+    assert len(out.splitlines()) == len(list(Path("tones").iterdir()))
     Path("tones/bad.wav").write_text("no sound")
     code, _, err = kedja("train", "tones", *SMALL, tier="interpret")
     assert code == 0

@@ -178,6 +178,9 @@ def test_ids_are_carried_through(kedja):
     rows = predicted(kedja, "ask.jsonl", "--text", "dance")
     assert [row["id"] for row in rows] == ["x7", 3, None, None]
     assert [rows[i]["label"] for i in (0, 2, 3)] == ["money", "party", "party"]
+    code, out, err = kedja("predict", "run", "gone.jsonl", "ask.jsonl", "gone.txt")
+    assert (code, len(out.splitlines())) == (1, 3)
+    assert [line.split(": ")[1] for line in err.splitlines()[:3]][:2] == ["gone.jsonl", "gone.txt"]
     code, out, _ = kedja("predict", "run", "ask.jsonl", "--explain")
     lines = out.splitlines()
     assert code == 0

@@ -341,6 +341,13 @@ def test_pictures(trained):
     code, out, _ = trained("predict", "here", *files)
     assert len(out.splitlines()) == 8
     assert out.splitlines()[0].startswith("0.png  ") and "% (then" not in out
+    Path("big").mkdir()
+    write_picture(Path("big/0.png"), shape=(28, 28))
+    write_picture(Path("big/1.png"), 1)
+    code, out, err = trained("predict", "here", "things.csv", "big")
+    assert (code, [line.split()[0] for line in out.splitlines()]) == (1, ["big/1.png"])
+    assert "error: big/0.png: the picture has 28 × 28" in err
+    assert "error: things.csv is a table" in err
 
 
 def test_what_predict_refuses(trained):
@@ -378,6 +385,9 @@ def test_rows_of_a_table(kedja):
     assert max(prices) > 500
     code, out, _ = kedja("predict", "prices", "new.csv")
     assert out.splitlines()[0].startswith("new.csv:1  price ")
+    both = kedja("predict", "prices", "gone.csv", "new.csv")
+    assert (both.code, both.out) == (1, out)
+    assert both.err.startswith("error: gone.csv: ") and "1 file is left out" in both.err
 
 
 def test_rows_that_do_not_fit(kedja):

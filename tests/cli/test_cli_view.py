@@ -35,7 +35,8 @@ def test_every_kind_is_drawn(kedja, tmp_path):
     train(kedja, "digits", *CNN, out="cnn")
     for kind, *more in (
         ("filters",), ("codes",), ("ideals", "--label", "3"),
-        ("looking", "one.png", "--label", "1"), ("maps", "one.png", "--layer", "convs.0"),
+        ("looking", "one.png", "--label", "1", "--label", "7"),
+        ("maps", "one.png", "--layer", "convs.0"),
     ):  # fmt: skip
         done = kedja("view", "cnn", *more, "--kind", kind)
         assert done.code == 0, done.err
@@ -55,10 +56,33 @@ def test_what_is_refused(kedja):
         (["--plot", "a.txt"], "is no picture"),
         (["nowhere.png"], "cannot read"),
         (["one.png", "--kind", "reconstruction"], "gives no pictures back"),
+        (["one.png", "--text", "a"], "has classes"),
+        (["one.png", *(6 * ["--label", "1"])], "more than 5 at once"),
     ):
         done = kedja("view", "cnn", *arguments)
         assert done.code in (1, 2)
         assert message in done.err
+
+
+def test_a_network_of_pairs_is_looked_into(kedja, monkeypatch):
+    small = ["--model", "clip", "--epochs", "1", "--widths", "4", "--width", "8"]
+    train(kedja, "digits", *small, out="pairs")
+    texts = ["--text", "a seven", "--text", "a big one"]
+    for kind, *more in (
+        ("filters",), ("codes",), ("maps", "one.png"), ("looking", "one.png"),
+        ("looking", "one.png", *texts), ("ideals", *texts),
+    ):  # fmt: skip
+        done = kedja("view", "pairs", *more, "--kind", kind)
+        assert (done.code, done.out) == (0, f"pairs/{kind}.png\n"), done.err
+        assert ("unknown are big" in done.err) == ("a big one" in more)
+    for arguments, message in (
+        (["one.png", "--label", "7"], "has captions"),
+        (["--kind", "ideals"], "needs captions"),
+        (["one.png", "--text", "elephants"], "none of its words"),
+        (["one.png", "--kind", "reconstruction"], "gives no pictures back"),
+    ):
+        done = kedja("view", "pairs", *arguments)
+        assert (done.code, message in done.err) == (2, True), done.err
 
 
 def test_an_autoencoder_is_trained_told_and_asked(kedja):
@@ -69,6 +93,8 @@ def test_an_autoencoder_is_trained_told_and_asked(kedja):
     [asked] = kedja.json("predict", found["run"], "one.png")["predictions"]
     assert len(asked["code"]) == 5
     assert kedja("view", found["run"], "--kind", "codes").code == 0
+    drawn = kedja("view", found["run"], "--kind", "reconstruction", "--plot", "ten.png")
+    assert (drawn.code, drawn.out) == (0, "ten.png\n"), drawn.err
     assert kedja("view", found["run"], "one.png").out.strip().endswith("reconstruction.png")
     refused = kedja("view", found["run"], "--kind", "ideals")
     assert refused.code == 2

@@ -14,6 +14,7 @@ from kedja.models.autoencoder import (
     decode_pictures,
     encode_pictures,
 )
+from kedja.models.seeing import occlusion, saliency
 from kedja.views import codes as maps
 from kedja.views import figures
 from kedja.views import pictures as views
@@ -67,6 +68,24 @@ def test_looking_shows_the_picture_beside_two_maps(model, pictures):
     assert "b" in panels[1].get_title()
 
 
+def test_several_classes_are_looked_at_on_one_scale(model, pictures):
+    panels = shown(views.plot_looking(model, pictures[0], ["b", 2]))
+    looks = [panel for panel in panels if "saliency" in panel.get_title()]
+    assert [panel.get_title().split(" of ")[1][0] for panel in looks] == ["b", "c"]
+    assert looks[0].images[0].get_clim() == looks[1].images[0].get_clim()
+    slopes = [saliency(model, pictures[:1], number)[0] for number in (1, 2)]
+    assert looks[0].images[0].get_clim()[1] == pytest.approx(np.max(slopes))
+
+
+def test_a_single_class_is_told_by_its_score(pictures):
+    one = CNN(CNNConfig((1, 8, 8), ("a",), widths=(4,), hidden=()))
+    panels = shown(views.plot_looking(one, pictures[0]))
+    assert panels[0].get_title().startswith("a: score ")
+    assert any("from the score of a" in panel.get_title() for panel in panels)
+    assert np.ptp(occlusion(one, pictures[0])) > 0
+    assert shown(views.plot_ideals(one, steps=1))[0].get_title() == "for a"
+
+
 def test_ideals_of_all_classes(model):
     panels = shown(views.plot_ideals(model, steps=2))
     assert [panel.get_title().split("\n")[0] for panel in panels] == ["for a", "for b", "for c"]
@@ -75,13 +94,18 @@ def test_ideals_of_all_classes(model):
 
 def test_what_comes_back_stands_below(pictures):
     model = Autoencoder(AutoencoderConfig((1, 8, 8), (), widths=(4,), width=3))
-    panels = shown(views.plot_again(model, pictures))
-    assert len(panels) == 20
     again = decode_pictures(model, encode_pictures(model, pictures[:10]))
-    assert np.allclose(panels[3].images[0].get_array(), pictures[3] / 255)
-    assert np.allclose(panels[13].images[0].get_array(), again[3], atol=1e-6)
+    apart = np.abs(pictures[:10] / 255 - again)
+    panels = shown(views.plot_reconstruction(model, pictures))
+    assert len(panels) == 30
+    for start, wanted in enumerate((pictures[:10] / 255, again, apart)):
+        drawn = panels[10 * start + 3].images[0].get_array()
+        assert np.allclose(drawn, wanted[3], atol=1e-6)
+    assert float(panels[23].get_title()) == pytest.approx(np.sqrt((apart[3] ** 2).mean()), abs=1e-3)
+    alone = shown(views.plot_reconstruction(model, pictures[3]))
+    assert [panel.get_title() for panel in alone[:2]] == ["picture", "again, from 3 numbers"]
     with pytest.raises(UsageError, match="no pictures"):
-        views.plot_again(model, pictures[:0])
+        views.plot_reconstruction(model, pictures[:0])
 
 
 def test_the_map_of_codes_has_every_picture_in_the_colour_of_its_class(monkeypatch):

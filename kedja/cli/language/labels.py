@@ -17,7 +17,7 @@ from kedja import models, optim
 from kedja.cli import judging, runs, task
 from kedja.cli.asked import Asked, chosen
 from kedja.cli.families import Request
-from kedja.cli.output import note, say, say_json
+from kedja.cli.output import note, say
 from kedja.data import jsonlines, labelled, learned
 from kedja.data.labelled import Labelled
 from kedja.ground.errors import DataError, UsageError
@@ -154,8 +154,7 @@ def predict(asked: Asked) -> None:
     checked = _checked(known, model.config.classes) if known else None
     if asked.json:
         quality = {} if checked is None else {"quality": asdict(checked)}
-        rows_told = [_json(*row) for row in rows]
-        say_json({"run": str(asked.run), "predictions": rows_told, **quality})
+        asked.tell([_json(*row) for row in rows], **quality)
         return
     width = max(len(_place(each)) for each in given)
     for each, answer in rows:
@@ -183,11 +182,11 @@ def _verdict(of: Quality, count: int) -> str:
 def _given(asked: Asked) -> Iterator[Labelled]:
     """The texts of the command line, of JSON Lines, or of text files line by line."""
     records = [file for file in asked.files if jsonlines.is_named_so(file)]
-    for file in records:
-        yield from labelled.read(file, labels=False)
+    for _, found in asked.each(records, lambda file: list(labelled.read(file, labels=False))):
+        yield from found
     lines = [file for file in asked.files if file not in records]
     if lines or asked.given or not records:
-        for where, text in Asked(asked.run, lines, asked.given).texts():
+        for where, text in asked.texts(lines):
             yield Labelled(text, None, None, where)
 
 

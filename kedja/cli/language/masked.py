@@ -14,7 +14,7 @@ from kedja import models, optim
 from kedja.cli import task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
-from kedja.cli.output import say, say_json
+from kedja.cli.output import say
 from kedja.data import text as textfile
 from kedja.data.corpus import Corpus
 from kedja.data.words import MASK, UNKNOWN, Words
@@ -108,7 +108,7 @@ def predict(asked: Asked) -> None:
     model, tokenizer = asked.model, asked.tokenizer
     found = [fill(model, text, tokenizer=tokenizer) for _, text in asked.texts()]
     if asked.json:
-        say_json({"run": str(asked.run), "predictions": [_json(each) for each in found]})
+        asked.tell([_json(each) for each in found])
         return
     for each in found:
         say(each.text)

@@ -15,7 +15,7 @@ from kedja import models, optim
 from kedja.cli import task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
-from kedja.cli.output import say, say_json, write_text
+from kedja.cli.output import say, write_text
 from kedja.data import expressions, prompts
 from kedja.data.batches import split_order
 from kedja.ground.errors import UsageError
@@ -170,7 +170,7 @@ def predict(asked: Asked) -> None:
     if asked.plot is not None:
         write_text(asked.plot, _looked(model, found[0], tokenizer).svg())
     if asked.json:
-        say_json({"run": str(asked.run), "predictions": [each._asdict() for each in found]})
+        asked.tell([each._asdict() for each in found])
         return
     for each in found:
         cut = "" if each.finished else "  (cut: it did not end)"

@@ -16,7 +16,7 @@ from kedja.cli.asked import Asked
 from kedja.cli.families import Request
 from kedja.cli.language import word_map
 from kedja.cli.language.masked import words
-from kedja.cli.output import say, say_json
+from kedja.cli.output import say
 from kedja.data.corpus import Corpus
 from kedja.data.words import UNKNOWN
 from kedja.ground.errors import UsageError
@@ -97,7 +97,7 @@ def predict(asked: Asked) -> None:
     answers = {text: _nearest(found, text) for text in texts}
     if asked.json:
         rows = [{"text": text, "words": dict(near)} for text, near in answers.items()]
-        say_json({"run": str(asked.run), "predictions": rows})
+        asked.tell(rows)
         return
     for text, near in answers.items():
         say(f"{text}: {', '.join(f'{word} {cosine:.2f}' for word, cosine in near)}")
