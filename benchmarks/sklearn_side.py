@@ -1,7 +1,7 @@
 """scikit-learn's side: MLPClassifier, where its mathematics is the case's.
 
 That is cross-entropy, SGD at a constant rate without momentum, no penalty, the same batches.
-Not here: the protocol (`side.py`). Next: `peak.py`.
+Not here: the protocol (`side.py`). Next: `limits/peak.py`.
 """
 
 from __future__ import annotations

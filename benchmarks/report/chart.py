@@ -1,6 +1,7 @@
 """One chart of all cases, for the README: networks on the left, arrays on the right.
 
-Not here: the figures (`figures.py`), the sweep's chart (`sweep_chart.py`). Next: `layout.py`.
+Not here: the figures (`figures.py`), the sweep's chart (`benchmarks/sweep/show.py`).
+Next: `layout.py`.
 
 Everything is PyTorch eager's time ÷ a side's, on a logarithmic axis: kedja's two ways of running as
 bars with their quartiles, the fastest other peer as a mark, the goal as a line.

@@ -2,7 +2,8 @@
 
 DATA is a CSV file with a column of dates. The last fifth of the series is the test: the network
 learns from what was known before it, and is not trained anew on the way. Not here: what all runs
-have in common (`task.py`), training and testing (`kedja/train/forecasting.py`, `walking.py`).
+have in common (`task.py`), training and testing (`kedja/train/forecasting.py`,
+`kedja/train/walking.py`).
 Next: `kedja/data/series.py`.
 """
 

@@ -3,7 +3,7 @@
 Each trial trains as `kedja train` would, on the learned part of DATA alone, of which it holds a
 part out (`kedja/data/learned.py`); its value is the loss there. The test part is looked at once, at
 the end, by the best. Not here: over what is searched (`kedja/tuning/space.py`), how
-(`searching.py`). Next: `kedja/tuning/space.py`.
+(`kedja/tuning/searching.py`). Next: `kedja/tuning/space.py`.
 """
 
 from __future__ import annotations

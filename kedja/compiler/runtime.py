@@ -1,7 +1,7 @@
 """A compiled program in memory: its buffers are bound, its steps run, cancelled and profiled.
 
 Not here: the emitted loops (`runtime_native.py`), threads and system calls (`runtime_threads.py`),
-how code is made (`llvm.py` and the passes before it). This is the end of the compiler's chain.
+how code is made (`llvm_module.py` and the passes before it). This is the end of the chain.
 
 A program is object code plus a `Plan`. Everything that can be computed once is: the addresses of
 kernels, constants and arena stand in a flat table of 64-bit words, and a call only writes the

@@ -1,6 +1,7 @@
 """Text files, read a piece at a time: clear errors for what is no text.
 
-Not here: text as numbers (`corpus.py`), questions with answers and labels (`examples.py`).
+Not here: text as numbers (`corpus.py`), questions with answers (`prompts.py`),
+texts with labels (`labelled.py`).
 Next: `corpus.py`.
 
 UTF-8, with or without a byte-order mark. Line ends of Windows and of old Macs are read as `\\n`,

@@ -1,6 +1,6 @@
 """Ops with graphs inside: which graphs those are, and what their inputs are called.
 
-Not here: what such ops mean (`kedja/ops/control.py`, `scan.py`). Next: `fold.py`.
+Not here: what such ops mean (`kedja/ops/control.py`, `kedja/ops/scan.py`). Next: `fold.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Networks: layers as callable pytrees, activations, losses, initialisers.
 
 Start at `module.py` (what a layer is) and `linear.py`; then `containers.py`, `functional.py`,
-`activations.py`, `state.py` (training and inference), `losses.py`, `init.py`, `builders.py`. Not
+`activations.py`, `state.py` (training and inference), `losses`, `init.py`, `builders.py`. Not
 here: optimisers (`kedja/optim`) and the training loop (`kedja/train`).
 """
 

@@ -1,4 +1,4 @@
-"""How alike or far apart vectors are; lengths made one. Next: `losses.py`."""
+"""How alike or far apart vectors are; lengths made one. Next: `losses`."""
 
 from __future__ import annotations
 

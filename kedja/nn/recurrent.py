@@ -1,7 +1,7 @@
 """Recurrent networks over whole sequences: RNN, LSTM, GRU, in layers and both directions.
 
 Not here: one step (`recurrent_cells.py`). Sequences of different lengths in one batch are padded by
-the caller (there is no `PackedSequence`). Next: `losses.py`.
+the caller (there is no `PackedSequence`). Next: `losses`.
 Dimensions: L steps, N sequences, C numbers in, H numbers of the state, P of the projected state
 (P = H without projection), D directions (1 or 2), K layers.
 """

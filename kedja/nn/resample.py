@@ -1,8 +1,8 @@
 """Layers that change how many places there are: Upsample, PixelShuffle, Unfold and their like.
 
-Not here: the same as functions (`nn.functional.interpolate` …, in `kedja/front/resampling.py` and
-`convolution.py`). Next: `losses`. Dimensions: N examples, C channels, S places, K places in a
-window, L windows, r the factor.
+Not here: the same as functions (`nn.functional.interpolate` …, in
+`kedja/front/resampling.py` and `kedja/front/convolution.py`). Next: `losses`. Dimensions:
+N examples, C channels, S places, K places in a window, L windows, r the factor.
 """
 
 from __future__ import annotations

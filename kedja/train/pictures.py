@@ -1,6 +1,6 @@
 """Training a network on pictures with classes, and what its answers are worth beside pixels.
 
-Not here: the networks (`kedja/models/cnn.py`, `resnet.py`), the files (`kedja/data/pictures.py`).
+Not here: the networks (`kedja/models/pictures.py`), the files (`kedja/data/pictures.py`).
 Next: `classification.py`. Dimensions: N pictures, C classes, D numbers of a picture.
 """
 

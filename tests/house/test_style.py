@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.house.sources import Source, sources
+from tests.paths import ROOT
 
 LONGEST_FILE = 500
 LONGEST_LINE = 100
 LONGEST_FUNCTION = 45
 DEBTS = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX", "W" + "IP")) + r")\b")
 MACHINE = re.compile("[\"' ]/(home|root|" + "opt|work)/")
+NAMED = re.compile(r"`([\w./]+\.(?:py|md))`")
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "shelve", "marshal"}
 UNSAFE_CALLS = {"eval", "exec"}
 
@@ -117,11 +119,19 @@ def _is_dots(node: ast.stmt) -> bool:
     return isinstance(value, ast.Constant) and value.value is ...
 
 
+def names_what_is_there(source: Source) -> Found:
+    """Files to which a docstring sends its reader stand beside it, above it, or below the root."""
+    here = (ROOT / source.path).parent
+    for name in NAMED.findall(ast.get_docstring(source.tree) or ""):
+        if not any((place / name).exists() for place in (here, here.parent, ROOT)):
+            yield 1, f"names {name}, which is not there"
+
+
 Rule = Callable[[Source], Found]
 EVERYWHERE: tuple[Rule, ...] = (
     docstring, short_file, short_lines, no_debts, no_stubs, no_semicolons,
 )  # fmt: skip
-IN_THE_PACKAGE: tuple[Rule, ...] = (short_functions, no_unsafe_code)
+IN_THE_PACKAGE: tuple[Rule, ...] = (short_functions, no_unsafe_code, names_what_is_there)
 
 
 def complaints(rule: Rule, found: list[Source]) -> list[str]:
@@ -180,6 +190,7 @@ PLANTED = [
     (no_stubs, GOOD + "raise NotImplementedError\n"),
     (no_stubs, GOOD + "try:\n    f()\nexcept Exception:\n    pass\n"),
     (no_stubs, GOOD + "try:\n    f()\nexcept:\n    pass\n"),
+    (names_what_is_there, '"""What it is. Next: `no_such_file.py`."""\n'),
     (no_semicolons, GOOD + "x = 1; y = 2\n"),
     (no_semicolons, GOOD + "if x: y = 2\n"),
 ]

@@ -1,6 +1,6 @@
 """A history at a prompt and in a notebook: a table of its epochs, and its losses as curves.
 
-Not here: what training measures (`test_train_trainer.py`).
+Not here: what training measures (`test_train_run.py`).
 """
 
 from __future__ import annotations
