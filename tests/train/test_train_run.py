@@ -210,7 +210,7 @@ def test_a_finished_run_says_so_and_returns_at_once(interpreted, tmp_path, monke
     assert "finished" in again.notes[0]
     assert bits(again) == bits(first)
     assert figures(again) == figures(first)
-    assert again.train_seconds == pytest.approx(first.train_seconds, rel=0.5)
+    assert again.train_seconds == first.train_seconds
 
 
 def test_a_finished_run_can_be_extended(interpreted, tmp_path, uncut):
@@ -260,16 +260,18 @@ def test_progress_is_told_often_and_in_order(interpreted):
 
 
 def test_native_work_reports_within_a_fifth_of_a_second():
-    x, y = blobs(60_000)
+    """One call of 0.6 s, by the processor's time of its one thread: a busy machine takes longer."""
+    x, y = blobs(40_000)
     moments = []
     kj.fit(
-        kj.nn.mlp([4, 64, 3]),
+        kj.nn.mlp([4, 512, 512, 3]),
         x,
         y,
         loss="cross_entropy",
         optimizer=kj.optim.SGD(0.01),
-        batch_size=30_000,
-        epochs=60,
-        progress=lambda now: moments.append(time.monotonic()),
+        batch_size=64,
+        epochs=1,
+        threads=1,
+        progress=lambda now: moments.append(time.process_time()),
     )
-    assert max(np.diff(moments), default=1.0) < 0.5  # 0.2 s, and some patience with a busy machine
+    assert max(np.diff(moments), default=1.0) < 0.3  # 0.2 s, and some patience
