@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         plot_reconstruction,
     )
     from kedja.views.planes import flat
+    from kedja.views.surfaces import plot_surface
 
 __all__ = [
     "compare_boundaries",
@@ -40,12 +41,14 @@ __all__ = [
     "plot_looking",
     "plot_maps",
     "plot_reconstruction",
+    "plot_surface",
 ]
 
 _FILES = {
     "boards": "plot_board",
     "boundaries": "compare_boundaries plot_boundaries",
     "planes": "flat",
+    "surfaces": "plot_surface",
     "forecasts": "plot_forecast",
     "matches": "plot_chosen plot_found",
     "kernel_matrix": "plot_kernel_matrix",
