@@ -46,6 +46,8 @@ def find(values: Array, step: Spacing | None = None) -> int:
     scores = {m: _score(values, m) for m in candidates}
     needed = {m: GAIN if m in named else max(GAIN, _error(len(values) - m)) for m in scores}
     good = {m: score for m, score in scores.items() if score < 1 - needed[m]}
+    known = named & set(good)  # several years are no season beside the year
+    good = {m: good[m] for m in good if m in named or not any(m % each == 0 for each in known)}
     if not good:
         return 1
     best = min(good, key=lambda m: (good[m], m))

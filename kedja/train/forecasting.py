@@ -6,9 +6,9 @@ no window of it reaches into the later one. What comes after the given series is
 to test, give `series.until(row)`, and forecast from there on (`walking.py`).
 
 Low and high are learned as quantiles, by the pinball loss (R. Koenker and G. Bassett: Regression
-quantiles, 1978), then widened, or narrowed, by what they missed on the later part: conformalized
-quantile regression (Y. Romano, E. Patterson and E. Candès, 2019), for each coming step by itself
-where there are windows enough. That they hold as often as asked is a theorem for exchangeable
+quantiles, 1978), then widened by what they missed on the later part: conformalized quantile
+regression (Y. Romano, E. Patterson and E. Candès, 2019), for each coming step by itself where there
+are windows enough. That they hold as often as asked is a theorem for exchangeable
 windows; windows of a series are not quite, so the share that holds is measured.
 
 Not here: the networks (`kedja/models/forecaster.py`). Next: `walking.py`.
@@ -18,6 +18,7 @@ Dimensions: N steps, T past and H coming steps of a window, O windows.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ import numpy as np
 
 import kedja as kj
 from kedja import Tensor, optim
-from kedja.data import seasons
+from kedja.data import seasons, smoothing
 from kedja.data.series import Series
 from kedja.front import random
 from kedja.ground.errors import DataError, UsageError
@@ -49,7 +50,12 @@ STEPS, EPOCHS = 2000, (10, 300)
 SHORTEST, LONGEST = 16, 512  # of the past that is looked at, unless it is said
 RATES = {"autoregression": 1e-3, "series-lstm": 5e-3, "series-transformer": 2e-3}
 DECAY, CLIP = 1e-2, 1.0
-RIDGE, SOLVED = 0.1, 20_000  # of least squares: the penalty, and windows that are looked at
+SOLVED, COMPARED = 20_000, 1000  # windows that least squares and simple forecasts look at
+# Of least squares: penalties, learned on the earlier windows, and by how much one must help later.
+PENALTIES = tuple(10.0**power for power in range(2, -6, -1))
+EARLIER, HELP = 0.65, 0.02
+SEASONS = {"autoregression": 4}  # of the past that is looked at; others look at two
+FEWEST = 10  # windows to learn from
 
 
 @dataclass(frozen=True)
@@ -136,39 +142,87 @@ def _usual(model: str, epochs: int) -> dict[str, Any]:
 
 
 def started(model: Forecaster, learned: SeriesWindows) -> Forecaster:
-    """An autoregression at the mean of least squares, from which training goes on; others as is.
+    """An autoregression solved, from which training goes on; others as they are.
 
-    For each step: min |y − past w − known v − b|² + λ (|w|² + |v|² + b²), solved exactly, over the
-    windows that have a value there.
+    It is the exponential smoothing that errs least on the windows, a matrix as well, and what least
+    squares say of the rest; low and high begin at the quantiles of what is then missed.
     """
     if not isinstance(model, Autoregression):
         return model
     config = model.config
+    rows, table, there = _looked_at(config, learned)
+    past = table[rows[:, : config.past], : len(config.columns)]  # (O, T, C)
+    level = past[:, -min(config.season, config.past) :, :1].mean(1)  # (O, 1)
+    past[..., :1] -= level[:, None]
+    coming = np.where(there, table[rows[:, config.past :], 0] - level, np.nan)  # (O, H)
+    some = slice(None, None, math.ceil(len(rows) / COMPARED))
+    smoothed = smoothing.best(past[some, :, 0], coming[some], config.season)  # (H, T)
+    lags = np.concatenate([past.reshape(len(rows), -1), np.ones_like(level)], 1)
+    known = table[rows[:, config.past :], config.lagged :]  # (O, H, K)
+    steps = [np.concatenate([lags, known[:, h]], 1) for h in range(config.horizon)]
+    missed = coming - past[..., 0] @ smoothed.T
+    found = _solved(steps, missed)  # (H, T C + 1 + K)
+    rest = missed - np.stack([x @ w for x, w in zip(steps, found, strict=True)], 1)
+    found[:, : past[0].size : len(config.columns)] += smoothed
+    return _with(model, found, np.nanquantile(rest, config.quantiles, axis=0).T)
+
+
+def _with(model: Autoregression, found: Array, ends: Array) -> Autoregression:
+    """The weights (H, T C + 1 + K) of lags, bias and what is known, and the ends (H, 2)."""
+    last = model.past.weight.shape[1]
+    weight, bias, known, spread = (
+        kj.tensor(each.astype(np.float32))
+        for each in (found[:, :last], found[:, last], found[:, last + 1 :], ends)
+    )
+    past = model.past.replace(weight=weight, bias=bias)
+    return model.replace(past=past, known=known, spread=spread)
+
+
+def _looked_at(config: ForecasterConfig, learned: SeriesWindows) -> tuple[Array, Array, Array]:
+    """The rows (O, T + H) of windows, not too many, the table, and which targets are there."""
     table, moments = learned.arrays["table"].astype(np.float64), learned.arrays["origins"]
     moments = moments[:: math.ceil(len(moments) / SOLVED)]
     rows = moments[:, None] + np.arange(-config.past, config.horizon)
-    past = table[rows[:, : config.past], : len(config.columns)]  # (O, T, C)
-    level = past[:, -min(config.season, config.past) :, :1].mean(1)
-    past[..., :1] -= level[:, None]
-    flat = np.concatenate([past.reshape(len(rows), -1), np.ones_like(level)], 1)
-    known = table[rows[:, config.past :], config.lagged :]  # (O, H, K)
-    y = table[rows[:, config.past :], 0] - level  # (O, H)
-    there = learned.has(rows[:, config.past :])  # (O, H)
-    found = np.stack(
-        [
-            _ridge(np.concatenate([flat, known[:, h]], 1)[has], y[has, h])
-            for h, has in enumerate(there.T)
+    return rows, table, learned.has(rows[:, config.past :])
+
+
+def _solved(steps: Sequence[Array], missed: Array) -> Array:
+    """Least squares of what is missed (O, H) of each step, on what is seen, (O, D) each: (H, D).
+
+    min |missed − x w|² + λ O |w|², solved exactly over the windows that have a value there; w is 0
+    where no λ helps on later windows.
+    """
+    penalty = _penalty(steps, missed)
+    return np.stack([_ridge(x, y, penalty) for x, y in zip(steps, missed.T, strict=True)])
+
+
+def _penalty(steps: Sequence[Array], missed: Array) -> float:
+    """The λ with which earlier windows err least on later ones; ∞ where none helps."""
+    count, horizon = missed.shape
+    stop = round(EARLIER * count)
+    before = max(1, stop - horizon)  # nothing that later windows forecast is learned
+    some = sorted({0, horizon // 2, horizon - 1})
+
+    def error(penalty: float) -> float:
+        rest = [
+            missed[stop:, h]
+            - steps[h][stop:] @ _ridge(steps[h][:before], missed[:before, h], penalty)
+            for h in some
         ]
-    ).astype(np.float32)  # (H, T C + 1 + K)
-    lags = flat.shape[1] - 1
-    weight, bias = kj.tensor(found[:, :lags]), kj.tensor(found[:, lags])
-    return model.replace(
-        past=model.past.replace(weight=weight, bias=bias), known=kj.tensor(found[:, lags + 1 :])
-    )
+        return float(np.nanmean(np.square(rest)))
+
+    errors = {penalty: error(penalty) for penalty in (math.inf, *PENALTIES)}
+    least = min(PENALTIES, key=errors.__getitem__)
+    return least if errors[least] < (1 - HELP) * errors[math.inf] else math.inf
 
 
-def _ridge(x: Array, y: Array) -> Array:
-    return np.asarray(np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y))
+def _ridge(x: Array, y: Array, penalty: float) -> Array:
+    """Least squares where y is there."""
+    if math.isinf(penalty):
+        return np.zeros(x.shape[1])
+    there = ~np.isnan(y)
+    x, y = x[there], y[there]
+    return np.asarray(np.linalg.solve(x.T @ x + penalty * len(x) * np.eye(x.shape[1]), x.T @ y))
 
 
 def usual_epochs(count: int, batch_size: int) -> int:
@@ -212,7 +266,7 @@ def config_for(
     scales = earlier.std(0)
     scales[0] = distance(earlier[:, 0], horizon, season)
     return FORECASTERS[model][0](
-        past=past if past is not None else usual_past(rows, horizon, season),
+        past=past if past is not None else usual_past(rows, horizon, season, model),
         horizon=horizon,
         season=season,
         columns=series.columns,
@@ -231,10 +285,12 @@ def distance(values: Array, horizon: int, season: int) -> float:
     return float(np.sqrt(np.mean(squares)))
 
 
-def usual_past(rows: int, horizon: int, season: int) -> int:
-    """Two seasons, within bounds that leave windows to learn from."""
-    wanted = max(SHORTEST, 2 * season)
-    return max(1, min(wanted, LONGEST, (rows - horizon) // 2))
+def usual_past(rows: int, horizon: int, season: int, model: str) -> int:
+    """Two seasons or four, within bounds that leave windows to learn from."""
+    wanted = max(SHORTEST, SEASONS.get(model, 2) * season)
+    room = rows - horizon
+    most = max(room // 2, min(2 * season, room - FEWEST))  # without two there is no season
+    return max(1, min(wanted, LONGEST, most))
 
 
 def origins(series: Series, config: ForecasterConfig, start: int, stop: int) -> Array:
@@ -264,7 +320,10 @@ def windows(config: ForecasterConfig, series: Series) -> tuple[SeriesWindows, Se
 
 
 def calibrated(model: Forecaster, series: Series) -> Forecaster:
-    """The model with margins such that its intervals hold on the later part of its series."""
+    """The model with margins such that its intervals hold on the later part of its series.
+
+    They are never narrowed: that the later part was calm says little of what comes.
+    """
     config = model.config
     rows = learned_rows(len(series), config.horizon)
     starts = origins(series, config, rows, len(series))
@@ -273,7 +332,7 @@ def calibrated(model: Forecaster, series: Series) -> Forecaster:
     whole = np.where(series.there, series.values, np.nan)
     truth = whole[starts[:, None] + np.arange(config.horizon)]
     missed = np.maximum(found[..., 1] - truth, truth - found[..., 2]) / config.scales[0]
-    margins = margins_for(missed, config.level)
+    margins = np.maximum(0.0, margins_for(missed, config.level))
     return model.replace(margins=kj.tensor(margins.astype(np.float32)))
 
 

@@ -254,6 +254,15 @@ def test_a_season_is_found(season, slope):
     assert seasons.find(made.values(600)) == season
 
 
+def test_several_years_are_no_season_beside_the_year():
+    month = np.arange(600)
+    slow = np.cos(2 * np.pi * month / 48)  # a wave of four years, which the year's season has, too
+    noise = 0.4 * np.random.default_rng(0).normal(size=600)
+    values = 2 * np.cos(2 * np.pi * month / 12) + slow + noise
+    assert seasons.find(values) == 48
+    assert seasons.find(values, spacing.named("month")) == 12
+
+
 def test_noise_and_random_walks_have_no_season():
     step = spacing.named("day")
     rng = np.random.default_rng(0)

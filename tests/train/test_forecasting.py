@@ -172,6 +172,30 @@ def test_a_seasonal_series_is_forecast_near_the_best_error(model):
     assert 0.8 < found.coverage < 0.97
 
 
+def test_a_short_series_that_grows_with_its_season_is_forecast_better_than_naively():
+    t = np.arange(96)
+    season = np.array([0.9, 0.85, 1, 1, 1, 1.1, 1.2, 1.25, 1.05, 0.95, 0.85, 0.9])[t % 12]
+    noise = 1 + 0.02 * np.random.default_rng(0).normal(size=96)
+    given = series.of_values((100 + 2.5 * t) * season * noise, every="month")
+    trained = kj.train.fit_forecaster(given.until(72), horizon=12, epochs=10, progress=False).model
+    assert (trained.config.season, trained.config.past) == (12, 24)
+    found = kj.train.walk_forward(trained, given, start=72)
+    assert found.scores["model"].mae < 0.6 * found.scores["seasonal naive"].mae
+
+
+def test_a_few_values_without_a_season_are_smoothed():
+    given = series.of_values(np.random.default_rng(1).normal(size=60), every="year")
+    trained = kj.train.fit_forecaster(given.until(45), horizon=4, epochs=5, progress=False).model
+    found = kj.train.walk_forward(trained, given, start=45)
+    assert found.scores["model"].rmse < 0.9 * found.scores["naive"].rmse
+
+
+def test_intervals_are_not_narrowed_by_a_calm_end(made):
+    values = np.random.default_rng(0).normal(size=200)
+    values[160:] *= 0.01
+    assert (small(series.of_values(values)).margins.numpy() >= 0).all()
+
+
 def test_the_figures_are_those_of_their_formulas():
     truth = np.array([[1.0, 2.0], [3.0, np.nan]])
     found = walking.scores(np.zeros((2, 2)), truth, 4.0)
