@@ -277,6 +277,8 @@ def train(request: Request) -> None:
     """
     bounds.require(request.numbers)
     model = model_of(request)
+    if request.earlier is None and _asked(request.given) is None:
+        _require_there(request.data)  # which explains why no model has the options that were given
     require_options(model, request.given)
     importlib.import_module(MODELS[model].module).train(request)
 
@@ -312,6 +314,15 @@ def named(data: Sequence[str], given: Mapping[str, Any]) -> str | None:
 def _is_there(data: str) -> bool:
     known = data in source.NAMES or Path(data).exists()
     return known or any(is_for(data) for is_for, _ in RECOGNISED)
+
+
+def _require_there(data: Sequence[str]) -> None:
+    """Raise UsageError for data that are not there; a name may be an environment's."""
+    for each in data:
+        if not _is_there(each):
+            error, versions = source.unknown(each), environments.versions(each)
+            fix = f"did you mean the environment {versions[-1]}?" if versions else error.fix
+            raise UsageError(error.what, where=error.where, fix=fix)
 
 
 def overview() -> dict[str, str]:

@@ -6,6 +6,7 @@
 | the system refuses a file  | `error: …`        | 1         |
 | Ctrl-C                     | `interrupted …`   | 130       |
 | the reader of a pipe left  | none              | 1         |
+| a warning                  | `warning: …`      |           |
 
 Any other exception is a bug and keeps its traceback. `KEDJA_DEBUG=1` shows tracebacks of all.
 Next: `output.py`.
@@ -14,8 +15,10 @@ Next: `output.py`.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -28,6 +31,7 @@ from kedja.ground.flags import flags
 INTERRUPTED = 130
 BROKEN_PIPE = 1
 REFUSED = 1
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _FIX = "check the path, who may use it, and the room on the disk"
 
 
@@ -37,7 +41,9 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.showwarning = _warned
+                command(*args, **kwargs)
             sys.stdout.flush()
         except KedjaError as error:
             _report(f"error: {error}")
@@ -57,6 +63,12 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(REFUSED) from None
 
     return run
+
+
+def _warned(message: Warning | str, *_where: Any, **_to: Any) -> None:
+    """A warning as a line of its own; where it was raised is of no use here."""
+    text = _COLOUR.sub("", str(message)).removeprefix("WARN: ")  # Gymnasium's look
+    _report(f"warning: {text}")
 
 
 def _report(text: str) -> None:

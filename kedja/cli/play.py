@@ -7,6 +7,7 @@ called. Not here: training (`agents/`), the games (`agents/table.py`). Next: `ag
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,6 +85,7 @@ def play(
     _require_none(command, SITTING, f"{model} acts in an environment")
     if gif is not None:
         require_gif(gif)
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures need no screen
     name = runs.sources_of(run)[0]
     options: dict[str, Any] = {} if limit is None else {"max_episode_steps": limit}
     try:

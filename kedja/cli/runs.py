@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -205,7 +206,7 @@ def fresh(out: Path | None, name: str, model: str) -> Path:
             )
         make(out, exist_ok=True)
         return out
-    base = Path(RUNS) / f"{name}-{model}"
+    base = Path(RUNS) / re.sub(r"[/\\:]", "-", f"{name}-{model}")  # which are no part of a name
     for number in itertools.count(1):
         folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
         try:

@@ -67,7 +67,7 @@ def _picture_reader(data: str, progress: mnist.Progress | None) -> Callable[[], 
         return lambda: mnist.load(progress)
     if os.path.isdir(data) and mnist.has_files(data):
         return lambda: mnist.from_folder(data)
-    raise _unknown(data)
+    raise unknown(data)
 
 
 def is_text(data: str) -> bool:
@@ -90,7 +90,7 @@ def _is_table(path: str) -> bool:
     return path.lower().endswith(TABLE_SUFFIXES) and os.path.isfile(path)
 
 
-def _unknown(data: str) -> UsageError:
+def unknown(data: str) -> UsageError:
     """Why `data` cannot be read, with what comes close to it."""
     if os.path.isdir(data):
         what, fix = _of_folder(data)

@@ -159,7 +159,7 @@ class Run:
             error = rewards.std() / np.sqrt(CONFIRMED)
             solved = bool(rewards.mean() - 2 * error >= goal.reward)
         row = Trial(self.steps, float(rewards.mean()))
-        better = solved or row.reward > self.whole.reward
+        better = solved or row.reward >= self.whole.reward  # who is as good, but learned more
         best, highest = (policy, row.reward) if better else (self.whole.best, self.whole.reward)
         trials = (*self.whole.trials, row)
         self.whole = self.whole._replace(trials=trials, best=best, reward=highest, solved=solved)

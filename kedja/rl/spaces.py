@@ -5,7 +5,7 @@ Not here: the networks (`policies.py`). Next: `policies.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +43,18 @@ def require_known(environment: gymnasium.Env[Any, Any]) -> None:
     """Raise UnsupportedError where observations or actions are of a kind that no network has."""
     _require_seen(environment.observation_space)
     _require_done(environment.action_space)
+
+
+def has_numbers(space: Any) -> bool:
+    """Whether an observation holds numbers, and not choices alone.
+
+    Zeros with a one are no measurements: in standard deviations from their mean, what is seen in
+    one of 500 places would be a 22 beside zeros.
+    """
+    spaces = library().spaces
+    if isinstance(space, spaces.Tuple | spaces.Dict):
+        return any(map(has_numbers, _parts(space)))
+    return isinstance(space, spaces.Box)
 
 
 def action_of(space: Any, output: Array) -> Any:
@@ -119,12 +131,17 @@ def _require_seen(space: Any) -> None:
     """Raise UnsupportedError for observations that are no numbers or choices, or parts of these."""
     spaces = library().spaces
     if isinstance(space, spaces.Tuple | spaces.Dict):
-        parts = space.values() if isinstance(space, spaces.Dict) else space
-        for part in parts:
+        for part in _parts(space):
             _require_seen(part)
     elif not isinstance(space, _simple()):
         fix = "Box, Discrete, MultiDiscrete and MultiBinary are known, and Tuple and Dict of them"
         raise UnsupportedError(f"observations of the kind {type(space).__name__}", fix=fix)
+
+
+def _parts(space: Any) -> Iterable[Any]:
+    """The spaces of a Tuple or a Dict."""
+    parts: Iterable[Any] = getattr(space.spaces, "values", lambda: space.spaces)()
+    return parts
 
 
 def _require_done(space: Any) -> None:

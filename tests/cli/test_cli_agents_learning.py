@@ -174,7 +174,23 @@ def _results(folder):
     return runs.read(runs.Path(folder), lambda content: content["results"])
 
 
+@pytest.mark.parametrize(
+    ("goal", "solved", "best", "end"),
+    [
+        (None, False, 1.0, "ended"),
+        (0.7, True, 0.8, "solved"),
+        (0.7, False, 0.72, "goal 0.7 reached, but not by two standard errors,"),
+        (475.0, False, 300.0, "goal 475.0 not reached"),
+    ],
+)
+def test_how_a_run_ended_is_said(goal, solved, best, end):
+    results = {"goal": goal, "solved": solved, "best_trial": best}
+    assert learning._end(results) == end
+
+
 WRONG = [
+    ("train CartPole --steps 9", "no data set, folder or file 'CartPole'"),
+    ("train CartPole --steps 9", "fix: did you mean the environment CartPole-v1?"),
     ("train CartPole-v9", "there is no environment 'CartPole-v9'"),
     ("train CartPole-v1 Pendulum-v1", "several environments"),
     ("train CartPole-v1 --sigma 1", "the model ppo has no --sigma"),

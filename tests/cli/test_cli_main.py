@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,20 @@ def test_errors_become_one_message_and_an_exit_code(
 ) -> None:
     monkeypatch.setattr("kedja.cli.doctor.doctor", raising(error))
     assert terminal("doctor") == (code, "", message)
+
+
+def test_a_warning_is_a_line_of_its_own(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the place in the code, and without the colours of another library."""
+
+    def command() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("\x1b[33mWARN: old\x1b[0m", DeprecationWarning, stacklevel=2)
+
+    monkeypatch.setattr("kedja.cli.doctor.doctor", command)
+    assert terminal("doctor") == (0, "", "warning: old\n")
 
 
 def test_debugging_shows_the_traceback(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from kedja.rl import learn, trials
 from kedja.rl.copies import Copies
 from kedja.rl.learning import METHODS
 from kedja.rl.playing import agent_of, mean_reward, play
+from kedja.rl.rounds import Run
 from kedja.rl.trials import Trials
 from tests.rl.environments_for_tests import Arms, Corridor, Forgetful, Keys, Reach, Switches
 from tests.rl.interrupting import interrupted_after
@@ -115,6 +116,32 @@ def test_an_environment_that_does_not_repeat_itself_is_gone_on_with(tmp_path, mo
     with pytest.warns(UserWarning, match="does not repeat itself"):
         found = learn(Forgetful, resume=True, **options)
     assert found.steps == 512
+
+
+def test_of_policies_that_are_as_good_the_last_one_is_kept(monkeypatch):
+    """It has learned more."""
+    monkeypatch.setattr(Trials, "rewards", lambda self, policy, count, seed: np.zeros(count))
+    policies = []
+    monkeypatch.setattr(Run, "_round", _noting(Run._round, policies))
+    found = learn(Arms, steps=512, every=128, **SMALL["ppo"], **QUIET)
+    assert len(found.trials) == 4
+    assert found.policy is policies[-1]
+
+
+def _noting(original, policies):
+    def noted(self):
+        original(self)
+        policies.append(self._learner.policy)
+
+    return noted
+
+
+@pytest.mark.parametrize("method", ["ppo", "dqn"])
+def test_numbers_that_are_observed_are_normalised_and_choices_are_not(method):
+    for environment, expected in ((Arms, True), (Corridor, False), (Switches, False)):
+        if method == "ppo" or environment is not Switches:
+            learner = METHODS[method]().learner(Copies(environment, 2), 100, 0)
+            assert learner.policy.config.normalised == expected
 
 
 def test_an_episode_that_does_not_end_is_named(monkeypatch):

@@ -15,6 +15,7 @@ import numpy as np
 
 from kedja import models
 from kedja.cli import runs
+from kedja.cli.agents.told import told
 from kedja.cli.families import Request
 from kedja.cli.options import layers
 from kedja.cli.output import note, say, say_json
@@ -75,7 +76,7 @@ def train(request: Request) -> None:
         made = {**usual(name), **request.given}
         require_fitness(env, made["fitness"])
         policy = _policy(env, made)
-        folder = runs.fresh(request.out, name.replace("/", "-"), made["model"])
+        folder = runs.fresh(request.out, name, made["model"])
         folders.describe(folder, policy)
     else:
         folder, made = earlier, runs.continued(earlier, request.data, request.given, "generations")
@@ -227,8 +228,4 @@ def _told(results: Mapping[str, Any]) -> list[str]:
             f"balances for {poles.SHORT:,} steps from {results['other_starts']} of the 625 "
             "other starts",
         ]
-    return [
-        f"{results['test_episodes']} new episodes: reward {results['test_reward']:.1f} in the mean "
-        f"(deviation {results['test_deviation']:.1f}); random actions "
-        f"{results['random_reward']:.1f}"
-    ]
+    return [told(TESTS, results)]

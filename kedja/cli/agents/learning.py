@@ -17,6 +17,7 @@ import numpy as np
 
 from kedja import models
 from kedja.cli import runs
+from kedja.cli.agents.told import points, told
 from kedja.cli.families import Request
 from kedja.cli.options import layers
 from kedja.cli.output import note, say, say_json
@@ -57,7 +58,7 @@ def train(request: Request) -> None:
         else runs.continued(earlier, request.data, request.given, "steps")
     )
     method_of(made["model"], _own(made)).require(env)
-    folder = earlier or runs.fresh(request.out, name.replace("/", "-"), made["model"])
+    folder = earlier or runs.fresh(request.out, name, made["model"])
     runs.keep(folder, request.data, made, None)
     for line in _about(name, env, made, folder):
         note(line)
@@ -134,15 +135,23 @@ def _results(name: str, made: Options, found: Learning, folder: Path) -> Options
     }
 
 
+def _end(results: Mapping[str, Any]) -> str:
+    goal = results["goal"]
+    if goal is None:
+        return "ended"
+    if results["solved"]:
+        return "solved"
+    near = "reached, but not by two standard errors," if results["best_trial"] >= goal else ""
+    return f"goal {points(goal)} {near or 'not reached'}"
+
+
 def _summary(results: Mapping[str, Any]) -> list[str]:
     """The results for people, one fact a line."""
-    ends = {True: "solved after", False: f"goal {results['goal']} not reached after"}
-    end = "ended after" if results["goal"] is None else ends[results["solved"]]
     return [
-        f"{results['model']} on {results['data'][0]}: {end} {results['steps_taken']:,} steps",
-        f"{TESTS} new episodes: reward {results['test_reward']:.1f} in the mean (deviation "
-        f"{results['test_deviation']:.1f}); random actions {results['random_reward']:.1f}",
-        f"best trial {results['best_trial']:.1f}, {results['parameters']:,} weights, "
+        f"{results['model']} on {results['data'][0]}: {_end(results)} after "
+        f"{results['steps_taken']:,} steps",
+        told(TESTS, results),
+        f"best trial {points(results['best_trial'])}, {results['parameters']:,} weights, "
         f"{results['train_seconds']:.1f} s",
         f"run: {results['run']}",
         f"next: kedja play {results['run']} --episodes 5",

@@ -50,6 +50,20 @@ def is_name(text: str) -> bool:
     return any(form.fullmatch(text) for form in (NAME, CLASS))
 
 
+def versions(base: str) -> list[str]:
+    """The environments that are called so but for a version; none where Gymnasium is missing.
+
+    >>> versions("cartpole")
+    ['CartPole-v0', 'CartPole-v1']
+    """
+    try:
+        known = library().registry
+    except MissingExtra:
+        return []
+    form = re.compile(f"{re.escape(base)}-v[0-9]+", re.IGNORECASE)
+    return sorted(filter(form.fullmatch, known))
+
+
 def register() -> None:
     """Make our environments known to Gymnasium; again does nothing."""
     gymnasium = library()

@@ -24,6 +24,7 @@ from kedja.rl.gradients import losses
 from kedja.rl.gradients.actor_critic import ActorCritic, actor_critic_for
 from kedja.rl.gradients.advantages import advantages
 from kedja.rl.gradients.running import RewardScale
+from kedja.rl.spaces import has_numbers
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -98,7 +99,7 @@ class GradientLearner:
             key,
             hidden=tuple(recipe.hidden),
             spread=recipe.spread,
-            normalised=recipe.normalise,
+            normalised=recipe.normalise and has_numbers(copies.space),
         )
         self._moments = recipe.optimizer(recipe.lr).init(self._model)
         self._scale = RewardScale(copies.count, recipe.gamma)

@@ -37,8 +37,8 @@ class Gradients:
     norm of a gradient. `gamma` discounts rewards, `lam` is the λ of the advantages. The loss is
     that of the policy, plus `value_weight` times the error of the values, minus `entropy` times the
     entropy. `hidden` are the layers, `spread` is the first standard deviation of continuous
-    actions; observations are to be `normalise`d, rewards to be `scale`d. Raises UsageError for
-    options out of range.
+    actions; numbers that are observed are to be `normalise`d (choices are not), rewards to be
+    `scale`d. Raises UsageError for options out of range.
     """
 
     steps: ClassVar[int] = 500_000

@@ -24,6 +24,7 @@ from kedja.rl.q_learning.memory import Memory, Steps, usual_size
 from kedja.rl.q_learning.network import QNetwork, network_for, require_choice, unit_of
 from kedja.rl.q_learning.updates import Learning
 from kedja.rl.rounds import Learner
+from kedja.rl.spaces import has_numbers
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -37,7 +38,8 @@ class DQN:
     learns comes after `start` steps. The network of the targets becomes the learned one after each
     `target_every` updates; targets are `double` DQN's, or those of 2015. `memory` is how many steps
     are remembered: 100,000 unless given, fewer where observations are large. `hidden` layers, a
-    `dueling` head, and whether observations are to `normalise` shape the network.
+    `dueling` head, and whether numbers that are observed are to be `normalise`d (choices are not)
+    shape the network.
 
     Sources: V. Mnih et al.: Human-level control through deep reinforcement learning (2015); H. van
     Hasselt, A. Guez, D. Silver: Deep reinforcement learning with double Q-learning (2016).
@@ -98,7 +100,7 @@ class DQNLearner:
             key=kj.random.key(seed),
             hidden=options.hidden,
             dueling=options.dueling,
-            normalised=options.normalise,
+            normalised=options.normalise and has_numbers(copies.space),
         )
         self._learning = Learning(
             lr=options.lr,
@@ -138,7 +140,7 @@ class DQNLearner:
         """Act for some steps, learn from what is remembered."""
         rng = np.random.default_rng([self._seed, 4, self._round])
         seen = np.concatenate([self._act(rng) for _ in range(self._options.rollout)])
-        if self._options.normalise:
+        if self.policy.config.normalised:
             self._state = {**self._state, "online": self._look(self.policy, seen)}
         figures = self._learn(rng) if self._copies.steps >= self._options.start else {}
         self._round += 1
