@@ -95,7 +95,7 @@ TEXTS = (
 )
 PICTURES = (
     *("size", "augment", "width", "widths", "depth", "dropout"),
-    *("weight_decay", "schedule", "epochs"),
+    *("weight_decay", "schedule", "epochs", "test"),
 )
 WORDS = ("width", "context", "vocabulary", "epochs")
 SOUND = (
@@ -180,7 +180,7 @@ FAMILIES = (
     Family(
         "pictures",
         "kedja.cli.autoencoder",
-        {"autoencoder": ("size", "widths", "width", "noise", "epochs")},
+        {"autoencoder": ("size", "widths", "width", "noise", "epochs", "test")},
         answers=True,
     ),
     Family(

@@ -26,6 +26,7 @@ from kedja.data import learned, picture_files
 from kedja.data import pictures as data
 from kedja.data.pictures import Pictures
 from kedja.front.functions import softmax
+from kedja.front.tables import aligned
 from kedja.front.tensor import Tensor
 from kedja.ground.errors import DataError, UsageError
 from kedja.inspection.judged import Judged
@@ -65,7 +66,11 @@ def _load(
     fixed = bool(recorded) and not data.are_in(given[0])  # MNIST has its size
     size = None if fixed or "size" not in options else data.parse_size(options["size"])
     return data.load(
-        given[0], size=size, seed=options.get("seed", 0), progress=now_and_then("read", "pictures")
+        given[0],
+        size=size,
+        seed=options.get("seed", 0),
+        progress=now_and_then("read", "pictures"),
+        test=options.get("test"),
     )
 
 
@@ -173,20 +178,16 @@ def _table(names: Sequence[str], confusion: Any) -> list[str]:
 
     >>> import numpy as np
     >>> print("\\n".join(_table(["cat", "dog"], np.array([[9, 1], [0, 5]]))))
-    is \\ said  cat  dog  right
-          cat    9    1  90.0 %
+    is \\ said  cat  dog    right
+          cat    9    1   90.0 %
           dog    .    5  100.0 %
     """
-    corner = "is \\ said"
-    width = max(3, *(len(name) for name in names), len(str(confusion.max())))
-    first = max(len(corner), *(len(name) for name in names))
-    head = [corner.rjust(first), *(name.rjust(width) for name in names), "right"]
-    lines = ["  ".join(head)]
-    for name, row in zip(names, confusion, strict=True):
-        cells = [(str(each) if each else ".").rjust(width) for each in row]
-        right = row[names.index(name)] / max(1, row.sum())
-        lines.append("  ".join([name.rjust(first), *cells, f"{right:.1%}".replace("%", " %")]))
-    return lines
+    lines = [["is \\ said", *names, "right"]]
+    for place, (name, row) in enumerate(zip(names, confusion, strict=True)):
+        cells = [str(each) if each else "." for each in row]
+        right = f"{row[place] / max(1, row.sum()):.1%}".replace("%", " %")
+        lines.append([name, *cells, right])
+    return aligned(lines, [True] * len(lines[0])).splitlines()
 
 
 def _pairs(names: Sequence[str], confusion: Any) -> list[str]:
@@ -212,9 +213,7 @@ def predict(asked: Asked) -> None:
     if asked.json:
         asked.tell([_json(*pair) for pair in zip(files, found, strict=True)])
         return
-    width = max(map(len, files))
-    for file, each in zip(files, found, strict=True):
-        say(f"{file.ljust(width)}  {chosen(each)}")
+    say(aligned([[file, chosen(each)] for file, each in zip(files, found, strict=True)]))
 
 
 def given(asked: Asked) -> tuple[list[str], Any]:
@@ -273,7 +272,7 @@ def _all(
     """The files of a folder of classes that can be read, their classes, and their bytes."""
     found = picture_files.survey(folder, now_and_then("read", "pictures"))
     files, true, pixels, unread = [], [], [], list(found.unread)
-    for each in (*found.files, *found.held):
+    for each in (*found.files, *found.held, *found.shown):
         try:
             pixels.append(read(each.path, shape, invert))
         except DataError as error:

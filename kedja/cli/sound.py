@@ -26,6 +26,7 @@ from kedja.cli.output import note, say
 from kedja.data import learned, recordings, sound, spectrogram
 from kedja.data.recordings import Recordings
 from kedja.front.functions import softmax
+from kedja.front.tables import aligned
 from kedja.front.tensor import Tensor
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import listed
@@ -335,9 +336,7 @@ def predict(asked: Asked) -> None:
     if asked.json:
         asked.tell([_json(*each) for each in zip(files, found, strict=True)])
         return
-    width = max(map(len, files))
-    for file, answer in zip(files, found, strict=True):
-        say(f"{file.ljust(width)}  {chosen(answer)}")
+    say(aligned([[file, chosen(answer)] for file, answer in zip(files, found, strict=True)]))
 
 
 def _inside(folder: Path) -> Iterator[Path]:

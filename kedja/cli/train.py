@@ -198,7 +198,11 @@ def train(
     ] = None,
     test: Annotated[
         str | None,
-        TUNING(help="Prompts to be asked; a tenth of DATA unless given.", metavar="FILE"),
+        TUNING(
+            help="What is tested on: a folder of pictures, a file of prompts; a part of DATA "
+            "unless given.",
+            metavar="PATH",
+        ),
     ] = None,
     kernel: Annotated[str | None, MACHINES(help="linear, polynomial, rbf.", metavar="NAME")] = None,
     c: Annotated[

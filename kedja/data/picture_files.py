@@ -21,7 +21,10 @@ from kedja.io import photos
 # Told how many of how many files are done.
 Progress = Callable[[int, int], None]
 
-TEST_FOLDERS = ("test", "val", "valid", "validation")  # the first that there is
+# What folders are called that divide the pictures, without `_set`; the first that there is.
+TRAIN_FOLDERS = ("train", "training", "seg_train")
+TEST_FOLDERS = ("test", "testing", "seg_test")
+SHOWN_FOLDERS = ("val", "valid", "validation", "dev")
 MOST_FILES = 1_000_000
 UNREAD_SHARE, UNREAD_FEW = 0.2, 3  # more files than both that cannot be read are an error
 NAMED = 5  # files that a note or an error names
@@ -43,13 +46,15 @@ class Picture:
 class Survey:
     """What a folder holds. `held` are the files of its own test folder, of the same classes.
 
-    `unread` says of each file that cannot be read why.
+    `shown` are those of its folder for validation, where it has one for the test, too. `unread`
+    says of each file that cannot be read why.
     """
 
     folder: Path
     classes: tuple[str, ...]
     files: tuple[Picture, ...]
     held: tuple[Picture, ...]
+    shown: tuple[Picture, ...]
     unread: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -67,11 +72,21 @@ def are_in(folder: Path) -> bool:
 
 
 def roots_of(folder: Path) -> list[Path]:
-    """The folder of the classes; with one for training, that and the one for testing."""
-    names = {each.name.lower(): each for each in _folders(folder)}
-    if "train" not in names:
-        return [folder]
-    return [names["train"], *[names[name] for name in TEST_FOLDERS if name in names][:1]]
+    """The folder of the classes; or that to train on, that to test on, that to validate on.
+
+    Where there is no folder to test on, the one to validate on takes its place.
+    """
+    there = {_plain(each.name): each for each in _folders(folder)}
+    train, *rest = (
+        next((there[name] for name in names if name in there), None)
+        for names in (TRAIN_FOLDERS, TEST_FOLDERS, SHOWN_FOLDERS)
+    )
+    return [folder] if train is None else [train, *(each for each in rest if each is not None)]
+
+
+def _plain(name: str) -> str:
+    """A folder's name as the lists above have it: `Training_Set` is `training`."""
+    return name.lower().replace("-", "_").replace(" ", "_").removesuffix("_set")
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -85,21 +100,24 @@ def _is_hidden(name: str) -> bool:
     return name.startswith((".", "__"))
 
 
-def pictures_in(folder: Path) -> Iterator[Path]:
+def pictures_in(folder: Path, suffixes: tuple[str, ...] = photos.SUFFIXES) -> Iterator[Path]:
     """All files below a folder whose names are pictures', sorted; hidden ones are passed over."""
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if not _is_hidden(each))
         for name in sorted(names):
-            if photos.is_named_so(name) and not _is_hidden(name):
+            if name.lower().endswith(suffixes) and not _is_hidden(name):
                 yield Path(root) / name
 
 
-def survey(folder: Path, progress: Progress) -> Survey:
+def survey(folder: Path, progress: Progress, test: Path | None = None) -> Survey:
     """All pictures below a folder, looked at: their content's digest and their size.
 
-    Raises DataError where there are fewer than two classes, or classes to test on alone.
+    Those below `test` are to be tested on, where it is given. Raises DataError where there are
+    fewer than two classes, or classes to test on alone.
     """
     roots = roots_of(folder)
+    if test is not None:
+        roots[1:2] = [test]
     listed = [_listed(root) for root in roots]
     classes, notes = _classes(listed, roots)
     total = sum(len(files) for part in listed for files in part.values())
@@ -119,8 +137,16 @@ def survey(folder: Path, progress: Progress) -> Survey:
                     progress(done, total)
         parts.append(tuple(seen))
     require_few(unread, total)
-    held = parts[1] if len(parts) > 1 else ()
-    return Survey(folder, classes, parts[0], held, tuple(unread), tuple(notes))
+    train, held, shown = (*parts, (), ())[:3]
+    notes += _others_note(roots)
+    return Survey(folder, classes, train, held, shown, tuple(unread), tuple(notes))
+
+
+def _others_note(roots: Sequence[Path]) -> list[str]:
+    """A note of files that are pictures, too, but of kinds that are not read."""
+    found = [str(each) for root in roots for each in pictures_in(root, photos.OTHERS)]
+    told = "as PNG or JPEG they would be read"
+    return [f"left out, of other kinds: {listed(found, NAMED)}; {told}"] if found else []
 
 
 def _listed(root: Path) -> dict[str, list[Path]]:
@@ -135,7 +161,7 @@ def _classes(
     if len(full) < 2:
         found = ", ".join(sorted(full)) or "none"
         what = f"one class at most has pictures: {found}"
-        fix = "a folder of pictures for each class: cats/1.png, dogs/1.png"
+        fix = "; ".join((*_others_note(roots), _deeper(parts[0], roots[0])))
         raise DataError(what, where=str(roots[0]), fix=fix)
     for part, root in zip(parts[1:], roots[1:], strict=True):
         strange = sorted(name for name, files in part.items() if files and name not in full)
@@ -144,7 +170,31 @@ def _classes(
             raise DataError(what, where=str(root), fix="add them, or move these away")
     empty = sorted(name for name, files in parts[0].items() if not files)
     notes = [f"left out, without pictures: {listed(empty, NAMED)}"] if empty else []
-    return _in_order(full), notes
+    return _in_order(full), notes + _alike(parts[0], roots[0])
+
+
+def _deeper(part: dict[str, list[Path]], root: Path) -> str:
+    """What to do about a single class, in which the classes may lie one folder deeper."""
+    for name in part:
+        if len(roots_of(root / name)) > 1 or len(_inside(part, root, name)) > 1:
+            return f"give {root / name}, if that holds the classes"
+    return "a folder of pictures for each class: cats/1.png, dogs/1.png"
+
+
+def _alike(part: dict[str, list[Path]], root: Path) -> list[str]:
+    """A warning where all classes hold folders of the same names, which may be the classes."""
+    inside = [_inside(part, root, name) for name, files in part.items() if files]
+    if len(inside[0]) < 2 or any(each != inside[0] for each in inside):
+        return []
+    names = listed(sorted(inside[0]), NAMED)
+    told = "if these are the classes, call the folders around them train and test"
+    return [f"warning: each class holds the folders {names}; {told}"]
+
+
+def _inside(part: dict[str, list[Path]], root: Path, name: str) -> set[str]:
+    """The folders with pictures in the folder of a class."""
+    places = (file.relative_to(root / name).parts for file in part[name])
+    return {parts[0] for parts in places if len(parts) > 1}
 
 
 def _in_order(names: Iterable[str]) -> tuple[str, ...]:
@@ -191,7 +241,7 @@ def divided(found: Survey, seed: int) -> tuple[list[Picture], list[Picture], lis
     if not found.held:
         train, test = drawn(found.files, seed)
         return train, test, [*notes, *_untested(test, found.classes)]
-    tested = {each.content for each in found.held}
+    tested = {each.content for each in (*found.held, *found.shown)}
     train = [each for each in found.files if each.content not in tested]
     gone = len(found.files) - len(train)
     if gone:

@@ -1,7 +1,8 @@
 """Pictures with classes: a folder of folders, MNIST or digits, all as bytes of one size.
 
     animals/cat/1.png, animals/dog/7.jpg …          a fifth of each class is held out
-    animals/train/cat/1.png, animals/test/cat/9.png …   as they are divided (also val, validation)
+    animals/train/cat/1.png, animals/test/cat/9.png …   as they are divided
+    animals/val/cat/5.png …                 looked at after each epoch, where there is a test, too
 
 Not here: how a single file is read, and which are not (`kedja/io/photos.py`), where the folder's
 files are found and divided (`picture_files.py`). Next: `augment.py`.
@@ -27,13 +28,15 @@ import numpy as np
 from kedja.data import learned, mnist, picture_files, source
 from kedja.data.cache import cache_folder
 from kedja.data.dataset import Dataset, Split
-from kedja.data.picture_files import Picture, Progress
+from kedja.data.picture_files import Picture, Progress, Survey
 from kedja.ground.errors import DataError, StorageError, UsageError
 from kedja.io import atomic, photos
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, int, int]
+Files = Sequence[Picture]
 
+_OWN_TEST = "a folder with a folder of pictures for each class, for data that are such a folder"
 LARGE = 1 << 28  # bytes of pixels that are kept in a file and not in memory
 RULES = 1  # the rules of decoding: another number, and what is in the cache is not used
 BLOCK = 256  # pictures that are decoded between two reports
@@ -47,7 +50,8 @@ class Pictures:
 
     `shape` is (channels, height, width); inputs are uint8 (N, H, W), or (N, H, W, 3). `drawn` are
     bright strokes on black, as MNIST's: dark ones on white are inverted before they are asked
-    about. `test_files` names the held-out files where there are any.
+    about. `test_files` names the held-out files where there are any. `validation` are pictures to
+    look at during training, where the data have some beside those to test on.
     """
 
     name: str
@@ -58,12 +62,14 @@ class Pictures:
     drawn: bool = False
     notes: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
+    validation: Split | None = None
 
     def describe(self) -> tuple[str, ...]:
         """What was recognised, one line per fact, warnings last."""
         channels, height, width = self.shape
         kind = "grey" if channels == 1 else "coloured"
-        counts = f"{len(self.train):,} to train on, {len(self.test):,} to test on"
+        shown = "" if self.validation is None else f"{len(self.validation):,} to validate on, "
+        counts = f"{len(self.train):,} to train on, {shown}{len(self.test):,} to test on"
         names = ", ".join(self.classes[:12]) + (", …" if len(self.classes) > 12 else "")
         return (
             f"{self.name}: {kind} pictures of {height} × {width} pixels, {counts}",
@@ -115,12 +121,14 @@ def load(
     size: tuple[int, int] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    test: str | None = None,
 ) -> Pictures:
     """The pictures of a folder of classes, of `mnist`, `digits`, or a folder with MNIST's files.
 
     `size` is (height, width); where it is not given, that of the pictures if they all have one
     that is not above 64, else a square that suits them. `seed` draws those to test on, where the
-    folder does not divide them itself. `progress(done, total)` is told of each block.
+    folder does not divide them itself, and none of another folder, `test`, are given.
+    `progress(done, total)` is told of each block.
 
     Raises UsageError where nothing is found, DataError where too many files cannot be read, or
     there is one class only.
@@ -128,11 +136,16 @@ def load(
     if data in source.NAMES or (os.path.isdir(data) and mnist.has_files(data)):
         if size is not None:
             raise UsageError(f"--size for {data}, which has one", fix="leave it out")
+        if test is not None:
+            raise UsageError(f"--test for {data}, which has pictures to test on", fix=_OWN_TEST)
         return of_dataset(source.load(data))
     if not os.path.isdir(data):
         what = f"there are no pictures {data!r}"
         raise UsageError(what, fix="give a folder with a folder of pictures for each class")
-    return _of_folder(Path(data), size, seed, progress or (lambda done, total: None))
+    if test is not None and not picture_files.are_in(Path(test)):
+        raise UsageError(f"--test {test}: there are no pictures by class", fix=_OWN_TEST)
+    held = None if test is None else Path(test)
+    return _of_folder(Path(data), held, size, seed, progress or (lambda done, total: None))
 
 
 def of_dataset(found: Dataset) -> Pictures:
@@ -152,28 +165,45 @@ def of_dataset(found: Dataset) -> Pictures:
 
 
 def _of_folder(
-    folder: Path, size: tuple[int, int] | None, seed: int, progress: Progress
+    folder: Path, held: Path | None, size: tuple[int, int] | None, seed: int, progress: Progress
 ) -> Pictures:
-    survey = picture_files.survey(folder, progress)
+    survey = picture_files.survey(folder, progress, held)
     shape = (_channels(survey.files), *(size or _size(survey.files)))
-    train, test, notes = picture_files.divided(survey, seed)
-    if learned.is_alone():
-        train, test = picture_files.drawn(train, seed)
-    pixels, kept, failed = _decoded([*train, *test], shape, progress)
+    *parts, notes = _divided(survey, seed)
+    files = [each for part in parts for each in part]
+    pixels, kept, failed = _decoded(files, shape, progress)
     picture_files.require_few([*survey.unread, *failed], len(survey.files) + len(survey.unread))
     unread = picture_files.unread_note([*survey.unread, *failed])
-    count = sum(place < len(train) for place in kept)
-    files = [[*train, *test][place] for place in kept]
-    labels = np.array([each.label for each in files], np.int64)
+    labels = np.array([files[place].label for place in kept], np.int64)
+    edges = np.searchsorted(kept, np.cumsum([len(part) for part in parts]))  # behind each part
+    train, test, shown = (
+        Split(*each)
+        for each in zip(np.split(pixels, edges)[:3], np.split(labels, edges)[:3], strict=True)
+    )
     return Pictures(
         folder.resolve().name,
         survey.classes,
         shape,
-        _require(Split(pixels[:count], labels[:count]), "train on", folder),
-        _require(Split(pixels[count:], labels[count:]), "test on", folder),
+        _require(train, "train on", folder),
+        _require(test, "test on", folder),
         notes=(*survey.notes, *unread, *notes),
-        test_files=tuple(str(each.path) for each in files[count:]),
+        test_files=tuple(str(files[place].path) for place in kept[edges[0] : edges[1]]),
+        validation=shown if len(shown) else None,
     )
+
+
+def _divided(survey: Survey, seed: int) -> tuple[Files, Files, Files, list[str]]:
+    """The files to train on, to test on, to validate on, and what is to be noted.
+
+    What is learned alone, for a choice between networks, is tested on the pictures to validate on,
+    or else on a fifth of those to train on.
+    """
+    train, test, notes = picture_files.divided(survey, seed)
+    if not learned.is_alone():
+        return train, test, survey.shown, notes
+    if survey.shown:
+        return train, survey.shown, (), notes
+    return *picture_files.drawn(train, seed), (), notes
 
 
 def _require(part: Split, purpose: str, folder: Path) -> Split:

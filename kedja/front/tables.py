@@ -33,10 +33,18 @@ def plain(header: Sequence[str], rows: Rows, numbers: Collection[str] = ()) -> s
     The columns whose names are in `numbers` are flush right.
     """
     header, rows = _used(header, rows)
-    lines = [header, *rows]
-    widths = [max(map(_columns, column)) for column in zip(*lines, strict=True)]
-    right = [name in numbers for name in header]
-    return "\n".join(_line(line, widths, right) for line in lines)
+    return aligned([header, *rows], [name in numbers for name in header])
+
+
+def aligned(rows: Rows, right: Sequence[bool] = ()) -> str:
+    """Columns two spaces apart, those that are `right` flush right; signs of two columns count so.
+
+    >>> print(aligned([["猫", "cat"], ["hund", "dog"]]))
+    猫    cat
+    hund  dog
+    """
+    widths = [max(map(_columns, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(_line(row, widths, right or [False] * len(row)) for row in rows)
 
 
 def _used(header: Sequence[str], rows: Rows) -> tuple[Sequence[str], Rows]:

@@ -40,7 +40,7 @@ def from_folder(folder: str, progress: Progress | None = None) -> tuple[Subject,
     Where it has a folder `train`, those are the data, and those of `test` (or `val`) are the test
     data. Raises MissingExtra without Pillow, DataError where no picture can be opened.
     """
-    roots = picture_files.roots_of(Path(folder))
+    roots = picture_files.roots_of(Path(folder))[:2]
     parts = [_part(root, progress) for root in roots]
     return parts[0], parts[1] if len(parts) > 1 else None
 

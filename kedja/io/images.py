@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 Grey = np.ndarray[Any, np.dtype[np.uint8]]
 Invert = Literal["auto"] | bool
 
-# Pillow knows more formats, some of which start other programs.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+# Pillow knows more formats, some of which start other programs. Before 11.3 it does not know AVIF:
+# as that stands last, no file of another kind is touched by it.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
 
 # Modes whose pixels Pillow turns into bytes of grey without loss of range.
 _EIGHT_BIT = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")

@@ -37,8 +37,13 @@ T = TypeVar("T")
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff"),
-    *(".webp", ".ppm", ".pgm", ".pbm"),
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff"),
+    *(".webp", ".avif", ".ppm", ".pgm", ".pbm"),
+)
+# What else pictures are called, which people would miss if nothing were said of them.
+OTHERS = (
+    *(".heic", ".heif", ".jp2", ".jxl", ".psd", ".svg", ".tga", ".ico"),
+    *(".raw", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".raf"),
 )
 SMALLEST = 4
 MOST_PIXELS = 100_000_000

@@ -2,7 +2,7 @@
 
     saliency      max over channels of |∂ logit_c / ∂ pixel|
     occlusion     p(c | picture) − p(c | picture with a grey square at this place)
-    ideal input   the picture that maximises logit_c − decay·|picture|², by gradient ascent
+    ideal input   x ← m + (1 − decay)(x + rate·∇logit_c/rms(∇logit_c) − m), m the mean picture
 
 Sources: K. Simonyan, A. Vedaldi, A. Zisserman: Deep inside convolutional networks (2014);
 M. Zeiler, R. Fergus: Visualizing and understanding convolutional networks (2014); J. Yosinski et
@@ -26,9 +26,9 @@ from kedja.models.pictures import PictureNet, logits, probabilities, standardise
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-STEPS, RATE, DECAY = 200, 0.5, 0.1
+STEPS, RATE, DECAY = 200, 0.03, 0.05
 BLUR_EVERY, SHIFT = 4, 0.1  # steps; of the picture's shorter side
-WEIGHTS = (0.12, 0.76, 0.12)  # of the blur, along each axis
+WEIGHTS = (0.2, 0.6, 0.2)  # of the blur, along each axis
 GREY = 127
 
 
@@ -121,8 +121,10 @@ def ideal_input(
 ) -> Array:
     """The picture that a network takes most of all for a class: float32 from 0 to 1, (H, W[, C]).
 
-    From grey with a little noise, each step goes uphill by `rate` after a shift by chance, and
-    every fourth blurs; `decay` pulls pixels towards the grey.
+    From the training's mean with a little noise, each step goes uphill after a shift by chance,
+    and every fourth blurs. A step changes pixels by `rate` (the root of the mean square) and then
+    leaves of what lies beyond the mean a share of 1 − `decay`: both mean the same for pictures of
+    any size and for logits on any scale.
     """
     if steps < 1:
         raise UsageError(f"{steps} steps", fix="give 1 or more")
@@ -131,24 +133,23 @@ def ideal_input(
     middle = np.array(config.mean if config.shape[0] > 1 else config.mean[0], np.float32)
     x = (middle + 0.05 * draws.standard_normal(config.stored)).astype(np.float32)
     most = max(1, round(SHIFT * min(config.shape[1:])))
-    uphill = kj.jit(kj.grad(_score(model, number, middle, decay)))
+    length = rate * float(np.sqrt(x.size))
+    uphill = kj.jit(kj.grad(_score(model, number)))
     for step in range(steps):
         shift = tuple(int(each) for each in draws.integers(-most, most + 1, 2))
         slope = uphill(kj.tensor(np.roll(x, shift, (0, 1)))).numpy()
         slope = np.roll(slope, (-shift[0], -shift[1]), (0, 1))
-        x = np.clip(x + rate * slope / max(float(np.linalg.norm(slope)), 1e-12), 0, 1)
+        moved = x + length * slope / max(float(np.linalg.norm(slope)), 1e-12)
+        x = np.clip(middle + (1 - decay) * (moved - middle), 0, 1)
         if step % BLUR_EVERY == BLUR_EVERY - 1 and step < steps - BLUR_EVERY:
             x = _blurred(x)
     found: Array = x.astype(np.float32)
     return found
 
 
-def _score(
-    model: PictureNet, number: int, middle: Array, decay: float
-) -> Callable[[Tensor], Tensor]:
+def _score(model: PictureNet, number: int) -> Callable[[Tensor], Tensor]:
     def score(x: Tensor) -> Tensor:
-        found = model(standardised(model.config, kj.expand_dims(x, 0)))  # (1, classes)
-        return found[0, number] - decay * kj.sum((x - middle) ** 2)
+        return model(standardised(model.config, kj.expand_dims(x, 0)))[0, number]
 
     return score
 

@@ -127,13 +127,14 @@ def fit_pictures(
     """Train a network on pictures; the history holds the model.
 
     `config` and `augment` are usual ones unless given (`usual_config`, `usual_augment`). After each
-    epoch the network is measured on the pictures to test on, or on those of `validation`, or not at
-    all (False); nothing is chosen by that. `options` are those of `Trainer`. Raises what `Trainer`
-    raises.
+    epoch the network is measured on the pictures to validate on (where there are none, on those to
+    test on), or on those of `validation`, or not at all (False); nothing is chosen by that.
+    `options` are those of `Trainer`. Raises what `Trainer` raises.
     """
     config = usual_config(pictures, model) if config is None else config
     augment = usual_augment(pictures) if augment is None else augment
-    held = pictures.test if validation is True else validation
+    own = pictures.test if pictures.validation is None else pictures.validation
+    held = own if validation is True else validation
     count = len(pictures.train)
     batch = batch_size or usual_batch(count)
     epochs = epochs or usual_epochs(count, batch)

@@ -22,6 +22,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_POINTS = 1500
 FILLED = 0.4  # the share of the map that pictures cover
+LONGEST = 4.0  # sides of the map, at most, of one that would be filled by pictures
 MOST_PIXELS = 32  # along a picture's side; larger ones are averaged
 FRAME = 2  # pixels in the colour of the class, around pictures in colour
 PALE = "#777777"
@@ -68,8 +69,11 @@ def codes(model: Any, pictures: Any) -> Array:
 
 def _cells(places: Array) -> Array:
     """Places (N, 2) in sides of a picture, none on another."""
-    area = float(np.prod(np.maximum(np.ptp(places, axis=0), 1e-9)))
-    side = np.sqrt(FILLED * area / len(places))
+    across, up = np.ptp(places, axis=0)
+    count = len(places)
+    longest = max(float(across), float(up), 1e-9)
+    # On a line there is no area: pictures are then as large as LONGEST lets them be.
+    side = max(np.sqrt(FILLED * across * up / count), longest / (LONGEST * np.sqrt(count)))
     return apart((places - places.min(0)) / side, 1.0)
 
 

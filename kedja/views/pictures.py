@@ -25,6 +25,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_MAPS = 64
 ACROSS = 10  # pictures in a row
+LEAST, LARGE = 5.5, 2.0  # inches: the least width of a figure, the side of the picture if few
 NAME = 40  # characters of a class in a title
 SIGNED = "RdBu_r"  # colours of numbers around 0
 
@@ -43,7 +44,7 @@ def plot_filters(model: PictureNet) -> Any:
     figure = _sheet(list(scaled), [f"{place}" for place in range(len(scaled))], SIGNED)
     count, _, height, width = kernels.shape
     signs = "grey is 0" if coloured else "red is positive, blue negative"
-    figure.suptitle(f"The first convolution: {count} kernels of {height} × {width}, {signs}")
+    figures.title(figure, f"The first convolution: {count} kernels of {height} × {width}, {signs}")
     return figure
 
 
@@ -71,7 +72,9 @@ def plot_maps(model: PictureNet, picture: Any, layer: str | None = None) -> Any:
     figure = _sheet([_unit(each) for each in found], numbers, "magma")
     count, height, width = maps[name].shape[1:]
     shown = "" if count == len(found) else f", the first {len(found)}"
-    figure.suptitle(f"{name}: {count} maps of {height} × {width}{shown}, each on its own scale")
+    figures.title(
+        figure, f"{name}: {count} maps of {height} × {width}{shown}, each on its own scale"
+    )
     return figure
 
 
@@ -171,7 +174,7 @@ def plot_ideals(
         for each, label in zip(chosen, taken, strict=True)
     ]
     figure = _sheet(found, titles)
-    figure.suptitle("What each class wants most of all, and what the network says to it")
+    figures.title(figure, "What each class wants most, and what the network says to it")
     return figure
 
 
@@ -197,9 +200,8 @@ def plot_reconstruction(model: Autoencoder, pictures: Any) -> Any:
         return _sheet([given[0], again[0], apart[0]], titles, side=3.0)
     titles = [*[""] * (2 * len(given)), *(f"{each:.3f}" for each in errors)]
     figure = _sheet([*given, *again, *apart], titles, across=len(given))
-    figure.suptitle(
-        f"Pictures, what comes back of them through {width} numbers, and how far apart both are"
-    )
+    about = f"Pictures, what comes back of them through {width} numbers, and how far apart both are"
+    figures.title(figure, about)
     return figure
 
 
@@ -217,8 +219,9 @@ def _sheet(
     down = -(-len(shown) // (across or ACROSS))
     across = across or -(-len(shown) // down)
     lines = max(title.count("\n") for title in titles)
+    side = max(side, min(LARGE, LEAST / across))
     high = (side + 0.25 + 0.15 * lines) * down + 0.4
-    figure = figures.figure(figsize=(max(side * across, 5.5), high))
+    figure = figures.figure(figsize=(max(side * across, LEAST), high))
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for panel in panels:
         panel.set_axis_off()

@@ -47,7 +47,7 @@ def test_a_folder_is_recognised_trained_and_told(kedja):
 def test_the_summary_has_the_table_of_what_is_taken_for_what(kedja):
     result = kedja("train", "shapes", *SMALL)
     assert result.code == 0, result.err
-    assert "is \\ said  cross   disc  right" in result.out
+    assert "is \\ said  cross  disc  " in result.out
     assert "kedja predict runs/shapes-cnn PICTURE.png" in result.out
 
 
@@ -152,6 +152,17 @@ def test_bad_questions_get_one_clear_message(kedja):
         result = kedja("predict", "run", *arguments)
         assert result.code in (1, 2)
         assert told in result.err
+
+
+def test_pictures_of_another_folder_are_tested_on(kedja):
+    folder(Path("new"), 3, seed=1)
+    done = train(kedja, "shapes", *SMALL, "--test", "new")
+    assert (done["test_examples"], done["train_examples"]) == (6, 20)
+    assert kedja.json("errors", "run", "--by", "class")["examples"] == 6
+    again = kedja("train", "shapes", "--out", "run", "--resume")
+    assert (again.code, "20 to train on, 6 to test on" in again.err) == (0, True), again.err
+    refused = kedja("train", "shapes", *SMALL, "--test", "nowhere")
+    assert (refused.code, "--test nowhere" in refused.err) == (2, True)
 
 
 def test_files_that_cannot_be_read_do_not_stop_the_others(kedja):

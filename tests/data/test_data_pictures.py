@@ -7,8 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from kedja.data import picture_files, pictures
+from kedja.data import learned, picture_files, pictures
 from kedja.ground.errors import DataError, UsageError
+from kedja.io import photos
 from tests.data.drawn import CLASSES, folder
 
 pytest.importorskip("PIL")
@@ -75,15 +76,69 @@ def test_a_picture_in_two_classes_is_told_and_not_tested(tmp_path):
         assert not any(name.endswith(("disc/0.png", "also.png")) for name in found.test_files)
 
 
-@pytest.mark.parametrize("name", picture_files.TEST_FOLDERS)
-def test_a_folder_that_is_divided_stays_so(tmp_path, name):
+@pytest.mark.parametrize(
+    ("train", "name"),
+    [
+        *(("train", name) for name in picture_files.TEST_FOLDERS + picture_files.SHOWN_FOLDERS),
+        *(("Training", "Testing"), ("training_set", "test-set"), ("TRAIN", "Validation Set")),
+    ],
+)
+def test_a_folder_that_is_divided_stays_so(tmp_path, train, name):
     folder(tmp_path / "shapes" / "train", 6)
     folder(tmp_path / "shapes" / name, 3, seed=1)
     known = tmp_path / "shapes" / name / "disc" / "0.png"
     shutil.copy(known, tmp_path / "shapes" / "train" / "disc" / "known.png")
+    (tmp_path / "shapes" / "train").rename(tmp_path / "shapes" / train)
     found = pictures.load(str(tmp_path / "shapes"))
     assert (len(found.train), len(found.test)) == (12, 6)
     assert "1 copies of pictures to test on are left out of training" in "".join(found.notes)
+
+
+def test_what_is_to_be_validated_on_is_neither_trained_nor_tested_on(tmp_path):
+    shapes = tmp_path / "shapes"
+    for seed, (name, count) in enumerate({"train": 6, "val": 2, "test": 3}.items()):
+        folder(shapes / name, count, seed=seed)
+    shutil.copy(shapes / "val" / "disc" / "0.png", shapes / "train" / "disc" / "known.png")
+    found = pictures.load(str(shapes))
+    assert (len(found.train), len(found.validation), len(found.test)) == (12, 4, 6)
+    assert "12 to train on, 4 to validate on, 6 to test on" in found.describe()[0]
+    first = photos.read(shapes / "val" / "cross" / "0.png", found.shape)
+    assert np.array_equal(found.validation.inputs[0], first)
+    assert found.validation.targets.tolist() == [0, 0, 1, 1]
+    assert all("/test/" in name for name in found.test_files)
+    with learned.learned_alone():
+        trial = pictures.load(str(shapes))
+    assert (len(trial.train), trial.validation, len(trial.test)) == (12, None, 4)
+
+
+def test_another_folder_is_tested_on(tmp_path):
+    root = folder(tmp_path / "shapes", 4)
+    other = folder(tmp_path / "new", 2, seed=1)
+    found = pictures.load(str(root), test=str(other))
+    assert (len(found.train), len(found.test)) == (8, 4)
+    assert all(str(other) in name for name in found.test_files)
+    for data, test in ((str(root), str(tmp_path / "none")), ("digits", str(other))):
+        with pytest.raises(UsageError, match="--test"):
+            pictures.load(data, test=test)
+
+
+def test_folders_around_the_classes_are_told(tmp_path):
+    folder(tmp_path / "all" / "one", 5)
+    with pytest.raises(DataError) as caught:
+        pictures.load(str(tmp_path / "all"))
+    assert caught.value.fix == f"give {tmp_path / 'all' / 'one'}, if that holds the classes"
+    folder(tmp_path / "all" / "two", 5, seed=1)
+    [note] = pictures.load(str(tmp_path / "all")).notes
+    assert note.startswith("warning: each class holds the folders cross, disc")
+    (tmp_path / "all" / "two" / "disc").rename(tmp_path / "all" / "two" / "ring")
+    assert not pictures.load(str(tmp_path / "all")).notes
+
+
+def test_pictures_of_kinds_that_are_not_read_are_named(tmp_path):
+    root = folder(tmp_path / "shapes", 5)
+    (root / "disc" / "phone.HEIC").write_bytes(b"")
+    [note] = pictures.load(str(root)).notes
+    assert "phone.HEIC; as PNG or JPEG they would be read" in note
 
 
 def test_classes_to_test_on_alone_are_an_error(tmp_path):

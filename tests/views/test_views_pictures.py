@@ -16,11 +16,12 @@ from kedja.models.autoencoder import (
 )
 from kedja.models.seeing import occlusion, saliency
 from kedja.views import codes as maps
-from kedja.views import figures
+from kedja.views import figures, lettering
 from kedja.views import pictures as views
 from kedja.views.planes import apart, flat
 
 to_rgb = pytest.importorskip("matplotlib.colors", reason="pictures need matplotlib").to_rgb
+fonts_of = pytest.importorskip("matplotlib.font_manager").fontManager
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,15 @@ def test_the_map_of_codes_has_every_picture_in_the_colour_of_its_class(monkeypat
         maps.plot_codes(None, ink[:0])
 
 
+@pytest.mark.parametrize("line", [[1.0, 0.0], [1.0, 1e-7], [0.0, 0.0]])
+def test_the_map_of_codes_on_a_line_stays_small(monkeypatch, line):
+    places = np.arange(12)[:, None] * np.array(line)
+    monkeypatch.setattr(maps, "codes", lambda model, given: None)
+    monkeypatch.setattr(maps, "flat", lambda vectors, metric: places)
+    sheet = maps.plot_codes(None, np.zeros((12, 8, 8), np.uint8)).axes[0].images[0].get_array()
+    assert max(sheet.shape) < 12 * 2 * 8
+
+
 def test_dark_ink_on_paper_and_pictures_in_colour_are_drawn_too(model, pictures):
     paper = np.full((5, 70, 50), 255, np.uint8)
     paper[:, 30:40, 20:30] = 0
@@ -171,6 +181,43 @@ def test_what_is_alike_lies_near():
 def test_a_network_without_convolutions_has_no_filters():
     with pytest.raises(UsageError, match="has no convolution"):
         views.plot_filters(kj.nn.Linear(2, 2))
+
+
+def test_letters_get_a_font_that_has_them(monkeypatch, tmp_path):
+    fonts = {font.fname: frozenset(map(ord, "ab 0123456789")) for font in fonts_of.ttflist}
+    with_signs = next(font for font in lettering._regular(fonts_of.ttflist) if font.name != "x")
+    own = lettering._path(None)
+    fonts[with_signs.fname] |= frozenset(map(ord, "日"))
+    fonts[own] = frozenset(map(ord, "ab 0123456789"))
+    monkeypatch.setattr(lettering, "_has", fonts.__getitem__)
+    lettering._fonts_for.cache_clear()
+    drawn = figures.figure(figsize=(1, 1))
+    one, other = drawn.text(0, 0, "ab"), drawn.text(0, 0, "日 ab")
+    usual = list(one.get_fontfamily())
+    assert not lettering.prepare(drawn)
+    assert (one.get_fontfamily(), other.get_fontfamily()) == (usual, [*usual, with_signs.name])
+    drawn.text(0, 0, "☃")
+    with pytest.warns(UserWarning, match="no installed font has the letters ☃") as told:
+        figures.save(drawn, tmp_path / "a.png")
+    assert len(told) == 1
+    lettering._fonts_for.cache_clear()
+
+
+def test_dollars_in_names_are_dollars(tmp_path):
+    drawn = figures.figure(figsize=(2, 1))
+    ax = drawn.subplots()
+    ax.set_title("from $5 to $_6")  # as a formula it could not be read
+    ax.set_xscale("log")
+    figures.save(drawn, tmp_path / "a.png")
+    assert not ax.title.get_parse_math()
+    assert all(label.get_parse_math() for label in ax.get_xticklabels())
+
+
+def test_notebooks_show_figures_and_titles_fit():
+    drawn = figures.figure(figsize=(3, 1))
+    figures.title(drawn, "a title that is longer than a figure of three inches is wide")
+    assert drawn.get_suptitle().count("\n") == 1
+    assert drawn._repr_png_().startswith(b"\x89PNG")
 
 
 def test_figures_are_written_by_their_ending(tmp_path):
