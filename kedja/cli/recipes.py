@@ -82,6 +82,7 @@ class Recipe:
     dropout: float = 0.0
     weight_decay: float = 0.0
     patience: int | None = None
+    width: int = 0  # numbers that the pieces of a column become there
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON's types."""
@@ -158,6 +159,7 @@ def _embedded(rows: int) -> Recipe:
         dropout=TabularConfig.dropout,
         weight_decay=tables.DECAY,
         patience=tables.PATIENCE,
+        width=tables.WIDTH,
     )
 
 
@@ -203,8 +205,8 @@ def network(made: Recipe, preparation: Preparation) -> nn.Sequential | TabularML
     """
     outputs = len(preparation.target.classes) or 1
     if made.embeddings and isinstance(preparation, TablePreparation):
-        inputs_told, sizes_told = inputs_of(preparation), (made.hidden, made.activation)
-        config = TabularConfig(inputs_told, outputs, *sizes_told, made.dropout)
+        told = made.hidden, made.activation, made.dropout, made.width
+        config = TabularConfig(inputs_of(preparation), outputs, *told)
         return TabularMLP(config, key=random.key(made.seed))
     inputs = math.prod(preparation.input_shape)
     sizes = [inputs, *made.hidden, outputs]

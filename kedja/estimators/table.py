@@ -40,6 +40,7 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         hidden_layer_sizes: str | Sequence[int] = "auto",
         *,
         pieces: int | str = "auto",
+        width: int = tables.WIDTH,
         dropout: float = 0.1,
         learning_rate_init: float = tables.RATE,
         weight_decay: float = tables.DECAY,
@@ -53,6 +54,7 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.pieces = pieces
+        self.width = width
         self.dropout = dropout
         self.learning_rate_init = learning_rate_init
         self.weight_decay = weight_decay
@@ -79,7 +81,11 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         if not isinstance(hidden, str):
             sizes = tuple(map(int, np.ravel(hidden)))
         config = TabularConfig(
-            inputs_of(self.preparation_), max(1, len(target.classes)), sizes, dropout=self.dropout
+            inputs_of(self.preparation_),
+            max(1, len(target.classes)),
+            sizes,
+            dropout=self.dropout,
+            width=self.width,
         )
         random, x = check_random_state(self.random_state), self.preparation_.encode(kept)
         seeds = [int(random.randint(2**31 - 1)) for _ in range(self.n_networks)]
@@ -94,7 +100,7 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
             given = getattr(self, name)
             if isinstance(given, str) and given != "auto":
                 raise UsageError(f"{name} is {given!r}", fix="give a number, or 'auto'")
-        for name, least in (("n_networks", 1), ("batch_size", 1), ("pieces", 0)):
+        for name, least in (("n_networks", 1), ("batch_size", 1), ("pieces", 0), ("width", 0)):
             given = getattr(self, name)
             if not isinstance(given, str) and given < least:
                 raise UsageError(f"{name} is {given}", fix=f"give {least} or more")
@@ -163,12 +169,13 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
 class TableRegressor(RegressorMixin, BaseTable):  # type: ignore[misc]
     """Numbers from tables with columns of numbers and texts, with missing values.
 
-    X is a data frame or an array (N, columns), y (N,). Numbers are parted into `pieces`, dates
-    become numbers (time, month, weekday …), texts are learned vectors, then a multilayer perceptron
-    (`hidden_layer_sizes`, `dropout`); trained by AdamW (`learning_rate_init`, `weight_decay`) for
-    at most `max_iter` epochs, the best one on the share `validation_fraction` of the rows kept.
-    "auto" follows from the number of rows. With `n_networks` several are trained from different
-    seeds, and their answers averaged. See `kedja.models.TabularMLP` for formula and source.
+    X is a data frame or an array (N, columns), y (N,). Numbers are parted into `pieces` that become
+    `width` numbers, dates become numbers first (time, month, weekday …), texts are learned vectors;
+    then comes a multilayer perceptron (`hidden_layer_sizes`, `dropout`), trained by AdamW
+    (`learning_rate_init`, `weight_decay`) for at most `max_iter` epochs, the best one on the share
+    `validation_fraction` of the rows kept. "auto" follows from the number of rows. With
+    `n_networks` several are trained from different seeds, and their answers averaged. See
+    `kedja.models.TabularMLP` for formula and source.
 
     Fitted: `networks_`, `preparation_`, `notes_` (columns left out, and why; how dates were read),
     `n_iter_`.

@@ -7,7 +7,9 @@
 
 AdamW with a rate of 0.002 that falls to 0 and a decay of 1, dropout 0.1: on California's houses a
 decay 100 times smaller costs 5 % of the error, deeper networks and more pieces gain nothing. The
-best epoch on rows that are held out is kept.
+pieces of a column become 8 numbers before the columns meet: without that, the houses' error is 2 %
+larger, and classes that follow from several columns together are named wrongly up to half as often
+again (4 and 16 numbers are no better). The best epoch on rows that are held out is kept.
 
 Not here: the network (`kedja/models/tabular.py`), columns (`kedja/data/table.py`).
 Next: `kedja/estimators/table.py`.
@@ -31,6 +33,7 @@ from kedja.train.trainer import Trainer
 Array = np.ndarray[Any, np.dtype[Any]]
 
 RATE, DECAY, PATIENCE, HELD_OUT = 2e-3, 1.0, 16, 0.1
+WIDTH = 8  # numbers that the pieces of a column become
 SMALL = 1000
 FEWEST = 20  # held out rows of a smaller table say nothing
 
