@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kedja.front import arithmetic, dlpack
+from kedja.front import arithmetic, dlpack, given
 from kedja.front import tensor as front
 from kedja.front.device import require_cpu
 from kedja.ground.dtypes import DType, as_dtype, float32, float64, int64, is_float, uint64
@@ -31,9 +31,11 @@ def tensor(data: Any, dtype: Any = None, *, requires_grad: bool = False, name: s
     """A tensor of an array, a (nested) list or a number, copied.
 
     Python's floats become float32, whole numbers int64, True and False bool; arrays keep their
-    dtype, unless `dtype` says another. `requires_grad` marks a variable whose gradient
-    `loss.backward()` adds into `.grad`; `name` is what printed formulas call it. Raises ShapeError
-    for lists of uneven lengths, DtypeError for what is no number and for a gradient of integers.
+    dtype, unless `dtype` says another. A tensor, and tensors in a list, keep their history, so that
+    gradients go back to them, unless a new variable is made of them: `requires_grad` marks one
+    whose gradient `loss.backward()` adds into `.grad`; `name` is what printed formulas call it.
+    Raises ShapeError for lists of uneven lengths, DtypeError for what is no number and for a
+    gradient of integers.
 
     >>> tensor([1, 2, 3]) * 2
     Tensor([2, 4, 6], int64)
@@ -42,6 +44,8 @@ def tensor(data: Any, dtype: Any = None, *, requires_grad: bool = False, name: s
     >>> w.grad
     Tensor(6., float32)
     """
+    if not requires_grad and not name:
+        return asarray(data, dtype)
     return front.Tensor(data, dtype, requires_grad=requires_grad, name=name)
 
 
@@ -58,7 +62,7 @@ def asarray(obj: Any, dtype: Any = None, *, device: Any = None, copy: bool | Non
     if isinstance(obj, front.Tensor):
         found = obj if dtype is None else obj.astype(dtype)
         return found.__copy__() if copy and found is obj else found
-    return front.Tensor(obj, dtype)
+    return given.joined(obj, dtype) if given.holds_tensors(obj) else front.Tensor(obj, dtype)
 
 
 def _shared(obj: Any, dtype: Any) -> Tensor:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from kedja.autodiff.reverse import vjp
+from kedja.front import given
 from kedja.front import tensor as front
 from kedja.ground.errors import GradientError, ShapeError
 from kedja.ground.flags import flags, process_flags
@@ -96,10 +97,10 @@ def _start(loss: Tensor, gradient: Any) -> Node:
                 fix="reduce it to a scalar first (sum, mean), or pass the gradient",
             )
         return constant(np.ones(loss.shape, loss.dtype))
-    given = front.to_array(gradient, loss.dtype)
-    if given.shape != loss.shape:
-        raise ShapeError(f"a gradient of shape {list(given.shape)} for {list(loss.shape)}")
-    return constant(given)
+    array = given.to_array(gradient, loss.dtype)
+    if array.shape != loss.shape:
+        raise ShapeError(f"a gradient of shape {list(array.shape)} for {list(loss.shape)}")
+    return constant(array)
 
 
 def _accumulate(leaf: Tensor, g: np.ndarray) -> None:

@@ -20,6 +20,7 @@ from kedja.front import (
     at,
     dlpack,
     evaluate,
+    given,
     index,
     methods,
     namespace,
@@ -29,11 +30,10 @@ from kedja.front.blocks import Block, Place, whole
 from kedja.front.changes import changes
 from kedja.front.device import CPU, require_cpu
 from kedja.front.later import Later
-from kedja.ground.dtypes import DType, as_dtype, convert, is_float, is_half, is_integer, of_scalar
+from kedja.ground.dtypes import DType, is_float, is_integer, of_scalar
 from kedja.ground.errors import (
     DtypeError,
     GradientError,
-    ShapeError,
     TracingError,
     UsageError,
 )
@@ -71,7 +71,7 @@ class Tensor(operators.Operators, methods.Methods):
         self, data: Any, dtype: Any = None, *, requires_grad: bool = False, name: str = ""
     ) -> None:
         with locating():
-            value = to_array(data, dtype)
+            value = given.to_array(data, dtype)
         self._set(constant(value, name), value)
         if requires_grad:
             self.requires_grad_()
@@ -448,52 +448,15 @@ def placed(tensor: Tensor) -> Place | None:
     return tensor._place
 
 
-def to_array(data: Any, dtype: Any = None) -> np.ndarray:
-    """A NumPy array of a dtype that kedja has.
+def as_tensor(data: Any, like: Tensor | None = None) -> Tensor:
+    """A tensor as it is; scalars in the dtype that they take beside `like`; arrays wrapped.
 
-    Python's floats become float32 and its integers int64; NumPy's arrays and scalars keep their
-    dtype. (Beside a tensor, in `x * s`, a scalar of either kind takes the tensor's dtype.)
+    Tensors in lists are joined, with their history.
     """
     if isinstance(data, Tensor):
-        data = data.numpy()
-    if isinstance(data, (bool, int, float)) and not isinstance(data, np.generic):
-        return _of_number(data, as_dtype(dtype) if dtype is not None else of_scalar(data))
-    plain = not isinstance(data, (np.ndarray, np.generic))
-    if plain and isinstance(data, (list, tuple)):
-        data = [each.numpy() if isinstance(each, Tensor) else each for each in data]
-    array = _as_numpy(data)
-    if dtype is None and plain and array.dtype == np.float64:
-        dtype = np.float32
-    copied = np.asarray(convert(array, as_dtype(dtype or array.dtype)), order="C")
-    copied.setflags(write=False)
-    return copied
-
-
-def _of_number(number: bool | int | float, dtype: DType) -> np.ndarray:
-    try:
-        return convert(np.asarray(number), dtype) if is_half(dtype) else np.asarray(number, dtype)
-    except OverflowError:
-        raise DtypeError(f"{dtype.name} does not hold {number}", fix="a wider dtype") from None
-
-
-def _as_numpy(data: Any) -> np.ndarray:
-    try:
-        return np.asarray(data)
-    except ValueError as error:
-        raise ShapeError(
-            f"an array cannot be made of a {type(data).__name__} of uneven parts ({error})",
-            fix="all rows must be of one length",
-        ) from None
-    except TypeError:  # PyTorch's bfloat16, which NumPy does not have
-        if hasattr(data, "__dlpack__"):
-            return dlpack.imported(data, None)
-        raise
-
-
-def as_tensor(data: Any, like: Tensor | None = None) -> Tensor:
-    """A tensor as it is; scalars in the dtype that they take beside `like`; arrays wrapped."""
-    if isinstance(data, Tensor):
         return data
+    if given.holds_tensors(data):
+        return given.joined(data)
     if isinstance(data, (bool, int, float)) and like is not None:
         return from_node(full(data, (), of_scalar(data, like.dtype)))
     return Tensor(data)
