@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -23,8 +23,19 @@ from kedja.rl.environments import library, make
 from kedja.rl.rendering import require_gif, write_gif
 
 EPISODES, GAMES, RUN = map(panel, ("Environments", "Board games", "Run"))
-ACTING = ("episodes", "gif", "every", "limit")
+ACTING = ("episodes", "gif", "every", "limit")  # options of environments, those of board games
 SITTING = ("against", "games", "openings", "simulations", "opinion", "second", "moves", "plot")
+
+
+class Acting(NamedTuple):
+    """What the command line asks for of episodes."""
+
+    episodes: int
+    gif: Path | None
+    every: int
+    limit: int | None
+    seed: int
+    json: bool
 
 
 def play(
@@ -71,37 +82,57 @@ def play(
 ) -> None:
     """Let a trained agent act, and count what it earns; or play a board game against it."""
     model = runs.model_of(run)
-    family = families.MODELS.get(model)
-    if family is None or not (family.plays or family.sits):
-        what = f"{run} is a run of the model {model}, which does not act"
-        raise UsageError(what, fix="name a run on an environment: kedja train kedja/TwoPoles-v0")
+    family = _family(run, model)
     if family.sits:
         _require_none(command, ACTING, f"{model} plays a board game")
         wish = table.Wish(
             against, games, openings, simulations, opinion, second, moves, plot, seed, json
         )
         table.sit_down(run, wish)
-        return
-    _require_none(command, SITTING, f"{model} acts in an environment")
-    if gif is not None:
-        require_gif(gif)
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures need no screen
+    else:
+        _require_none(command, SITTING, f"{model} acts in an environment")
+        _act(run, family, Acting(episodes, gif, every, limit, seed, json))
+
+
+def _family(run: Path, model: str) -> families.Family:
+    """The family of a run's model; UsageError where it neither acts nor plays."""
+    family = families.MODELS.get(model)
+    if family is None or not (family.plays or family.sits):
+        what = f"{run} is a run of the model {model}, which does not act"
+        raise UsageError(what, fix="name a run on an environment: kedja train kedja/TwoPoles-v0")
+    return family
+
+
+def _act(run: Path, family: families.Family, wish: Acting) -> None:
+    """Play episodes, tell what they earned, and draw them where that is wished."""
     name = runs.sources_of(run)[0]
-    options: dict[str, Any] = {} if limit is None else {"max_episode_steps": limit}
+    if wish.gif is not None:
+        require_gif(wish.gif)
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures need no screen
+    options: dict[str, Any] = {} if wish.limit is None else {"max_episode_steps": wish.limit}
     try:
-        env = make(name, render_mode="rgb_array" if gif else None, **options)
+        env = make(name, render_mode="rgb_array" if wish.gif else None, **options)
         agent = importlib.import_module(family.module).agent(run, env)
-        found = playing.play(env, agent, episodes, seed=seed, every=every if gif else 0)
+        _tell_unended(run)
+        every = wish.every if wish.gif else 0
+        found = playing.play(env, agent, wish.episodes, seed=wish.seed, every=every)
     except library().error.DependencyNotInstalled as error:
         raise UsageError(f"{name} cannot be drawn: {error}", fix="leave --gif out") from error
-    if gif is not None:
+    if wish.gif is not None:
         fps = env.metadata.get("render_fps") or 25
-        write_gif(gif, [each for one in found for each in one.pictures], every / fps)
-        note(f"wrote {gif}")
-    if json:
+        write_gif(wish.gif, [each for one in found for each in one.pictures], wish.every / fps)
+        note(f"wrote {wish.gif}")
+    if wish.json:
         say_json({"run": str(run), "environment": name, **_json(found)})
     else:
         say("\n".join(_lines(found)))
+
+
+def _tell_unended(run: Path) -> None:
+    """A note where a run was interrupted and not gone on with."""
+    if runs.read(run, lambda content: content.get("results")) is None:
+        again = runs.command(runs.sources_of(run), run)
+        note(f"the run has not ended: its best policy so far acts; go on with: {again}")
 
 
 def _require_none(command: typer.Context, names: tuple[str, ...], what: str) -> None:

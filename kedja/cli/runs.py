@@ -290,6 +290,12 @@ def resumable(again: str, folder: Path, where: str = "") -> Iterator[None]:
         _RESUMABLE.reset(token)
 
 
+def nothing_kept(folder: Path) -> UsageError:
+    """Where a run was cut off so early, or so hard, that there is no model of it to use."""
+    again = command(sources_of(folder), folder)
+    return UsageError(f"{folder} holds no finished model yet", fix=f"go on with: {again}")
+
+
 def tested(folder: Path) -> str:
     """Where Ctrl-C stopped a run whose network is trained and kept."""
     return f"in the test; the trained network is in {folder}"

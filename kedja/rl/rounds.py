@@ -126,7 +126,7 @@ class Run:
             self.save()
             self._line.close()
             folder = None if self._folder is None else str(self._folder)
-            raise Interrupted(f"interrupted after {self.steps:,} steps", folder) from None
+            raise Interrupted(f"after {self.steps:,} steps", folder) from None
         self.save()
         self._line.close()
 

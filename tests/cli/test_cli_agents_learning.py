@@ -90,8 +90,14 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(kedja, monkeypatch):
     found = kedja(f"{line} --out cut")
     assert found.code == 130
     command = "kedja train Acrobot-v1 --out cut --resume"
-    assert f"interrupted after 120 steps; go on with: {command}" in found.err
-    assert kedja("play cut --limit 5").code == 0
+    assert f"interrupted: after 120 steps; go on with: {command}" in found.err
+    played = kedja("play cut --limit 5")
+    assert played.code == 0
+    assert f"its best policy so far acts; go on with: {command}" in played.err
+    Path("cut/model.safetensors").unlink()  # as after a process that was killed
+    played = kedja("play cut --limit 5")
+    assert played.code == 2
+    assert f"no finished model yet\n  fix: go on with: {command}" in played.err
     assert kedja(command.removeprefix("kedja ")).code == 0
     whole, cut = (_results(folder) for folder in ("whole", "cut"))
     same = ("trials", "best_trial", "test_reward", "steps_taken")

@@ -106,11 +106,9 @@ def agent(run: Path, environment: Any) -> Agent:
 
 def _so_far(run: Path, environment: Any) -> Policy:
     """The best policy of a run that was interrupted; UsageError where it has none yet."""
-    command = runs.command(runs.sources_of(run), run)
     vector = kept.Kept(run, {}).load().vector
     if not vector.size:
-        raise UsageError(f"{run} has found nothing yet", fix=f"go on with: {command}")
-    note(f"the run was interrupted: its best policy so far acts; go on with: {command}")
+        raise runs.nothing_kept(run)
     made = runs.recipe_of(run)
     best: Policy = filled(_policy(environment, made), vector)
     return best

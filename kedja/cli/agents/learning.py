@@ -78,6 +78,8 @@ def train(request: Request) -> None:
 
 def agent(run: Path, environment: Any) -> Agent:
     """The policy of a run as an agent in its environment; for `kedja play`."""
+    if not (run / folders.WEIGHTS).exists():
+        raise runs.nothing_kept(run)
     return agent_of(models.load(run).model, environment)
 
 

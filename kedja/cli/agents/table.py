@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja import models
+from kedja.cli import runs
 from kedja.cli.output import note, say, say_json
 from kedja.ground.errors import Interrupted, UsageError
+from kedja.models import folder as folders
 from kedja.rl.games.matches import EVERY, Match, against_all, match
 from kedja.rl.games.minimax import CELLS
 from kedja.rl.games.network import BoardNet
@@ -46,6 +48,8 @@ def sit_down(run: Path, wish: Wish) -> None:
     """Play against the person at the terminal, or a match, or tell what is thought of a board."""
     if wish.plot is not None:
         figures.require(wish.plot)
+    if not (run / folders.WEIGHTS).exists():
+        raise runs.nothing_kept(run)
     network: BoardNet = models.load(run).model
     player = Learned(network, SIMULATIONS if wish.simulations is None else wish.simulations)
     if wish.against is not None:

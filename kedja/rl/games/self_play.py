@@ -165,7 +165,7 @@ class _Run:
         return (Evaluation(number, found),)
 
     def _interrupted(self) -> Interrupted:
-        done = f"interrupted after {len(self._now.curve):,} iterations"
+        done = f"after {len(self._now.curve):,} iterations"
         error = Interrupted(done, self._store.folder)
         error.history = self._found()
         return error
