@@ -18,6 +18,7 @@ from kedja.ground.errors import Interrupted, UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.rl.copies import Copies, Ended, name_of
 from kedja.rl.gradients.methods import A2C, PPO, Reinforce
+from kedja.rl.options import WHOLE, require
 from kedja.rl.q_learning.dqn import DQN
 from kedja.rl.rounds import Goal, Learner, Run, Trial
 from kedja.rl.telling import Line
@@ -100,9 +101,8 @@ def learn(
     (True, 2048, 1)
     """
     counts = {"steps": steps, "copies": copies, "limit": limit, "every": every}
-    for name, value in {**counts, "episodes": episodes}.items():
-        if value is not None and value < 1:
-            raise UsageError(f"{name} {value}", fix="a whole number from 1")
+    counts = {name: value for name, value in counts.items() if value is not None}
+    require({**counts, "episodes": episodes}, WHOLE)
     chosen = method_of(method, options)
     count, total = copies or chosen.copies, steps or chosen.steps
     together = Copies(environment, count, seed=seed, limit=limit)

@@ -147,6 +147,9 @@ def test_options_that_do_not_fit_are_named():
         {"target_every": 0},
         {"memory": 0},
         {"batch": 0},
+        {"lr": None},
+        {"clip": -1},
+        {"hidden": 64},
     ):
         with pytest.raises(UsageError, match=next(iter(wrong))):
             learn(Arms, "dqn", **wrong, **QUIET)

@@ -18,6 +18,7 @@ from kedja.rl.evolution import poles
 from kedja.rl.evolution.searches import SEARCHES, Genetic
 from kedja.rl.physics import TWO, Task
 from kedja.rl.policies import vector
+from tests.rl.environments_for_tests import Reach, Switches
 
 QUIET = {"progress": False}
 
@@ -171,6 +172,18 @@ def test_options_that_do_not_fit_are_named():
     unnamed = make("kedja/OnePole-v0").unwrapped
     unnamed.spec = None
     assert evolve(unnamed, limit=20, generations=1, **QUIET).evaluations > 0
+
+
+def test_an_environment_may_be_given_by_a_function_that_makes_it():
+    """The class itself, too; only copies of one that was made by hand cannot be made."""
+    found = evolve(Reach, generations=3, **QUIET)
+    assert found.fitness == evolve(lambda: Reach(), generations=3, **QUIET).fitness
+    several = evolve(Switches, generations=8, **QUIET)
+    assert several.fitness > evolve(Switches, generations=1, **QUIET).fitness
+    with pytest.raises(UsageError, match="give a function that makes it"):
+        evolve(Reach(), generations=1, **QUIET)
+    with pytest.raises(UsageError, match="generations 0"):
+        evolve(Reach, generations=0, **QUIET)
 
 
 def test_cma_es_starts_again_where_nothing_gets_better():

@@ -170,6 +170,10 @@ WRONG = [
     ({"gama": 0.9}, "the method ppo has no option 'gama'\n  fix: did you mean 'gamma'"),
     ({"steps": 0}, "steps 0"),
     ({"copies": 0}, "copies 0"),
+    ({"steps": "many"}, "steps many\n  fix: a whole number from 1"),
+    ({"rollout": 2.5}, "rollout 2.5\n  fix: a whole number from 1"),
+    ({"hidden": 64}, "hidden 64\n  fix: the sizes of the hidden layers, such as (64, 64)"),
+    ({"lr": float("nan")}, "lr nan\n  fix: a number above 0"),
 ]
 
 

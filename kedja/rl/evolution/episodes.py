@@ -17,8 +17,7 @@ from kedja.front.batching import vmap
 from kedja.front.jit import jit
 from kedja.ground.errors import UsageError
 from kedja.rl import fleet
-from kedja.rl.environments import library as gymnasium_library
-from kedja.rl.environments import make
+from kedja.rl.copies import maker
 from kedja.rl.policies import Policy, filled
 from kedja.rl.spaces import action_of, encoder, task_of
 
@@ -39,13 +38,16 @@ class Episodes(Protocol):
 
 def episodes_in(
     environment: gymnasium.Env[Any, Any],
+    given: Any,
     policy: Policy,
     *,
     episodes: int,
     limit: int | None,
     fitness: str,
 ) -> Episodes:
-    """Episodes in an environment: in one program where it is ours.
+    """Episodes in an environment: in one program where it is ours, else in copies of it.
+
+    These are made of what was `given`: a name, an environment, or a function that makes one.
 
     Raises UsageError for a fitness that there is not, or that the environment does not have.
     """
@@ -53,7 +55,7 @@ def episodes_in(
     task = task_of(environment)
     if task is not None:
         return _Fleet(task, policy, episodes, limit_of(environment, limit), fitness)
-    return _Loop(environment, policy, episodes, limit)
+    return _Loop(environment, given, policy, episodes, limit)
 
 
 def require_fitness(environment: gymnasium.Env[Any, Any], fitness: str) -> None:
@@ -96,12 +98,13 @@ class _Loop:
     def __init__(
         self,
         environment: gymnasium.Env[Any, Any],
+        given: Any,
         policy: Policy,
         episodes: int,
         limit: int | None,
     ) -> None:
         self._policy, self._episodes, self._limit = policy, episodes, limit
-        self._first = environment
+        self._first, self._made_again = environment, maker(given)
         self._copies: list[gymnasium.Env[Any, Any]] = []
         self._act = jit(vmap(lambda policy, *given: policy(*given)))
 
@@ -134,19 +137,5 @@ class _Loop:
     def _made(self, count: int) -> list[gymnasium.Env[Any, Any]]:
         """As many copies of the environment as there are policies."""
         while len(self._copies) < count:
-            self._copies.append(copy_of(self._first))
+            self._copies.append(self._made_again())
         return self._copies[:count]
-
-
-def copy_of(environment: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
-    """Another environment made as this one was; UsageError where nobody knows how."""
-    if environment.spec is None:
-        what = "the environment was not made by gymnasium.make, so it has no copies"
-        raise UsageError(what, fix="register it, or give its name")
-    made_again: gymnasium.Env[Any, Any] = gymnasium_library().make(environment.spec)
-    return made_again
-
-
-def made(environment: Any) -> gymnasium.Env[Any, Any]:
-    """An environment given by its name, or itself."""
-    return make(environment) if isinstance(environment, str) else environment

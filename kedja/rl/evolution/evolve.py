@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from kedja.ground.errors import Interrupted, UsageError
+from kedja.rl.copies import maker, name_of
+from kedja.rl.environments import library
 from kedja.rl.evolution import kept, telling
-from kedja.rl.evolution.episodes import Episodes, episodes_in, limit_of, made
+from kedja.rl.evolution.episodes import Episodes, episodes_in, limit_of
 from kedja.rl.evolution.searches import SEARCHES, Search, require_search
+from kedja.rl.options import WHOLE, require
 from kedja.rl.policies import Policy, filled
 from kedja.rl.spaces import config_for, task_of
 from kedja.rl.telling import Line
@@ -60,7 +63,7 @@ class Evolution:
 
 
 def evolve(
-    environment: str | gymnasium.Env[Any, Any],
+    environment: str | gymnasium.Env[Any, Any] | Callable[[], gymnasium.Env[Any, Any]],
     *,
     search: str = "cma-es",
     policy: Policy | None = None,
@@ -82,11 +85,12 @@ def evolve(
 ) -> Evolution:
     """Find a policy for an environment by evolution: the same seed finds the same bits.
 
-    `environment` is a name, or an environment of `gymnasium.make`. The policy is a network with
-    `hidden` units, `recurrent` or not, or one that is given. `search` is "cma-es" or "genetic",
-    with its `population` and `sigma`; its step never falls below the share `least` of sigma (unless
-    given, 0 and 0.1). Each candidate plays `episodes` of at most `limit` steps, all of a generation
-    the same ones; its `fitness` is the mean sum of rewards, or for carts "gruau".
+    `environment` is a name, an environment of `gymnasium.make`, or a function that makes one. The
+    policy is a network with `hidden` units, `recurrent` or not, or one that is given. `search` is
+    "cma-es" or "genetic", with its `population` and `sigma`; its step never falls below the share
+    `least` of sigma (unless given, 0 and 0.1). Each candidate plays `episodes` of at most `limit`
+    steps, all of a generation the same ones; its `fitness` is the mean sum of rewards, or for carts
+    "gruau".
     The run ends when the best of a generation reaches `goal` (unless given, the environment's
     reward threshold, for our carts all steps) and, where it is given, `accept(policy)` holds for
     it; else after `generations`. Without a goal `accept` alone decides.
@@ -100,7 +104,8 @@ def evolve(
     (True, 200.0, 32)
     """
     require_search(search)
-    env = made(environment)
+    require({"generations": generations, "episodes": episodes}, WHOLE)
+    env = environment if isinstance(environment, library().Env) else maker(environment)()
     if policy is None:
         policy = Policy(config_for(env, tuple(hidden), recurrent=recurrent))
     shape: dict[str, Any] = {"population": population, "sigma": sigma, "seed": seed}
@@ -110,10 +115,10 @@ def evolve(
     run = _Run(
         policy,
         SEARCHES[search](policy.num_parameters, **shape),
-        episodes_in(env, policy, **trial),
+        episodes_in(env, environment, policy, **trial),
         _Judge(_goal(env, fitness, goal, accept, limit_of(env, limit)), accept),
         seed,
-        kept.Kept(checkpoint, _identity(env, policy, options)),
+        kept.Kept(checkpoint, _identity(name_of(environment), policy, options)),
         Line(progress),
     )
     if resume:
@@ -121,9 +126,8 @@ def evolve(
     return run.until(generations)
 
 
-def _identity(env: Any, policy: Policy, options: Mapping[str, Any]) -> dict[str, str]:
+def _identity(name: str, policy: Policy, options: Mapping[str, Any]) -> dict[str, str]:
     """What two runs have in common where one goes on with the other."""
-    name = env.spec.id if env.spec else ""
     whole = {**options, "environment": name, "weights": policy.num_parameters}
     return {name: str(value) for name, value in whole.items()}
 

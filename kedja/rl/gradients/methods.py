@@ -19,10 +19,10 @@ import numpy as np
 
 from kedja import optim
 from kedja.front.tensor import Tensor
-from kedja.ground.errors import UsageError
 from kedja.rl.copies import Copies
 from kedja.rl.gradients import acting, losses
 from kedja.rl.gradients.learner import Acted, Draw, GradientLearner, Learned
+from kedja.rl.options import BETWEEN, NATURAL, POSITIVE, SHARE, SIZES, WHOLE, require_of
 from kedja.rl.rounds import Learner
 from kedja.rl.spaces import require_known
 
@@ -58,13 +58,10 @@ class Gradients:
     anneal: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("lr", "clip", "spread"):
-            _require(name, getattr(self, name), getattr(self, name) > 0, "a number above 0")
-        for name in ("gamma", "lam"):
-            value = getattr(self, name)
-            _require(name, value, 0 <= value <= 1, "a number from 0 to 1")
-        for name in ("entropy", "value_weight"):
-            _require(name, getattr(self, name), getattr(self, name) >= 0, "a number from 0")
+        require_of(self, POSITIVE, "lr", "clip", "spread")
+        require_of(self, SHARE, "gamma", "lam")
+        require_of(self, NATURAL, "entropy", "value_weight")
+        require_of(self, SIZES, "hidden")
 
     def require(self, environment: Any) -> None:
         """Raise UnsupportedError for spaces that no network has."""
@@ -118,7 +115,7 @@ class A2C(Gradients):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require("rollout", self.rollout, self.rollout >= 1, "a whole number from 1")
+        require_of(self, WHOLE, "rollout")
 
     def act(self, copies: Copies, draw: Draw) -> Acted:
         """`rollout` steps in each copy."""
@@ -146,9 +143,8 @@ class PPO(Gradients):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rollout", "epochs", "batch"):
-            _require(name, getattr(self, name), getattr(self, name) >= 1, "a whole number from 1")
-        _require("epsilon", self.epsilon, 0 < self.epsilon < 1, "a number between 0 and 1")
+        require_of(self, WHOLE, "rollout", "epochs", "batch")
+        require_of(self, BETWEEN, "epsilon")
 
     def act(self, copies: Copies, draw: Draw) -> Acted:
         """`rollout` steps in each copy."""
@@ -165,8 +161,3 @@ class PPO(Gradients):
         """The clipped objective."""
         better = losses.standardised(part.advantages, part.counts)
         return losses.clipped(log_prob, part.old, better, part.counts, self.epsilon)
-
-
-def _require(name: str, value: Any, holds: bool, fix: str) -> None:
-    if not holds:
-        raise UsageError(f"{name} {value}", fix=fix)

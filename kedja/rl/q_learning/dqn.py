@@ -18,8 +18,9 @@ import numpy as np
 
 import kedja as kj
 from kedja import Tensor
-from kedja.ground.errors import NonFiniteError, UsageError
+from kedja.ground.errors import NonFiniteError
 from kedja.rl.copies import Copies
+from kedja.rl.options import POSITIVE, SHARE, SIZES, WHOLE, require_of
 from kedja.rl.q_learning.memory import Memory, Steps, usual_size
 from kedja.rl.q_learning.network import QNetwork, network_for, require_choice, unit_of
 from kedja.rl.q_learning.updates import Learning
@@ -66,12 +67,12 @@ class DQN:
     clip: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("rollout", "updates", "batch", "target_every", "explore"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} {getattr(self, name)}", fix="a whole number from 1")
-        for name in ("epsilon", "gamma"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"{name} {getattr(self, name)}", fix="a number from 0 to 1")
+        require_of(self, WHOLE, "rollout", "updates", "batch", "target_every", "explore", "start")
+        require_of(self, SHARE, "epsilon", "gamma")
+        require_of(self, POSITIVE, "lr", "clip")
+        require_of(self, SIZES, "hidden")
+        if self.memory is not None:
+            require_of(self, WHOLE, "memory")
 
     def require(self, environment: Any) -> None:
         """Raise UnsupportedError where actions are no finite choice."""
