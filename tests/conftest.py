@@ -26,6 +26,7 @@ from tests import chance
 from tests.cli.terminal import Terminal
 
 os.environ.setdefault("KEDJA_VERIFY", "1")
+os.environ["COLUMNS"] = "80"  # a help is as wide as the terminal
 os.environ["KEDJA_CACHE"] = tempfile.mkdtemp(prefix="kedja-tests-")  # nothing outside is touched
 atexit.register(shutil.rmtree, os.environ["KEDJA_CACHE"], ignore_errors=True)
 
