@@ -99,12 +99,12 @@ PICTURES = (
 )
 WORDS = ("width", "context", "vocabulary", "epochs")
 SOUND = (
-    *("width", "dropout", "weight_decay", "epochs"),
+    *("augment", "width", "dropout", "weight_decay", "epochs"),
     *("pattern", "leave_out", "seconds", "rate"),
 )
 SERIES = (
-    *("target", "date", "past", "known", "every", "gather", "day_first", "horizon", "season"),
-    *("context", "level", "weight_decay", "epochs"),
+    *("target", "date", "past", "known", "every", "gather", "day_first", "only"),
+    *("horizon", "season", "context", "level", "weight_decay", "epochs"),
 )
 EVOLUTION = (
     *("hidden", "recurrent", "population", "sigma", "least", "generations", "episodes", "limit"),

@@ -15,6 +15,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from kedja import optim
 from kedja.cli import runs, task
 from kedja.cli.asked import Asked
@@ -33,7 +35,7 @@ from kedja.views import forecasts as picture
 TESTED = 0.2  # of a series, its end
 HORIZONS = {"hour": 24, "day": 14, "business day": 10, "week": 8, "month": 12, "quarter": 4}
 HORIZON = 10  # for other spacings
-READ = ("target", "date", "past", "known", "every", "gather", "day_first")
+READ = ("target", "date", "past", "known", "every", "gather", "day_first", "only")
 
 USUAL = {"level": 0.9, "batch": 64, "weight_decay": forecasting.DECAY, "seed": 0}
 SIZES: dict[str, dict[str, Any]] = {
@@ -66,14 +68,39 @@ def _read(data: Sequence[str], made: task.Options) -> Series:
     for name in ("past", "known"):
         if name in given:
             given[name] = [each.strip() for each in given[name].split(",") if each.strip()]
+    if "only" in given:
+        given["only"] = _values(given["only"])
     found = series.read(_only(data), **given)
     if not learned.is_alone():
         return found
     return found.until(_tested_from(found, _horizon(found, made)))
 
 
+def _values(text: str) -> dict[str, str]:
+    """`store=north, product=tea` as columns and values."""
+    parts = [each.partition("=") for each in text.split(",")]
+    if not all(name.strip() and sign for name, sign, _ in parts):
+        raise UsageError(f"--only {text!r}", fix="write a column and a value: --only store=north")
+    return {name.strip(): value.strip() for name, _, value in parts}
+
+
 def _horizon(found: Series, made: task.Options) -> int:
-    return int(made.get("horizon") or HORIZONS.get(found.spacing.name, HORIZON))
+    """The steps that are asked for; else some that suit the spacing, fewer of a short series."""
+    most = _longest(len(found))
+    asked = made.get("horizon")
+    horizon = int(asked or min(most or 1, HORIZONS.get(found.spacing.name, HORIZON)))
+    if horizon > most:
+        what = f"{len(found):,} values are too few to forecast {horizon} steps and to test that"
+        fewer = f", or --horizon {most} or less" if most else ""
+        raise DataError(what, fix=f"give {6 * horizon + 4} values or more{fewer}")
+    return horizon
+
+
+def _longest(count: int) -> int:
+    """The longest horizon that so many values allow: two of them are tested, one says how wide
+    intervals are, and three are learned from.
+    """
+    return max(0, (count - 4) // 6)
 
 
 def _chosen(data: Sequence[str], made: task.Options) -> dict[str, Any]:
@@ -214,13 +241,15 @@ def _rows(ahead: Forecast) -> list[dict[str, Any]]:
 
 def _lines(found: Series, ahead: Forecast) -> list[str]:
     """A line for each step, with digits enough to tell the interval's ends apart."""
-    width = max(float((ahead.high - ahead.low).min()), 1e-12)
-    places = min(8, max(0, 2 - math.floor(math.log10(width))))
     rows = _rows(ahead)
+    largest = max(float(np.abs([ahead.low, ahead.high]).max()), 1e-300)
+    apart = max(float((ahead.high - ahead.low).min()), 1e-9 * largest)
+    places = max(0, 2 - math.floor(math.log10(apart)))
+    form = f">14.{places}f" if largest < 1e10 and places <= 8 else ">14.5g"
     head = f"{found.target!r} after {stamp(found.times[-1])}, {ahead.level:.0%} within low and high"
     dates = max(len(row["date"]) for row in rows)
     lines = [head, f"{'date':<{dates}}{'mean':>14}{'low':>14}{'high':>14}"]
     for row in rows:
-        numbers = "".join(f"{row[name]:>14.{places}f}" for name in ("mean", "low", "high"))
+        numbers = "".join(f"{row[name]:{form}}" for name in ("mean", "low", "high"))
         lines.append(f"{row['date']}{numbers}")
     return lines

@@ -23,7 +23,7 @@ from kedja.cli.asked import Asked, chosen
 from kedja.cli.export import Exported
 from kedja.cli.families import Request
 from kedja.cli.output import note, say
-from kedja.data import learned, recordings, sound, spectrogram
+from kedja.data import augment_sound, learned, recordings, sound, spectrogram
 from kedja.data.recordings import Recordings
 from kedja.front.functions import softmax
 from kedja.front.tables import aligned
@@ -50,6 +50,7 @@ USUAL: dict[str, Any] = {
     "model": "spectrogram-cnn",
     "width": 16,
     "dropout": 0.3,
+    "augment": str(sounds.USUAL),
     "batch": 64,
     "lr": sounds.RATE,
     "weight_decay": sounds.DECAY,
@@ -94,9 +95,10 @@ def _prepare(data: tuple[str, ...], made: task.Options) -> task.Prepared:
     sizes = {name: made[name] for name in ("width", "dropout")}
     config = spectrogram_cnn.config_for(given.shape, given.classes, **sizes)
     rate = optim.AdamW(made["lr"], weight_decay=made["weight_decay"])
+    augment = augment_sound.parse(made["augment"])
 
     def fit(**options: Any) -> History:
-        options |= {"config": config, "optimizer": rate}
+        options |= {"config": config, "augment": augment, "optimizer": rate}
         history = sounds.fit_sound(given, trial.train, trial.test, **options)
         if trial.each:
             _without_each(trial, options)

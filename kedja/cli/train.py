@@ -98,6 +98,15 @@ def train(
     patience: Annotated[
         int | None, TRAINING(help="Evaluations without a better one that end the training.")
     ] = None,
+    augment: Annotated[
+        str | None,
+        TRAINING(
+            help="How they are changed: none, or of pictures some of shift, rotate, zoom, shear, "
+            "flip, brightness, contrast, cutout, such as shift=0.1,rotate=10,flip; of sounds some "
+            "of shift, stretch, warp, tilt, noise, frame_mask, band_mask.",
+            metavar="CHANGES",
+        ),
+    ] = None,
     seed: Annotated[int | None, TRAINING(help="The same seed gives the same bits.")] = None,
     target: Annotated[
         str | None, TABLES(help="The column to predict; the last unless given.", metavar="COLUMN")
@@ -105,14 +114,6 @@ def train(
     size: Annotated[
         str | None,
         PICTURES(help="Pixels of the pictures: 48, or 48x64 (height × width).", metavar="SIDE"),
-    ] = None,
-    augment: Annotated[
-        str | None,
-        PICTURES(
-            help="How they are changed: none, or some of shift, rotate, zoom, shear, flip, "
-            "brightness, contrast, cutout, such as shift=0.1,rotate=10,flip.",
-            metavar="CHANGES",
-        ),
     ] = None,
     noise: Annotated[
         float | None,
@@ -160,6 +161,10 @@ def train(
     ] = None,
     day_first: Annotated[
         bool | None, SERIES("--day-first/--month-first", help="What 01/02/2024 is.")
+    ] = None,
+    only: Annotated[
+        str | None,
+        SERIES(help="One of several series in a file: store=north.", metavar="COLUMN=VALUE"),
     ] = None,
     implicit: Annotated[
         bool | None,

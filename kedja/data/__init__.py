@@ -11,6 +11,7 @@ from kedja.ground import lazy
 
 if TYPE_CHECKING:
     from kedja.data.augment import Augment
+    from kedja.data.augment_sound import AugmentSound
     from kedja.data.bpe import BPE
     from kedja.data.corpus import Corpus
     from kedja.data.dataset import Dataset, Split
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BPE",
     "Augment",
+    "AugmentSound",
     "Bytes",
     "Characters",
     "Corpus",
@@ -39,6 +41,7 @@ __all__ = [
 
 _FILES = {
     "augment": "Augment",
+    "augment_sound": "AugmentSound",
     "bpe": "BPE",
     "corpus": "Corpus",
     "dataset": "Dataset Split",

@@ -12,16 +12,14 @@ threads, interrupted or not. Outside of training nothing is changed.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import kedja.front.functions as kj
 from kedja import nn
+from kedja.data.changes import parsed, require_within, written
 from kedja.front import random
 from kedja.front.tensor import Tensor
 from kedja.ground.dtypes import float32, int32
-from kedja.ground.errors import UsageError
-from kedja.ground.suggest import did_you_mean
 
 # The columns of the uniform numbers that each picture draws.
 DOWN, RIGHT, ANGLE, ZOOM, SHEAR, FLIP, BRIGHT, CONTRAST, TOP, LEFT = range(10)
@@ -52,15 +50,11 @@ class Augment:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "flip", bool(self.flip))
-        for name, most in (("shift", 1), ("rotate", 180), ("zoom", 0.9), ("shear", 1),
-                           ("brightness", 1), ("contrast", 1), ("cutout", 1)):  # fmt: skip
-            value = getattr(self, name)
-            if not 0 <= value <= most:
-                raise UsageError(f"{name} is {value}", fix=f"a number from 0 to {most}")
+        shares = dict.fromkeys(("shift", "shear", "brightness", "contrast", "cutout"), 1.0)
+        require_within(self, {**shares, "rotate": 180, "zoom": 0.9})
 
     def __str__(self) -> str:
-        parts = [_text(each.name, getattr(self, each.name)) for each in fields(self)]
-        return ",".join(part for part in parts if part) or "none"
+        return written(self)
 
     @property
     def changes(self) -> bool:
@@ -146,12 +140,6 @@ class Augment:
         return kj.where(kj.expand_dims(inside, -1) if x.ndim == 4 else inside, 0.5, x)
 
 
-def _text(name: str, value: Any) -> str:
-    if not value:
-        return ""
-    return name if value is True else f"{name}={value:g}"
-
-
 def parse(text: str) -> Augment:
     """What `str` of an `Augment` gives, back: `shift=0.1,rotate=10,flip`, or `none`.
 
@@ -163,26 +151,7 @@ cutout=0.0)
     >>> str(parse("shift=0.1, flip"))
     'shift=0.1,flip'
     """
-    if text.strip().lower() == "none":
-        return Augment()
-    known = [each.name for each in fields(Augment)]
-    found: dict[str, Any] = {}
-    for part in text.split(","):
-        name, equals, value = (each.strip() for each in part.partition("="))
-        if name not in known:
-            raise UsageError(f"--augment {part.strip()!r}", fix=did_you_mean(name, known))
-        found[name] = _value(name, value if equals else None)
-    return Augment(**found)
-
-
-def _value(name: str, text: str | None) -> Any:
-    if name == "flip" and text is None:
-        return True
-    try:
-        return float(text or "")
-    except ValueError:
-        fix = "write flip alone, and others with a number: shift=0.1"
-        raise UsageError(f"--augment {name}={text or ''}", fix=fix) from None
+    return parsed(text, Augment)
 
 
 def _axis(size: int, axis: int) -> Tensor:

@@ -7,14 +7,15 @@ Next: `date_columns.py`.
 |-----------------------------------------------------|-----------------------------------------|
 | 2024-03-01, 2024/3/1, 2024.03.01                    | year, month, day                        |
 | 01.03.2024                                          | day, month, year                        |
-| 01/03/2024, 01-03-2024                              | whichever the column shows, see below   |
-| 1 Mar 2024, March 1, 2024, 01-Mar-2024              | English names of months                 |
+| 01/03/2024, 01-03-2024, 01/03/24, 01.03.24          | whichever the column shows, see below   |
+| 1 Mar 2024, March 1, 2024, 01-Mar-2024, 01-Mar-24   | English names of months                 |
 | 2024-03, Mar 2024, 2024-Q1, Q1 2024, 2024-W09       | the first day of it (weeks from Monday) |
 | 2024, 20240301, 1709251200, 1709251200000           | year, day, Unix seconds, milliseconds   |
 | a date and 14:05, 14:05:10.5, 2:05 pm, Z, +01:00    | a time on that day, and its zone        |
 
 Day or month first is decided by a number above 12, else by which of both gives an even spacing;
-where neither decides, or they contradict each other, that is an error. Dates with offsets from UTC
+where neither decides, or they contradict each other, that is an error. Years of two digits are 1969
+to 2068, as POSIX has it. Dates with offsets from UTC
 keep their local time where all have the same, and become UTC otherwise.
 """
 
@@ -91,7 +92,13 @@ def _unix(seconds: float) -> Moment:
 
 
 def _two(a: str, mark: str, b: str, year: str) -> Moment:
-    return Moment((int(a), int(b), int(year)), DAY_FIRST if mark == "." else UNDECIDED)
+    return Moment((int(a), int(b), _year(year)), DAY_FIRST if mark == "." else UNDECIDED)
+
+
+def _year(text: str) -> int:
+    """Two digits are those of a year from 1969 to 2068."""
+    year = int(text)
+    return year if len(text) > 2 else year + (1900 if year >= 69 else 2000)
 
 
 TEXTS: tuple[Form, ...] = (
@@ -100,9 +107,10 @@ TEXTS: tuple[Form, ...] = (
         lambda y, _, m, d: Moment((int(y), int(m), int(d))),
     ),
     _form(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})", _two),
+    _form(r"(\d{1,2})([/.])(\d{1,2})\2(\d{2})(?!\d)", _two),
     _form(
-        rf"{_WEEKDAY}(\d{{1,2}})[- ]{_NAME}[-, ]+(\d{{4}})",
-        lambda d, m, y: Moment((int(y), _month(m), int(d))),
+        rf"{_WEEKDAY}(\d{{1,2}})[- ]{_NAME}[-, ]+(\d{{4}}|\d{{2}})(?![\d:])",
+        lambda d, m, y: Moment((_year(y), _month(m), int(d))),
     ),
     _form(
         rf"{_WEEKDAY}{_NAME} (\d{{1,2}}),? (\d{{4}})",

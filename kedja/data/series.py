@@ -8,7 +8,7 @@ Dimensions: N steps, C columns, K of them known in advance.
 |-------------------------------|------------------------------------------------------------------|
 | rows in any order             | sorted by date, with a note                                      |
 | a row twice                   | taken once, with a note                                          |
-| a date twice, values differ   | DataError, unless `every` gathers them                           |
+| a date twice, values differ   | DataError, unless `every` gathers them, or `only` takes some     |
 | a row without a date          | left out, with a note                                            |
 | missing dates, missing values | the last value before is carried on, never a later one; a note;  |
 |-------------------------------|------------------------------------------------------------------|
@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kedja.data import csvfile, dates, spacing
+from kedja.data import csvfile, dates, several, spacing
 from kedja.data.csvfile import Cells
 from kedja.data.spacing import Spacing
 from kedja.ground.errors import DataError, UsageError
@@ -97,7 +97,7 @@ class Series:
         start, end = (stamp(each) for each in self.times[[0, -1]])
         lines = [
             f"{self.name}: a time series of {self.target!r}, {len(self):,} values, "
-            f"a {self.spacing.name} apart, {start} to {end}"
+            f"{self.spacing.apart}, {start} to {end}"
         ]
         return [*lines, *self.notes]
 
@@ -168,18 +168,21 @@ def read(
     every: str | None = None,
     gather: str = "mean",
     day_first: bool | None = None,
+    only: Mapping[str, str] | None = None,
 ) -> Series:
     """Read a CSV file as a series of the column `target` (the last one of numbers, if None).
 
     `known` are columns whose values are known in advance (holidays, planned prices), `past` those
     that are not; other columns are not used. `every` (`day`, `15min`, `month`) gathers rows into
     steps of that length, by their `mean`, `sum` or `last` value. `day_first` says what 01/02/2024
-    is. What is done about gaps, duplicates and the like stands at the top of this file.
-    Raises DataError for a file that is no such series, UsageError for a column that is not there.
+    is. `only` takes the rows in which columns have some values, where a file holds several series
+    one below the other. What is done about gaps, duplicates and the like stands at the top of this
+    file. Raises DataError for a file that is no such series, UsageError for a column that is not
+    there.
     """
     if gather not in GATHER:
         raise UsageError(f"gather is {gather!r}", fix=f"one of {', '.join(GATHER)}")
-    cells = csvfile.read(path)
+    cells = several.rows_of(csvfile.read(path), only or {})
     name = _date_column(cells, date)
     columns = _columns(cells, name, target, past, known)
     found = _dates(cells, name, day_first)
@@ -188,7 +191,7 @@ def read(
     table = np.stack([_numbers(cells, each) for each in columns], 1)
     times, table, notes = _sorted(cells, name, found.values, table)
     if every is None:
-        times, table, more = _single(cells, times, table)
+        times, table, more = _single(cells, name, times, table)
         step = _even(cells.where, times)
     else:
         step, more = spacing.named(every), []
@@ -306,7 +309,7 @@ def _sorted(cells: Cells, name: str, times: Array, table: Array) -> tuple[Array,
     return times[order], table[order], notes
 
 
-def _single(cells: Cells, times: Array, table: Array) -> tuple[Array, Array, list[str]]:
+def _single(cells: Cells, name: str, times: Array, table: Array) -> tuple[Array, Array, list[str]]:
     """Each date once; DataError where rows of one date differ."""
     again = np.flatnonzero(times[1:] == times[:-1]) + 1
     if not len(again):
@@ -314,11 +317,10 @@ def _single(cells: Cells, times: Array, table: Array) -> tuple[Array, Array, lis
     same = (table[again] == table[again - 1]) | np.isnan(table[again]) & np.isnan(table[again - 1])
     if not same.all():
         date = stamp(times[again[np.argmin(same.all(1))]])
-        raise DataError(
-            f"there are rows with the same date and different values: {date}",
-            where=cells.where,
-            fix="give one series alone, or gather its rows: --every day --gather sum",
-        )
+        what = f"there are rows with the same date and different values: {date}"
+        column = several.told_apart_by(cells, name)
+        fix = "" if column is None else f"take one series, --only '{column[0]}={column[1]}', or "
+        raise DataError(what, where=cells.where, fix=f"{fix}gather: --every day --gather sum")
     keep = np.setdiff1d(np.arange(len(times)), again)
     return times[keep], table[keep], [f"{len(again):,} rows are there twice: taken once"]
 

@@ -59,6 +59,13 @@ class Spacing(NamedTuple):
                 return name if count == 1 else f"{count} {name}s"
         return f"{self.size / SECOND:g} seconds"
 
+    @property
+    def apart(self) -> str:
+        """How far apart the dates are: `a day apart`, `an hour apart`, `15 minutes apart`."""
+        name = self.name
+        article = "" if name[0].isdigit() else "an " if name == "hour" else "a "
+        return f"{article}{name} apart"
+
     def numbers(self, times: Array) -> Array:
         """The number of each date, int64; dates between two steps get that of the earlier one."""
         if self.kind == MONTHS:

@@ -91,8 +91,8 @@ def _require_same(config: ForecasterConfig, series: Series) -> None:
         what = f"a series of {', '.join(series.columns)}, where the network knows"
         raise DataError(f"{what} {', '.join(config.columns)}", fix="give the same columns")
     if series.spacing[:2] != config.spacing[:2]:
-        what = f"values a {series.spacing.name} apart, where the network was trained on values"
-        raise DataError(f"{what} a {config.spacing.name} apart", fix="give such values")
+        what = f"values {series.spacing.apart}, where the network was trained on values"
+        raise DataError(f"{what} {config.spacing.apart}", fix="give such values")
 
 
 def _require_past(config: ForecasterConfig, series: Series, origins: Sequence[int]) -> None:

@@ -1,9 +1,9 @@
 """A classifier of sounds: a small convolutional network that looks at log-mel spectrograms.
 
-Sources: K. Simonyan, A. Zisserman: Very deep convolutional networks for large-scale image
-recognition (2014), for 3 × 3 convolutions between poolings; D. Park et al.: SpecAugment (2019), for
-the masks. Not here: sound as pictures (`kedja/data/spectrogram.py`), training
-(`kedja/train/sounds.py`), the layers (`cnn.py`). Next: `cnn.py`.
+Source: K. Simonyan, A. Zisserman: Very deep convolutional networks for large-scale image
+recognition (2014), for 3 × 3 convolutions between poolings. Not here: sound as pictures
+(`kedja/data/spectrogram.py`), training (`kedja/train/sounds.py`), the layers (`cnn.py`).
+Next: `cnn.py`.
 Dimensions: B recordings, F frames, M bands, K channels, C classes.
 """
 
@@ -23,7 +23,6 @@ from kedja.data.spectrogram import LogMel
 from kedja.ground.errors import UsageError
 from kedja.models import registry
 from kedja.models.cnn import ConvLayer
-from kedja.nn import state
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -33,11 +32,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class SpectrogramCNNConfig:
-    """The classes' names, the shape of the pictures (see `LogMel`), and the network's sizes.
-
-    `shift`, `frame_mask` and `band_mask` are shares of the picture, for training alone: by how much
-    it is moved in time at most, and how much of it a mask covers at most.
-    """
+    """The classes' names, the shape of the pictures (see `LogMel`), and the network's sizes."""
 
     model_type: ClassVar[str] = "spectrogram-cnn"
 
@@ -49,9 +44,6 @@ class SpectrogramCNNConfig:
     frames: int
     channels: tuple[int, ...] = (16, 32, 64, 64)
     dropout: float = 0.3
-    shift: float = 0.1
-    frame_mask: float = 0.1
-    band_mask: float = 0.1
 
     def __post_init__(self) -> None:
         for name in ("classes", "channels"):  # JSON has lists
@@ -105,8 +97,6 @@ class SpectrogramCNN(nn.Module):
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (B, F, M) → logits (B, C)."""
-        if state.is_training():
-            x = augmented(x, self.config)
         x = self.layers(kj.expand_dims(x, 1))  # (B, K, F/2ⁿ, M/2ⁿ) of n layers
         return self.output(self.dropout(x.reshape(x.shape[0], -1)))
 
@@ -114,41 +104,6 @@ class SpectrogramCNN(nn.Module):
 def layer(channels: int, planes: int) -> nn.Sequential:
     """A 3 × 3 convolution, normalised, that ends in half the frames and half the bands."""
     return nn.Sequential(ConvLayer(channels, planes, 3, norm=True), nn.MaxPool2d(2))
-
-
-# ------------------------------------------------------------------------------- augmentation
-
-
-def augmented(x: Tensor, config: SpectrogramCNNConfig) -> Tensor:
-    """Pictures (B, F, M) as training sees them: moved in time, a stretch of time and one of bands
-    masked; each differently, by the key of `nn.training`.
-    """
-    moves, times, bands = kj.random.split(state.next_key(), 3)
-    x = shifted(x, moves, config.shift)
-    return masked(masked(x, times, 1, config.frame_mask), bands, 2, config.band_mask)
-
-
-def shifted(x: Tensor, key: Tensor, most: float) -> Tensor:
-    """Each picture (B, F, M) moved in time by up to `most` of its frames, silence coming in."""
-    batch, frames, _ = x.shape
-    reach = round(most * frames)
-    by = kj.floor(kj.random.uniform(key, (batch, 1), -reach, reach + 1)).astype(kj.int32)
-    source = kj.arange(frames, dtype=kj.int32)[None] - by  # (B, F)
-    there = ((source >= 0) & (source < frames)).astype(x.dtype)
-    index = kj.expand_dims(kj.clip(source, 0, frames - 1), 2)  # (B, F, 1)
-    moved = kj.take_along_axis(x, kj.broadcast_to(index, x.shape), axis=1)
-    return moved * kj.expand_dims(there, 2)
-
-
-def masked(x: Tensor, key: Tensor, axis: int, most: float) -> Tensor:
-    """Each picture (B, F, M) with one stretch of an axis, up to `most` of it, made silent."""
-    batch, size = x.shape[0], x.shape[axis]
-    widths, places = kj.random.split(key, 2)
-    width = kj.random.uniform(widths, (batch, 1), 0, most * size)
-    start = kj.random.uniform(places, (batch, 1)) * (size - width)
-    place = kj.arange(size, dtype=x.dtype)[None]  # (1, size)
-    kept = ((place < start) | (place >= start + width)).astype(x.dtype)  # (B, size)
-    return x * kj.expand_dims(kept, 3 - axis)
 
 
 # ------------------------------------------------------------------------------------ its use

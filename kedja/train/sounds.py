@@ -7,11 +7,13 @@ Dimensions: N recordings, F frames, M bands, C classes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kedja import nn, optim
+from kedja import Tensor, nn, optim
+from kedja.data.augment_sound import AugmentSound
 from kedja.data.recordings import Recordings
 from kedja.front import random
 from kedja.ground.errors import DataError, UsageError
@@ -30,6 +32,7 @@ from kedja.train.trainer import Trainer
 Array = np.ndarray[Any, np.dtype[Any]]
 
 RATE, DECAY, STEPS = 3e-3, 0.05, 600
+USUAL = AugmentSound(shift=0.1, frame_mask=0.1, band_mask=0.1)
 SHARE = 0.2  # of each class is held out
 NEIGHBOURS = 5
 
@@ -79,12 +82,25 @@ def speakers(given: Recordings) -> list[str]:
 # ------------------------------------------------------------------------------- training
 
 
+@dataclass(frozen=True)
+class Changed:
+    """A batch of spectrograms of waves at `rate` as training sees them, inside the step."""
+
+    augment: AugmentSound
+    rate: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x (B, F, M) → the same shape."""
+        return self.augment(x, self.rate)
+
+
 def fit_sound(
     given: Recordings,
     train: Array | None = None,
     test: Array | None = None,
     *,
     config: SpectrogramCNNConfig | None = None,
+    augment: AugmentSound = USUAL,
     epochs: int | None = None,
     batch_size: int = 64,
     seed: int = 0,
@@ -94,7 +110,8 @@ def fit_sound(
     """Train a classifier on the rows `train` of recordings (all unless given).
 
     The rows `test` validate on the way. `config` is a usual one unless given, `epochs` make some
-    600 steps; further options are `Trainer`'s. The history holds the model.
+    600 steps; `augment` is how recordings are changed in training; further options are `Trainer`'s.
+    The history holds the model.
     """
     rows = np.arange(len(given.labels)) if train is None else train
     x, y = given.inputs, given.targets
@@ -105,6 +122,7 @@ def fit_sound(
         **{**_usual(), **options},
         batch_size=batch_size,
         metrics=("accuracy",),
+        prepare=Changed(augment, given.shape.rate),
         seed=seed,
     )
     held = None if test is None else (x[test], y[test])

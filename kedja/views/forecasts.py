@@ -28,8 +28,8 @@ def plot_forecast(series: Series, ahead: Forecast, ax: Any = None) -> Any:
     ax.plot(ahead.times, ahead.mean, color=COMING, linewidth=1.6, label="forecast")
     label = f"{ahead.level:.0%} interval"
     ax.fill_between(ahead.times, ahead.low, ahead.high, color=COMING, alpha=0.2, label=label)
-    ax.set_title(f"{series.name}: {series.target}")
-    ax.legend(frameon=False)
+    ax.set_title(f"{series.name}: {series.target}", loc="left")
+    ax.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))  # off the line
     return ax
 
 

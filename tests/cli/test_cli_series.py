@@ -162,6 +162,49 @@ def test_errors_of_training(kedja, rows, options, reason):
     assert not Path("runs").exists()
 
 
+def test_a_short_series_is_forecast_fewer_steps_ahead(kedja):
+    rows = [f"{2022 + i // 12}-{i % 12 + 1:02},{100 + 3 * i + i % 2}" for i in range(22)]
+    Path("short.csv").write_text("\n".join(["month,sales", *rows]))
+    ended = kedja("train", "short.csv", "--epochs", "2", "--out", "run")
+    assert ended.code == 0, ended.err
+    assert "3 steps are forecast" in ended.err
+    assert len(kedja("predict", "run").out.splitlines()) == 2 + 3
+    ended = kedja("train", "short.csv", "--horizon", "12")
+    assert "22 values are too few to forecast 12 steps" in ended.err
+    assert "give 76 values or more, or --horizon 3 or less" in ended.err
+
+
+def test_one_of_several_series_in_a_file(kedja):
+    lines = Path("sales.csv").read_text().splitlines()
+    north = [line.partition(",") for line in lines[1:]]
+    pairs = zip(north, reversed(north), strict=True)  # south sells what north does, turned round
+    both = [f"{day},{sold},{shop}" for (day, _, one), (_, _, other) in pairs
+            for shop, sold in (("north", one), ("south", other))]  # fmt: skip
+    Path("shops.csv").write_text("\n".join([f"{lines[0]},shop", *both]))
+    options = ("--model", "autoregression", "--target", "sales", *TINY)
+    ended = kedja("train", "shops.csv", *options)
+    assert "take one series, --only 'shop=north', or gather" in ended.err
+    ended = kedja("train", "shops.csv", *options, "--only", "shop=north", "--json")
+    assert ended.code == 0, ended.err
+    Path("run").rename("north")
+    assert json.loads(ended.out)["scores"] == trained(kedja)["scores"]
+    ended = kedja("train", "shops.csv", *options, "--only", "shop=west")
+    assert "shop is nowhere 'west'" in ended.err
+    assert "one of north, south" in ended.err
+    assert "write a column and a value" in kedja("train", "shops.csv", *options, "--only", "a").err
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e15])
+def test_numbers_of_any_size_are_told_apart(kedja, scale):
+    days = np.datetime64("2024-01-01") + np.arange(60)
+    rows = [f"{day},{scale * (5 + i % 7)!r}" for i, day in enumerate(days)]
+    Path("sizes.csv").write_text("\n".join(["date,y", *rows]))
+    assert kedja("train", "sizes.csv", *TINY).code == 0
+    for line in kedja("predict", "run").out.splitlines()[2:]:
+        low, mean, high = (float(line.split()[place]) for place in (2, 1, 3))
+        assert 4 * scale < low <= mean <= high < 12 * scale
+
+
 def test_errors_of_asking(kedja):
     trained(kedja)
     for arguments, reason in (

@@ -95,6 +95,13 @@ def require_the_same_as_onnx(kedja, answer):
     assert found[1] == pytest.approx(expected, abs=1e-5)
 
 
+def test_how_recordings_are_changed_is_an_option(kedja):
+    assert trained(kedja, "--augment", "none", "--out", "none")["augment"] == "none"
+    code, _, err = kedja("train", "tones", *SMALL, "--augment", "rotate=10")
+    assert code == 2
+    assert "--augment 'rotate=10'" in err
+
+
 def test_one_speaker_is_left_out_of_one_training(kedja):
     found = trained(kedja, "--leave-out", "ben")
     assert found["train_examples"] + found["test_examples"] == 20

@@ -42,6 +42,10 @@ def moments(*texts, **options):
         ("2024-03-01", "2024-03-01T00:00:00"),
         ("2024/3/1", "2024-03-01T00:00:00"),
         ("01.03.2024", "2024-03-01T00:00:00"),
+        ("01.03.24", "2024-03-01T00:00:00"),
+        ("25/03/24 14:05", "2024-03-25T14:05:00"),
+        ("01-Mar-24", "2024-03-01T00:00:00"),
+        ("1 Mar 99 2:05 pm", "1999-03-01T14:05:00"),
         ("1 Mar 2024", "2024-03-01T00:00:00"),
         ("01-Mar-2024", "2024-03-01T00:00:00"),
         ("March 1, 2024", "2024-03-01T00:00:00"),
@@ -242,6 +246,26 @@ def test_no_dates_and_no_numbers_are_errors(file):
         series.read(file(*few))
     assert "line 8" in caught.value.where
     assert series.is_in(file(*few))
+
+
+def test_one_of_several_series_is_read(file):
+    one, other = days(1, 2, 3, 4), days(9, 8, 7, 6)
+    both = [f"{day},{name}" for pair in zip(one, other, strict=True)
+            for day, name in zip(pair, ("north", "south"), strict=True)]  # fmt: skip
+    given = file(*both, header="date,y,shop")
+    with pytest.raises(DataError, match="same date") as caught:
+        series.read(given)
+    assert "--only 'shop=north'" in caught.value.fix
+    assert series.read(given, only={"shop": "south"}).values.tolist() == [9, 8, 7, 6]
+    with pytest.raises(UsageError, match="no column 'shp'"):
+        series.read(given, only={"shp": "south"})
+    with pytest.raises(UsageError, match="shop is nowhere 'west'"):
+        series.read(given, only={"shop": "west"})
+
+
+def test_what_is_apart_is_said_in_words():
+    names = [spacing.named(each).apart for each in ("hour", "day", "15min", "quarter")]
+    assert names == ["an hour apart", "a day apart", "15 minutes apart", "a quarter apart"]
 
 
 # ------------------------------------------------------------------------------- seasons
