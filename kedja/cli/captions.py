@@ -19,7 +19,7 @@ from kedja.cli import runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
 from kedja.cli.options import sizes
-from kedja.cli.output import note, say
+from kedja.cli.output import note, now_and_then, say
 from kedja.data import captioned, learned, picture_files
 from kedja.data.captioned import Captioned
 from kedja.data.pictures import parse_size
@@ -72,7 +72,8 @@ def _load(given: Sequence[str], options: Mapping[str, Any]) -> Captioned:
         raise UsageError(f"{len(given)} data sets: {', '.join(given)}", fix="give one")
     of_folder = captioned.are_in(given[0]) and given[0] != captioned.NAME
     size = parse_size(options["size"]) if of_folder and "size" in options else None
-    return captioned.load(given[0], seed=options["seed"], size=size)
+    told = now_and_then("read", "pictures")
+    return captioned.load(given[0], seed=options["seed"], size=size, progress=told)
 
 
 def _prepare(found: Captioned, data: tuple[str, ...], made: task.Options) -> task.Prepared:

@@ -8,7 +8,8 @@ Dimensions: N pairs, C channels, H W height and width.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from kedja.data import caption_lists, learned, mnist, pictures, shapes
 from kedja.data.caption_lists import Line, Places
 from kedja.data.dataset import divide
+from kedja.data.picture_files import Progress
 from kedja.ground.errors import DataError, UsageError
 from kedja.io import photos
 
@@ -107,16 +109,24 @@ def are_in(data: str) -> bool:
     return data == NAME or caption_lists.find(data) is not None
 
 
-def load(data: str, *, seed: int = 0, size: tuple[int, int] | None = None) -> Captioned:
+def load(
+    data: str,
+    *,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+    progress: Progress | None = None,
+) -> Captioned:
     """The captioned pictures of a folder, of `mnist` or `digits`, or the `drawn-shapes`.
 
     A fifth of a folder's pictures is held out, each with all of its captions. Digits get captions
-    from their labels by templates that the seed draws. Raises UsageError and DataError where
+    from their labels by templates that the seed draws. `progress(done, total)` is told of how many
+    pictures are read. Raises UsageError and DataError where
     nothing of the kind is found, or too few pictures can be read.
     """
     file = caption_lists.find(data)
     if data == NAME or file is not None:
-        pairs = drawn(seed=seed) if file is None else _of_folder(Path(data), file, seed, size)
+        told = progress or (lambda done, total: None)
+        pairs = drawn(seed=seed) if file is None else _of_folder(Path(data), file, seed, size, told)
         return _learned_part(pairs, seed) if learned.is_alone() else pairs
     if os.path.isdir(data) and not (mnist.has_files(data) or pictures.are_in(data)):
         raise DataError("there is no list of captions", where=data, fix=caption_lists.FIX)
@@ -173,7 +183,9 @@ def drawn(count: int = DRAWN, tests: int = DRAWN_TEST, *, seed: int = 0) -> Capt
 # --------------------------------------------------------------------------------- a folder
 
 
-def _of_folder(folder: Path, file: Path, seed: int, size: tuple[int, int] | None) -> Captioned:
+def _of_folder(
+    folder: Path, file: Path, seed: int, size: tuple[int, int] | None, progress: Progress
+) -> Captioned:
     lines = caption_lists.read(file)
     if len(lines) < FEWEST:
         fix = f"give at least {FEWEST}"
@@ -183,10 +195,12 @@ def _of_folder(folder: Path, file: Path, seed: int, size: tuple[int, int] | None
     if len(lines) * int(np.prod(shape)) > MOST_BYTES:
         what = f"{len(lines):,} pictures of {height} × {width} pixels are more than 1 GiB"
         raise DataError(what, where=str(file), fix="give fewer, or a smaller --size")
-    pairs, left_out = _read(Places(folder), lines, shape)
+    pairs, left_out = _read(Places(folder), lines, shape, progress)
     _require_enough(pairs, left_out, len(lines), file)
     train, test = _divided(pairs, seed)
-    return Captioned(folder.resolve().name, shape, train, test, notes=_notes(file, left_out))
+    return Captioned(
+        folder.resolve().name, shape, train, test, notes=_notes(folder, file, left_out)
+    )
 
 
 def _divided(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
@@ -203,22 +217,50 @@ def _learned_part(found: Captioned, seed: int) -> Captioned:
     return replace(found, train=train, test=test, asked=(), answers=None)
 
 
-def _read(places: Places, lines: Sequence[Line], shape: Shape) -> tuple[Pairs, list[str]]:
+def _read(
+    places: Places, lines: Sequence[Line], shape: Shape, progress: Progress
+) -> tuple[Pairs, list[str]]:
     """The pairs whose pictures can be read, and why others are left out."""
-    pixels: dict[str, Array] = {}
+    paths = [_path(places, line) for line in lines]
+    named = dict.fromkeys(path for path in paths if isinstance(path, str))
+    pixels = dict(_decoded(list(named), shape, progress))
     found, left_out = [], []
-    for line in lines:
-        try:
-            path = str(places.of(line))
-            if not line.caption:
-                raise DataError("there is no caption", where=line.where, fix="write one")
-            if path not in pixels:
-                pixels[path] = photos.read(path, shape)
-            found.append((path, line.caption))
-        except DataError as error:
-            left_out.append(f"{line.file or line.where}: {error.what}")
+    for line, path in zip(lines, paths, strict=True):
+        what = pixels[path] if isinstance(path, str) else path
+        if isinstance(what, DataError):
+            left_out.append(f"{line.file or line.where}: {what.what}")
+        else:
+            found.append((str(path), line.caption))
     files, captions = zip(*found, strict=True) if found else ((), ())
     return Pairs(np.array([pixels[path] for path in files], np.uint8), captions, files), left_out
+
+
+def _path(places: Places, line: Line) -> str | DataError:
+    """The picture of a line, or what is wrong with the line."""
+    try:
+        path = str(places.of(line))
+    except DataError as error:
+        return error
+    there = DataError("there is no caption", where=line.where, fix="write one")
+    return path if line.caption else there
+
+
+def _decoded(
+    paths: Sequence[str], shape: Shape, progress: Progress
+) -> Iterator[tuple[str, Array | DataError]]:
+    """Each picture's pixels, or why it has none; Pillow decodes in threads."""
+
+    def one(path: str) -> Array | DataError:
+        try:
+            return photos.read(path, shape)
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(paths), pictures.BLOCK):
+            block = paths[start : start + pictures.BLOCK]
+            yield from zip(block, pool.map(one, block), strict=True)
+            progress(start + len(block), len(paths))
 
 
 def _require_enough(pairs: Pairs, left_out: Sequence[str], lines: int, file: Path) -> None:
@@ -235,10 +277,10 @@ def _require_enough(pairs: Pairs, left_out: Sequence[str], lines: int, file: Pat
         raise DataError(what, where=str(file), fix="give captions that tell pictures apart")
 
 
-def _notes(file: Path, left_out: Sequence[str]) -> tuple[str, ...]:
+def _notes(folder: Path, file: Path, left_out: Sequence[str]) -> tuple[str, ...]:
     """What was read and what was not."""
     shown = "; ".join(left_out[:SHOWN]) + ("; …" if len(left_out) > SHOWN else "")
-    notes = [f"from {file.name}"]
+    notes = ["from texts beside the pictures" if file == folder else f"from {file.name}"]
     if left_out:
         notes.append(f"{len(left_out):,} left out: {shown}")
     return tuple(notes)

@@ -27,6 +27,7 @@ MOST_PIXELS = 32  # along a picture's side; larger ones are averaged
 FRAME = 2  # pixels in the colour of the class, around pictures in colour
 PALE = "#777777"
 NAMED = 30  # classes whose names are written
+SIDE, LEAST = 10.0, 5.5  # inches of the figure's sides
 
 
 def plot_codes(model: Any, pictures: Any, labels: Sequence[Any] | None = None) -> Any:
@@ -43,9 +44,11 @@ def plot_codes(model: Any, pictures: Any, labels: Sequence[Any] | None = None) -
     places = _cells(flat(codes(model, given), metric="euclidean"))
     names = None if labels is None else [str(each) for each in list(labels)[: len(given)]]
     colours = _colours(names)
-    figure = figures.figure(figsize=(10, 10))
-    ax = figure.subplots()
     extent, canvas = _canvas(given, places, _rows(names, colours, len(given)))
+    long, high = canvas.shape[1], canvas.shape[0]
+    side = SIDE / max(long, high)
+    figure = figures.figure(figsize=(max(LEAST, side * long), max(LEAST, side * high)))
+    ax = figure.subplots()
     ax.imshow(canvas, extent=extent, interpolation="antialiased")
     if names is not None and len(colours) <= NAMED:
         _write(ax, places, names, colours)

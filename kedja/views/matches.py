@@ -65,7 +65,8 @@ def _bars(
     for place, number, value in zip(places, numbers, values, strict=True):
         text = textwrap.shorten(captions[number], WIDTH, placeholder=" …")
         panel.text(0.02, place, f"{text}  {value:.0%}", va="center", fontsize=8.5)
-    panel.set(xlim=(0, 1), ylim=(-0.6, max(BARS, len(numbers)) - 0.4))
+    middle, high = (len(numbers) - 1) / 2, max(BARS, len(numbers)) / 2 + 0.1
+    panel.set(xlim=(0, 1), ylim=(middle - high, middle + high))
 
 
 def plot_found(pictures: Array, captions: Sequence[str], chosen: Iterable[tuple[int, int]]) -> Any:

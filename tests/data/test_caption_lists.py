@@ -56,10 +56,41 @@ def test_a_text_file_with_columns_as_flickr_has_it(tmp_path):
     assert [(line.file, line.caption) for line in caption_lists.read(file)] == PAIRS
 
 
+@pytest.mark.parametrize(
+    "head", ["Bild,Beschreibung", "", "anything,caption", "Image ,what it shows"]
+)
+def test_columns_are_known_by_what_stands_in_them(tmp_path, head):
+    file = tmp_path / "captions.csv"
+    file.write_text(columns(head).lstrip())
+    rows = [(line.file, line.caption) for line in caption_lists.read(file)]
+    assert rows == PAIRS
+    assert caption_lists.read(file)[0].where.endswith(f"line {2 if head else 1}")
+
+
+def test_texts_beside_pictures_are_their_captions(tmp_path):
+    for name, content in (
+        ("a/one.txt", "a cat, black\nein Kätzchen\n"),
+        ("two.caption", "红色的圆"),
+        ("three.txt", ""),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        (tmp_path / name).with_suffix(".png").write_bytes(b"")
+    assert caption_lists.find(tmp_path) == tmp_path
+    found = {(line.file, line.caption) for line in caption_lists.read(tmp_path)}
+    wanted = [("a/one.png", "a cat, black"), ("a/one.png", "ein Kätzchen")]
+    assert found == {*wanted, ("two.png", "红色的圆"), ("three.png", "")}
+    for name in ("a/one.txt", "two.caption"):
+        (tmp_path / name).write_text("0 0.5 0.5 0.2 0.2\n")  # a box, as YOLO has it
+    assert caption_lists.find(tmp_path) is None
+
+
 def test_metadata_without_captions_is_no_list(tmp_path):
     (tmp_path / "metadata.csv").write_text("file_name,label\na.png,1\n")
     assert caption_lists.find(tmp_path) is None
     assert caption_lists.find(tmp_path / "nowhere") is None
+    (tmp_path / "what we saw.csv").write_text("image,description\na.png,red\n")
+    assert caption_lists.find(tmp_path) == tmp_path / "what we saw.csv"
 
 
 def test_a_line_that_stands_twice_is_taken_once(tmp_path):
@@ -77,7 +108,9 @@ REFUSED = {
         '{"images": [], "annotations": [{"image_id": 4, "caption": "a"}]}',
         "there is no 4",
     ),
-    "no column": ("captions.csv", "a,b\n1,2\n", "there is no 'file'"),
+    "no column": ("captions.csv", "a,b\n1,2\n", "no column names the pictures; there are: a, b"),
+    "two texts": ("captions.csv", "a,b,c\n1.png,x,y\n", "no column is called caption"),
+    "one column": ("captions.csv", "file\n1.png\n", "there are: no others"),
     "a number": ("captions.jsonl", '{"file": "a.png", "caption": 3}', "no text"),
     "Latin-1": ("captions.txt", b"a.png\tgr\xfcn\n", "is not UTF-8 text"),
     "nothing": ("captions.txt", "\n", "the file is empty"),

@@ -70,7 +70,11 @@ def test_a_picture_stays_on_one_side_with_all_its_captions(folder):
 
 REFUSED = {
     "no tab": ("captions.txt", "0.png a red one\n1.png another\n", "the line has no tab"),
-    "no caption": ("captions.csv", "file,colour\n0.png,red\n1.png,x\n", "there is no 'caption'"),
+    "no caption": (
+        "captions.csv",
+        "file,size\n0.png,3\n1.png,4\n",
+        "no column is called caption",
+    ),
     "one row": ("captions.txt", "0.png\tred\n", "captions in the list: 1"),
     "out of the folder": (
         "captions.txt",
