@@ -17,7 +17,7 @@ from zlib import crc32
 import numpy as np
 
 from kedja.ground.errors import DataError, UsageError
-from kedja.rl.environments import library, make
+from kedja.rl.environments import library, limited, make
 from kedja.rl.spaces import actions_of, encoder, require_known
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -269,17 +269,11 @@ def maker(environment: Any, limit: int | None = None) -> Callable[[], Any]:
         if spec is None:
             what = "the environment was not made by gymnasium.make, so it has no copies"
             raise UsageError(what, fix="give a function that makes it")
-        return lambda: library().make(spec, disable_env_checker=True, **options)
+        return lambda: limited(library().make(spec, disable_env_checker=True, **options))
     if not callable(environment):
         what = f"{type(environment).__name__} is no environment"
         raise UsageError(what, fix="a name, an environment, or a function that makes one")
-    return lambda: _limited(environment(), limit)
-
-
-def _limited(environment: Any, limit: int | None) -> Any:
-    if limit is None:
-        return environment
-    return library().wrappers.TimeLimit(environment, limit)
+    return lambda: limited(environment(), limit)
 
 
 def name_of(environment: Any) -> str:

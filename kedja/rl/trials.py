@@ -13,13 +13,11 @@ import numpy as np
 
 from kedja.front.batching import vmap
 from kedja.front.jit import jit
-from kedja.ground.errors import UsageError
 from kedja.rl.copies import Copies
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 AT_ONCE = 20  # copies of the environment
-LONGEST = 100_000  # steps of an episode
 
 
 class Trials:
@@ -43,10 +41,7 @@ class Trials:
         self._act = jit(acting)
 
     def rewards(self, policy: Any, episodes: int, seed: Sequence[int]) -> Array:
-        """The sums of rewards (episodes,); the same seed meets the same episodes.
-
-        Raises UsageError for an episode that does not end.
-        """
+        """The sums of rewards (episodes,); the same seed meets the same episodes."""
         count = min(episodes, AT_ONCE)
         if self._copies is None or self._copies.count < count:
             self._copies = Copies(self._environment, count, limit=self._limit)
@@ -61,15 +56,12 @@ class Trials:
         memory = tuple(
             np.tile(each.numpy(), (copies.count, *[1] * each.ndim)) for each in policy.start()
         )
-        total, running, steps = np.zeros(copies.count), list(range(copies.count))[:wanted], 0
+        total, running = np.zeros(copies.count), list(range(copies.count))[:wanted]
         rewards = total[:wanted]
         while running:
             actions, memory = self._act(policy, copies.seen, memory)
             stepped = copies.step(actions.numpy(), running)
             total += stepped.rewards
-            over, steps = stepped.terminated | stepped.truncated, steps + 1
+            over = stepped.terminated | stepped.truncated
             running = [place for place in running if not over[place]]
-            if steps == LONGEST:
-                what = f"an episode had not ended after {LONGEST:,} steps"
-                raise UsageError(what, fix="say how many it has at most: limit=1000")
         return rewards

@@ -100,7 +100,7 @@ def test_observations_of_several_parts_stand_one_after_the_other():
     for environment in (Switches, Keys):
         copies = Copies(environment, 5, seed=3)
         for row, env in zip(copies.seen, copies._envs, strict=True):
-            expected = gymnasium.spaces.flatten(env.observation_space, env._shown())
+            expected = gymnasium.spaces.flatten(env.observation_space, env.unwrapped._shown())
             np.testing.assert_array_equal(row, expected)
         assert copies.seen.shape == (5, 5)
 

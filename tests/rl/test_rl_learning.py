@@ -10,9 +10,11 @@ import pytest
 
 pytest.importorskip("gymnasium")
 
+import gymnasium
+
 from kedja.ground.errors import CheckpointError, Interrupted, UsageError
 from kedja.ground.flags import scope
-from kedja.rl import learn, trials
+from kedja.rl import environments, evolve, learn
 from kedja.rl.copies import Copies
 from kedja.rl.learning import METHODS
 from kedja.rl.playing import agent_of, mean_reward, play
@@ -144,16 +146,22 @@ def test_numbers_that_are_observed_are_normalised_and_choices_are_not(method):
             assert learner.policy.config.normalised == expected
 
 
-def test_an_episode_that_does_not_end_is_named(monkeypatch):
-    monkeypatch.setattr(trials, "LONGEST", 100)
+@pytest.mark.parametrize("method", SMALL)
+def test_episodes_that_would_never_end_are_cut_off(method, monkeypatch):
+    """In training, in trials and in evolution; what the user said is the limit, is the limit."""
+    monkeypatch.setattr(environments, "LONGEST", 40)
 
     class Endless(Reach):
         def step(self, action):
             return *super().step(action)[:3], False, {}
 
-    policy = learn(Reach, steps=128, **SMALL["ppo"], **QUIET).policy
-    with pytest.raises(UsageError, match="had not ended after 100 steps"):
-        Trials(Endless).rewards(policy, 1, seed=[0])
+    found = learn(Endless, method, **{**SMALL[method], "copies": 2}, steps=100, **QUIET)
+    assert {each.length for each in found.episodes} == {40}
+    found = learn(Endless, method, **{**SMALL[method], "copies": 2}, steps=100, limit=50, **QUIET)
+    assert {each.length for each in found.episodes} == {50}
+    assert evolve(Endless, generations=1, progress=False).evaluations > 0
+    made = environments.limited(gymnasium.make("CartPole-v1"))
+    assert made.get_wrapper_attr("_max_episode_steps") == 500
 
 
 def test_the_goal_of_an_environment_is_its_own_threshold():

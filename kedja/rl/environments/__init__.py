@@ -35,6 +35,7 @@ TASKS = {
     "kedja/TwoPolesNoVelocities-v0": Task(TWO, velocities=False),
 }
 STEPS = 1000
+LONGEST = 10_000  # steps of an episode in an environment that has no limit
 NAME = re.compile(r"([\w.:-]+/)?[\w.:-]+-v\d+")
 CLASS = re.compile(r"[A-Za-z_][\w.]+:[A-Za-z_]\w*")
 
@@ -81,7 +82,8 @@ def make(name: str, **options: Any) -> gymnasium.Env[Any, Any]:
     """An environment by its name; `options` are those of `gymnasium.make` and its own.
 
     In "my_robots:Walker" and "my_robots:Walker-v0" the module is imported first, also from the
-    present folder; the one is a class in it, the other what it registers. Raises UsageError where
+    present folder; the one is a class in it, the other what it registers. Episodes end, as
+    `limited` says. Raises UsageError where
     there is none of that name, or it cannot be made with these options; MissingExtra without
     Gymnasium.
 
@@ -93,13 +95,23 @@ def make(name: str, **options: Any) -> gymnasium.Env[Any, Any]:
     known = library()
     register()
     try:
-        made: gymnasium.Env[Any, Any] = known.make(_spec(name), **options)
-        return made
+        return limited(known.make(_spec(name), **options))
     except known.error.UnregisteredEnv as error:
         fix = did_you_mean(name, list(known.registry))
         raise UsageError(f"there is no environment {name!r}", fix=fix) from error
     except (known.error.Error, TypeError) as error:
         raise UsageError(f"the environment {name} cannot be made: {error}") from error
+
+
+def limited(environment: gymnasium.Env[Any, Any], limit: int | None = None) -> Any:
+    """The environment with episodes of at most `limit` steps.
+
+    Unless given, that is its own limit, or 10,000 where it has none: an agent that walks against a
+    wall for ever would never be tried out.
+    """
+    if limit is None and environment.has_wrapper_attr("_max_episode_steps"):
+        return environment
+    return library().wrappers.TimeLimit(environment, limit or LONGEST)
 
 
 def _spec(name: str) -> Any:
