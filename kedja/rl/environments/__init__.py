@@ -95,7 +95,8 @@ def make(name: str, **options: Any) -> gymnasium.Env[Any, Any]:
     known = library()
     register()
     try:
-        return limited(known.make(_spec(name), **options))
+        made: gymnasium.Env[Any, Any] = limited(known.make(_spec(name), **options))
+        return made
     except known.error.UnregisteredEnv as error:
         fix = did_you_mean(name, list(known.registry))
         raise UsageError(f"there is no environment {name!r}", fix=fix) from error
