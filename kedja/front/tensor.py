@@ -37,7 +37,7 @@ from kedja.ground.errors import (
     TracingError,
     UsageError,
 )
-from kedja.ir.graph import Node, constant, full, locating
+from kedja.ir.graph import Node, constant, full, locating, topological
 
 marked: WeakValueDictionary[Node, Tensor] = WeakValueDictionary()  # leaves that want a gradient
 followed: set[Node] = set()  # the inputs of the transformations (grad, jvp …) that are running
@@ -238,10 +238,12 @@ class Tensor(operators.Operators, methods.Methods):
         return self.numpy().tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self._require_no_gradient("a function of NumPy")
         value = self.numpy()
         return value.astype(dtype) if dtype is not None else value.copy() if copy else value
 
     def __float__(self) -> float:
+        self._require_no_gradient("float(), or a function of math,")
         return float(self._scalar("float"))
 
     def __int__(self) -> int:
@@ -274,6 +276,18 @@ class Tensor(operators.Operators, methods.Methods):
             where=where,
             fix="return it from the function instead of keeping it outside",
         )
+
+    def _require_no_gradient(self, purpose: str) -> None:
+        """Raise GradientError where `grad` is running and would not see what becomes of this."""
+        if not followed or not is_float(self.dtype):
+            return
+        if followed.isdisjoint(topological([self.node])):
+            return
+        with locating():
+            raise GradientError(
+                f"{purpose} of a tensor that is differentiated: the gradient would not see it",
+                fix="use kedja's function, such as kj.exp; .item() and .numpy() give a constant",
+            )
 
     def _scalar(self, purpose: str) -> Any:
         self._require_value(purpose, "use kj.where instead of `if`")
