@@ -21,6 +21,7 @@ from kedja.data import caption_lists, learned, mnist, pictures, shapes
 from kedja.data.caption_lists import Line, Places
 from kedja.data.dataset import divide
 from kedja.data.picture_files import Progress
+from kedja.ground.described import Described
 from kedja.ground.errors import DataError, UsageError
 from kedja.io import photos
 
@@ -72,8 +73,8 @@ class Pairs:
         return Pairs(self.pictures[rows], captions, files)
 
 
-@dataclass(frozen=True)
-class Captioned:
+@dataclass(frozen=True, repr=False)
+class Captioned(Described):
     """Pairs to train on and to test on, of one shape (channels, height, width).
 
     `asked` are captions one of which fits each test picture, for the choice among them, and

@@ -12,6 +12,7 @@ import numpy as np
 
 from kedja.data.batches import split_order
 from kedja.data.prepare import Preparation
+from kedja.ground.described import Described
 from kedja.ground.errors import DataError, ShapeError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -44,8 +45,8 @@ class Split:
         return len(self.targets)
 
 
-@dataclass(frozen=True)
-class Dataset:
+@dataclass(frozen=True, repr=False)
+class Dataset(Described):
     """Everything that training needs to know about its data.
 
     `notes` are facts from the reading (columns left out, missing values filled) for people;

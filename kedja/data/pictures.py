@@ -29,6 +29,7 @@ from kedja.data import learned, mnist, picture_files, source
 from kedja.data.cache import cache_folder
 from kedja.data.dataset import Dataset, Split
 from kedja.data.picture_files import Picture, Progress, Survey
+from kedja.ground.described import Described
 from kedja.ground.errors import DataError, StorageError, UsageError
 from kedja.io import atomic, photos
 
@@ -44,8 +45,8 @@ LEAST, MOST = 16, 64  # sides that are chosen where none is given
 SAMPLE = 256  # pictures that are looked at for colours
 
 
-@dataclass(frozen=True)
-class Pictures:
+@dataclass(frozen=True, repr=False)
+class Pictures(Described):
     """Pictures as bytes 0 … 255 with the numbers of their classes, to train on and to test on.
 
     `shape` is (channels, height, width); inputs are uint8 (N, H, W), or (N, H, W, 3). `drawn` are

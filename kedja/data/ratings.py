@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kedja.data.batches import split_order
+from kedja.ground.described import Described
 from kedja.ground.errors import DataError, UsageError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -45,8 +46,8 @@ _LONGEST_LINE = 1 << 16
 _LOOK = 1 << 12
 
 
-@dataclass(frozen=True)
-class Ratings:
+@dataclass(frozen=True, repr=False)
+class Ratings(Described):
     """N ratings in the order of time (of the file, where there is none).
 
     `user` and `item` (N,) int32 are numbers of the names in `users` and `items`; `rating` (N,)

@@ -30,6 +30,7 @@ import numpy as np
 from kedja.data import csvfile, dates, several, spacing
 from kedja.data.csvfile import Cells
 from kedja.data.spacing import Spacing
+from kedja.ground.described import Described
 from kedja.ground.errors import DataError, UsageError
 from kedja.ground.suggest import did_you_mean
 
@@ -42,8 +43,8 @@ _SAMPLE = 50
 _DATED = re.compile(r"date|time|day|month|year|week|quarter|period|^ds$|^t$", re.IGNORECASE)
 
 
-@dataclass(frozen=True, eq=False)
-class Series:
+@dataclass(frozen=True, eq=False, repr=False)
+class Series(Described):
     """A target and further columns at evenly spaced dates.
 
     `columns` are the target, those whose past alone is known, and the `known` last ones, whose

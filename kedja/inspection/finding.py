@@ -80,7 +80,7 @@ class Summary:
         return {"name": self.name, "kind": self.kind, **self.figures, "histogram": bars}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """All that was found in a data set: facts, a summary of each column, findings by severity."""
 
@@ -100,6 +100,11 @@ class Report:
     def notices(self) -> tuple[Finding, ...]:
         """The findings that are worth knowing."""
         return tuple(each for each in self.findings if each.severity == "notice")
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.defects)} defects, {len(self.notices)} notices"
+        found = (f"{each.severity}: {each.check}: {each.what}" for each in self.findings)
+        return "\n".join([f"{self.name}: {counts}, by {len(self.checks)} checks", *found])
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON's types, with the same keys for every data set."""

@@ -170,7 +170,7 @@ def _paced(options: Mapping[str, Any], steps: int) -> dict[str, Any]:
 # ------------------------------------------------------------------------------- quality
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PictureQuality:
     """Figures on pictures with known classes.
 
@@ -182,6 +182,12 @@ class PictureQuality:
     balanced_accuracy: float
     classes: dict[str, ClassQuality]
     confusion: Array
+
+    def __repr__(self) -> str:
+        shares = f"accuracy {self.accuracy:.2%}, mean of the classes {self.balanced_accuracy:.2%}"
+        pairs = (f"{is_a} for {taken} ({count:,})" for is_a, taken, count in self.confused())
+        mistakes = ", ".join(pairs)
+        return f"{shares}\nmost often taken: {mistakes}" if mistakes else shares
 
     def confused(self, most: int = 5) -> list[tuple[str, str, int]]:
         """What is most often taken for what: (class, taken for, how often)."""

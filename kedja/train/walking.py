@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from kedja.data.series import Series
+from kedja.front import tables
 from kedja.ground.errors import DataError, UsageError
 from kedja.models.forecaster import Forecaster
 from kedja.models.forecasts import forecasts
@@ -38,7 +39,7 @@ class Scores:
     rmse_by_step: tuple[float, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WalkForward:
     """What was said at each moment, what came, and how far apart they are.
 
@@ -58,6 +59,14 @@ class WalkForward:
     coverage_by_step: tuple[float, ...]
     width: float
     refits: int
+
+    def __repr__(self) -> str:
+        header, rows = ("forecast", "MAE", "RMSE", "MASE"), []
+        for name, each in self.scores.items():
+            rows.append([name, f"{each.mae:.4g}", f"{each.rmse:.4g}", f"{each.mase:.4g}"])
+        held = f"{self.coverage:.1%} of the values lie in intervals for {self.level:.0%}"
+        moments = f"{len(self.origins):,} moments, {self.truth.shape[1]} steps ahead of each"
+        return "\n".join([moments, tables.plain(header, rows, header[1:]), held])
 
 
 def walk_forward(
