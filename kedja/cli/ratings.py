@@ -1,5 +1,8 @@
 """`kedja train RATINGS --model factors|two-tower`: what users will like, by what users liked.
 
+`kedja predict` recommends to users by their names and to new users by a file of their ratings, and
+finds items like one.
+
 DATA is a file of users, items, ratings and times, or a folder of MovieLens. The latest fifth is
 held out. Where points are predicted, the latest tenth of the rest says when to stop; where what
 users met is ranked, all of it is learned, since the loss says little of the order. Not here: what
@@ -11,21 +14,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from kedja import optim
 from kedja.cli import runs, task
 from kedja.cli.asked import Asked
 from kedja.cli.families import Request
-from kedja.cli.output import note, say
+from kedja.cli.output import note, say, say_json
 from kedja.data import learned
 from kedja.data import ratings as reading
 from kedja.data.ratings import Ratings
 from kedja.front.tables import plain
 from kedja.ground.errors import DataError, UsageError
 from kedja.ground.suggest import did_you_mean
+from kedja.models.new_users import recommend_new
 from kedja.models.recommenders import Factors, alike, recommend
 from kedja.train import ranking, recommending
 from kedja.train.early_stopping import EarlyStopping
@@ -35,7 +42,7 @@ SHARE, WATCHED = 0.2, 0.1
 PATIENCE = 5
 COUNT = 10
 USUAL = {"model": "factors", "width": 8, "batch": 256, "lr": 1e-2, "seed": 0}
-DECAY = {"points": 0.1, "factors": 0.3, "two-tower": 3.0}
+DECAY = 3.0  # of two towers
 
 
 def train(request: Request) -> None:
@@ -55,7 +62,9 @@ def _usual(request: Request, model: str) -> dict[str, Any]:
     return {
         **USUAL,
         "implicit": implicit,
-        "weight_decay": DECAY[model if implicit else "points"],
+        "weight_decay": DECAY
+        if model == "two-tower"
+        else recommending.usual_decay(found, batch, not implicit),
         "epochs": recommending.usual_epochs(len(found), batch),
     }
 
@@ -168,14 +177,21 @@ def _told(results: Mapping[str, Any]) -> list[str]:
 
 
 def predict(asked: Asked) -> None:
-    """A user's name: what to recommend. `--explain` says which items of theirs are like it."""
+    """A user's name: what to recommend; an item's: what is like it; ratings: what for new users.
+
+    `--explain` says which items of theirs are like what is recommended.
+    """
     if asked.plot is not None:
         raise UsageError("a recommender draws nothing", fix="leave --plot out")
     names = runs.read_json(asked.run / NAMES, _Names.of)
-    met = _met(asked.run)
-    rows = [row for _, user in asked.texts() for row in _answers(asked, names, met, user)]
+    lists = [file for file in asked.files if reading.are_in(str(file))]
+    rows = [row for file in lists for row in _of_new_users(asked, names, reading.read(file))]
+    rest = replace(asked, files=[file for file in asked.files if file not in lists])
+    if rest.files or rest.given or not lists:
+        met = _met(asked.run)
+        rows += [row for _, name in rest.texts() for row in _answers(asked, names, met, name)]
     if asked.json:
-        asked.tell(rows)
+        say_json({"run": str(asked.run), "predictions": rows})
         return
     for row in rows:
         because = f"  (like {', '.join(row['like'])})" if row["like"] else ""
@@ -196,17 +212,42 @@ class _Names(NamedTuple):
         )
         return cls(users, items, dict(value["titles"] or {}))
 
+    def called(self) -> list[str]:
+        """What each item is called."""
+        return [self.titles.get(item, item) for item in self.items]
+
+    def item(self, name: str) -> int | None:
+        """The number of an item, by its name or what it is called."""
+        called = self.called()
+        return self.items.get(name, called.index(name) if name in called else None)
+
 
 def _answers(
-    asked: Asked, names: _Names, met: Mapping[str, Sequence[str]], user: str
+    asked: Asked, names: _Names, met: Mapping[str, Sequence[str]], name: str
 ) -> Iterator[dict[str, Any]]:
-    """What to recommend to a user, the best first."""
-    if user not in names.users:
-        raise UsageError(f"there is no user {user!r}", fix=did_you_mean(user, names.users))
-    called = [names.titles.get(item, item) for item in names.items]
-    known = [names.items[item] for item in met.get(user, ())]
-    spelled = list(names.items)
-    for item, score in recommend(asked.model, names.users[user], COUNT, known):
+    """What to recommend to a user, or what is like an item: the best first."""
+    if name in names.users:
+        known = [names.items[item] for item in met.get(name, ())]
+        found = recommend(asked.model, names.users[name], COUNT, known)
+        return _rows(asked, names, name, found, known)
+    item = names.item(name)
+    if item is None:
+        fix = did_you_mean(name, [*names.users, *names.called()])
+        raise UsageError(f"there is no user and no item {name!r}", fix=fix)
+    others = [each for each in range(len(names.items)) if each != item]
+    return _rows(asked, names, name, alike(asked.model, item, others, COUNT), [])
+
+
+def _rows(
+    asked: Asked,
+    names: _Names,
+    user: str,
+    found: Sequence[tuple[int, float]],
+    known: Sequence[int],
+) -> Iterator[dict[str, Any]]:
+    """A row for each item that was found for a user who knows some others."""
+    called, spelled = names.called(), list(names.items)
+    for item, score in found:
         near = alike(asked.model, item, known) if asked.explain and known else []
         yield {
             "user": user,
@@ -215,6 +256,29 @@ def _answers(
             "score": score,
             "like": [called[each] for each, _ in near],
         }
+
+
+def _of_new_users(asked: Asked, names: _Names, given: Ratings) -> Iterator[dict[str, Any]]:
+    """What to recommend to each user of a file of ratings, by what stands there alone."""
+    implicit, error = runs.read(asked.run, _asked_for)
+    there = np.array([names.items.get(item, -1) for item in given.items])[given.item]
+    if (there < 0).any():
+        note(f"{given.name}: {(there < 0).sum():,} ratings of items that are not known")
+    for user, name in enumerate(given.users):
+        mine = np.flatnonzero((given.user == user) & (there >= 0))
+        if not len(mine):
+            note(f"{given.name}: nothing of what {name} rated is known")
+            continue
+        points = None if implicit else given.rating[mine]
+        items = there[mine].tolist()
+        found = recommend_new(asked.model, items, points, count=COUNT, error=error)
+        yield from _rows(asked, names, name, found, items)
+
+
+def _asked_for(content: Mapping[str, Any]) -> tuple[bool, float]:
+    """Whether a run ranks what was met, and how far its points are off, 1 where that is unknown."""
+    results = content["results"] or {}
+    return bool(content["recipe"]["implicit"]), float(results.get("test_rmse", 1.0))
 
 
 def _met(run: Path) -> dict[str, list[str]]:

@@ -30,6 +30,7 @@ from kedja.models.generate import Choice, Piece, Sample, generate, stream
 from kedja.models.gpt2 import GPT2
 from kedja.models.gpt2_config import GPT2Config
 from kedja.models.looking import Attention, attention
+from kedja.models.new_users import recommend_new
 from kedja.models.pictures import PictureLabel, classify_pictures
 from kedja.models.reading import Reading, read
 from kedja.models.recommenders import (
@@ -124,6 +125,7 @@ __all__ = [
     "occlusion",
     "read",
     "recommend",
+    "recommend_new",
     "resnet18",
     "resnet34",
     "saliency",

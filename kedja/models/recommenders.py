@@ -6,7 +6,8 @@
 Sources: Y. Koren, R. Bell, C. Volinsky: Matrix factorization techniques for recommender systems
 (2009); P. Covington, J. Adams, E. Sargin: Deep neural networks for YouTube recommendations (2016);
 X. Yi et al.: Sampling-bias-corrected neural modeling for large corpus item recommendations (2019).
-Not here: training (`kedja/train/recommending.py`). Next: `resnet.py`.
+Not here: training (`kedja/train/recommending.py`), users who are new (`new_users.py`).
+Next: `new_users.py`.
 Dimensions: B pairs, U users, I items, R numbers of a vector.
 """
 
@@ -187,10 +188,15 @@ def recommend(model: Any, user: int, count: int = 10, without: Any = ()) -> list
     if not 0 <= user < model.config.users:
         fix = f"a number from 0 to {model.config.users - 1}: ratings.users.index(NAME)"
         raise UsageError(f"there is no user {user}", fix=fix)
-    scores = model.scores(np.array([user]))[0].astype(np.float64)
-    scores[np.asarray(list(without), np.int64)] = -np.inf
-    best = np.argsort(-scores, kind="stable")[:count]
-    return [(int(item), float(scores[item])) for item in best if np.isfinite(scores[item])]
+    return best_of(model.scores(np.array([user]))[0], count, without)
+
+
+def best_of(scores: Array, count: int, without: Any = ()) -> list[tuple[int, float]]:
+    """The items with the highest scores (I,), except some: their numbers, with the score."""
+    left = scores.astype(np.float64)
+    left[np.asarray(list(without), np.int64)] = -np.inf
+    best = np.argsort(-left, kind="stable")[:count]
+    return [(int(item), float(left[item])) for item in best if np.isfinite(left[item])]
 
 
 def alike(model: Any, item: int, others: Any, count: int = 3) -> list[tuple[int, float]]:

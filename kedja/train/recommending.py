@@ -33,6 +33,9 @@ from kedja.train.trainer import Trainer
 Array = np.ndarray[Any, np.dtype[Any]]
 
 RATE, DECAY, BATCH = 1e-2, 0.1, 256
+# Of the factors, where a user is in every batch or nearly, and how much of it for each of a user's
+# ratings in a batch: vectors that are rarely trained must not decay to nothing in between.
+DECAYS, SELDOM = {"points": 0.1, "order": 0.3}, 0.43
 DRAWN = 4
 STEPS = 3000
 NEVER = -1e9  # the logit of what is not to be chosen
@@ -95,7 +98,7 @@ def fit_factors(
     points = ratings.explicit if points is None else points
     loss: Any = "mse" if points else PairwiseLoss(len(ratings.items))
     made = factors_for(ratings, width, seed, points)
-    options = {**_usual(), **options}
+    options = {**_usual(usual_decay(ratings, batch_size, points)), **options}
     trainer = Trainer(made, loss=loss, batch_size=batch_size, seed=seed, **options)
     x, y = _rows(ratings, points)
     epochs = epochs or usual_epochs(len(ratings), batch_size)
@@ -149,8 +152,19 @@ def usual_epochs(count: int, batch: int) -> int:
     return epochs_for(STEPS, count, batch, 5, 200)
 
 
-def _usual() -> dict[str, Any]:
-    return {"optimizer": optim.AdamW(RATE, weight_decay=DECAY), "schedule": "cosine"}
+def usual_decay(ratings: Ratings, batch: int, points: bool) -> float:
+    """The weight decay of factors: the less, the more seldom a user is in a batch.
+
+    On ratings made with other seeds, 0.3, 0.1 and 0.03 were the best of these for the order of
+    items where 600, 2,000 and 6,000 users were trained in batches of 256.
+    """
+    most = DECAYS["points" if points else "order"]
+    share = batch / max(1, len(ratings.users)) / SELDOM
+    return float(f"{most * min(1.0, share):.2g}")
+
+
+def _usual(decay: float = DECAY) -> dict[str, Any]:
+    return {"optimizer": optim.AdamW(RATE, weight_decay=decay), "schedule": "cosine"}
 
 
 def _held(validation: Ratings | None, points: bool) -> Examples | None:

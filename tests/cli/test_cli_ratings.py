@@ -95,7 +95,32 @@ def test_an_unknown_user_is_refused_with_the_nearest(kedja):
     run = json.loads(kedja("train", "ratings.csv", *SMALL, "--json").out)["run"]
     asked = kedja("predict", run, "--text", "u333")
     assert asked.code == 2
-    assert "there is no user 'u333'" in asked.err
+    assert "there is no user and no item 'u333'" in asked.err
+
+
+@pytest.mark.parametrize("how", [["--points"], ["--implicit"], ["--model", "two-tower"]])
+def test_new_users_bring_their_ratings(kedja, how):
+    run = json.loads(kedja("train", "ratings.csv", *how, *SMALL, "--json").out)["run"]
+    rows = ["user,item,rating", "ann,i3,5", "ann,i7,1", "ann,i999,2", "bob,i998,4"]
+    Path("new.csv").write_text("\n".join(rows))
+    asked = kedja("predict", run, "new.csv", "--explain", "--json")
+    assert asked.code == 0, asked.err
+    found = json.loads(asked.out)["predictions"]
+    assert {row["user"] for row in found} == {"ann"}
+    assert len(found) == 10
+    assert not {row["item"] for row in found} & {"i3", "i7"}
+    assert all(set(row["like"]) == {"i3", "i7"} for row in found)
+    assert "2 ratings of items that are not known" in asked.err
+    assert "nothing of what bob rated is known" in asked.err
+
+
+def test_items_like_one(kedja):
+    run = json.loads(kedja("train", "ratings.csv", *SMALL, "--json").out)["run"]
+    asked = kedja("predict", run, "--text", "i3", "--json")
+    found = json.loads(asked.out)["predictions"]
+    scores = [row["score"] for row in found]
+    assert scores == sorted(scores, reverse=True)
+    assert "i3" not in [row["item"] for row in found]
 
 
 def test_a_damaged_file_of_names_is_told(kedja):
