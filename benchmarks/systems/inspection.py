@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.systems.results import Chosen, Result
 from kedja.data import digits
-from kedja.inspection import Report, checks, inspect_arrays, wrong_labels
+from kedja.inspection import Report, checks, inspect_arrays, label_noise, wrong_labels
 from kedja.inspection.arrays import pictures
 from kedja.inspection.look import Look
 from kedja.inspection.subject import Labels, Subject
@@ -169,7 +169,7 @@ def at_half(of: Look, planted: set[int]) -> float:
     assert of.probabilities is not None
     assert of.data.labels is not None
     p, y = of.probabilities, of.data.labels.codes[of.labelled]
-    order = of.labelled[wrong_labels.ranked(p, wrong_labels.noise(p, y), y)]
+    order = of.labelled[wrong_labels.ranked(label_noise.noise(p, y))]
     right = np.cumsum(np.isin(order, list(planted)))
     deep = right[right >= 0.5 * np.arange(1, len(order) + 1)]
     return float(deep[-1]) / len(planted) if len(deep) else 0.0

@@ -1,4 +1,4 @@
-"""Names in messages: the known ones that come close to one that is not there, the first of many.
+"""Names and counts in messages: known names close to one that is not there, the first of many.
 
 Not here: what to do with the name. Next: `dtypes.py`.
 """
@@ -37,3 +37,12 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     rest = len(names) - most
     shown = ", ".join(names[:most])
     return f"{shown} and {rest:,} more" if rest > 0 else shown
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number and what it counts.
+
+    >>> counted(1, "cell"), counted(1200, "cell"), counted(2, "class", "classes")
+    ('1 cell', '1,200 cells', '2 classes')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -76,6 +76,12 @@ def _number(text: str) -> float | None:
     return value if abs(value) <= csvfile.LARGEST and "_" not in text else None
 
 
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number as it stands."""
+    value = _number(cell)
+    return value is not None and not math.isnan(value)
+
+
 def plain_number(cell: str) -> float | None:
     """The number in a cell that is written with a unit, a currency or thousands' marks.
 

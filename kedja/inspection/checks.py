@@ -23,8 +23,10 @@ from kedja.inspection import (
     model,
     outliers,
     pictures,
+    possible,
     reading,
     summaries,
+    written,
     wrong_labels,
 )
 from kedja.inspection.finding import Finding, Report
@@ -39,25 +41,28 @@ def _read(look: Look) -> Iterator[Finding]:
     yield from look.data.found
 
 
+# The first ones spoil most: in this order findings are told.
 CHECKS: dict[str, Check] = {
     "files that cannot be read": _read,
-    "types of cells": columns.types,
-    "missing values": columns.missing,
-    "columns that tell nothing": columns.useless,
-    "columns that broke": breaks.broken,
-    "pictures of one colour, silence": pictures.blank,
-    "values far from all others": outliers.far_values,
-    "balance of labels": balance.balance,
-    "equal examples": duplicates.exact_duplicates,
-    "nearly equal examples": duplicates.near_duplicates,
-    "equal inputs with different labels": duplicates.conflicts,
-    "examples far from all others": outliers.far_examples,
-    "labels that a model doubts": wrong_labels.doubted_labels,
-    "numbers that a model doubts": outliers.doubted_numbers,
     "columns that give the target away": leaks.given_away,
     "test examples seen in training": leaks.seen,
     "groups and times on both sides": leaks.both_sides,
+    "labels that a model doubts": wrong_labels.doubted_labels,
+    "equal inputs with different labels": duplicates.conflicts,
     "agreement of annotators": agreement.agreement,
+    "equal examples": duplicates.exact_duplicates,
+    "nearly equal examples": duplicates.near_duplicates,
+    "columns that broke": breaks.broken,
+    "missing values": columns.missing,
+    "types of cells": written.types,
+    "damaged letters": written.damaged,
+    "impossible values": possible.impossible,
+    "pictures of one colour, silence": pictures.blank,
+    "balance of labels": balance.balance,
+    "columns that tell nothing": columns.useless,
+    "numbers that a model doubts": outliers.doubted_numbers,
+    "values far from all others": outliers.far_values,
+    "examples far from all others": outliers.far_examples,
 }
 
 

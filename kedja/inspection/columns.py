@@ -1,19 +1,19 @@
-"""What is wrong with single columns: their cells, what is missing, what cannot help, what broke.
+"""What is wrong with single columns: what is missing, and what cannot help.
 
-Not here: a measuring instrument that broke (`breaks.py`), values far from all others
-(`outliers.py`). Next: `breaks.py`.
+Not here: how cells are written (`written.py`), a measuring instrument that broke (`breaks.py`),
+values far from all others (`outliers.py`). Next: `breaks.py`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kedja.ground.suggest import listed
-from kedja.inspection.cells import WORDS, plain_number
+from kedja.ground.suggest import counted, listed
+from kedja.inspection.cells import WORDS
 from kedja.inspection.finding import Finding, Severity
 from kedja.inspection.look import Look
 from kedja.inspection.subject import Array, Column
@@ -22,83 +22,9 @@ from kedja.inspection.tables import numbers_rows
 # Numbers that people write where a value is missing.
 _CODES = (-1, -9, -99, -999, -9999, -99999, 99, 999, 9999, 99999, 999999, -32768, 65535)
 
-_SHARE = 0.95  # so many of the cells make a column one of numbers
 _NUMBER = re.compile(r"\d+")
 _MANY_ALIKE = 16
 _FEW = 0.001  # so few other values leave a column nearly constant
-
-
-def types(look: Look) -> Iterator[Finding]:
-    """Cells that are no numbers in a column of numbers; numbers that are written as texts."""
-    for column in look.data.columns:
-        wrong = [(row, cell) for row, cell in column.bad if cell.strip().lower() not in WORDS]
-        if wrong:
-            yield _mixed(look, column, wrong)
-        if column.unclear:
-            yield _unclear(column)
-        if column.kind in ("category", "text"):
-            yield from _numbers_as_texts(column)
-            yield from _spellings(look, column)
-
-
-def _unclear(column: Column) -> Finding:
-    """Dates of which days and months, or zones, cannot be told: a guess, or none at all."""
-    guessed = column.kind == "date"
-    return Finding(
-        "types",
-        "notice" if guessed else "defect",
-        f"column {column.name!r} holds dates that are not clear: {column.unclear}",
-        "write all of them as 2024-12-31",
-        [column.name],
-        sure="days are taken to come first" if guessed else "certain",
-        figures={"column": column.name},
-    )
-
-
-def _mixed(look: Look, column: Column, wrong: list[tuple[int, str]]) -> Finding:
-    kind = "dates" if column.kind == "date" else "numbers"
-    rows = [row for row, _ in wrong]
-    shown = listed([repr(cell[:30]) for _, cell in wrong], 3)
-    what = f"column {column.name!r} holds {kind}, but {len(rows):,} of its cells do not: {shown}"
-    where = look.data.named(rows)
-    return Finding("types", "defect", what, "correct these cells, or leave them empty", where, rows)
-
-
-def _numbers_as_texts(column: Column) -> Iterator[Finding]:
-    known = [cell for cell, gone in zip(column.cells, column.missing, strict=True) if not gone]
-    values = [plain_number(cell) for cell in known]
-    good = sum(value is not None for value in values)
-    if good >= _SHARE * len(known):
-        shown = listed([repr(cell) for cell in dict.fromkeys(known)], 3)
-        yield Finding(
-            "types",
-            "defect",
-            f"column {column.name!r} holds numbers that are written as texts: {shown}",
-            "write plain numbers, 1234.5, with the unit in the column's name",
-            [column.name],
-            figures={"column": column.name, "cells": good},
-        )
-
-
-def _spellings(look: Look, column: Column) -> Iterator[Finding]:
-    """One category in several spellings, which models take for several."""
-    spelled: dict[str, Counter[str]] = defaultdict(Counter)
-    for cell in column.cells:
-        spelled[cell.strip().casefold()][cell.strip()] += 1
-    several = {key: names for key, names in spelled.items() if len(names) > 1 and key}
-    if column.kind == "category" and several:
-        rare = {name for names in several.values() for name, _ in names.most_common()[1:]}
-        rows = [row for row, cell in enumerate(column.cells) if cell.strip() in rare]
-        shown = [" = ".join(map(repr, names)) for names in several.values()]
-        yield Finding(
-            "types",
-            "defect",
-            f"column {column.name!r} spells the same differently: {listed(shown, 3)}",
-            "choose one spelling",
-            look.data.named(rows),
-            rows,
-            figures={"column": column.name},
-        )
 
 
 # ----------------------------------------------------------------------------------- missing values
@@ -121,7 +47,7 @@ def _absent(look: Look, column: Column, count: int) -> Finding:
     return Finding(
         "missing values",
         "notice",
-        f"column {column.name!r} lacks {count:,} values, {count / len(column.cells):.1%}",
+        f"column {column.name!r} lacks {counted(count, 'value')}, {count / len(column.cells):.1%}",
         "kedja fills them and marks them; ask why they are missing",
         look.data.named(rows),
         rows.tolist(),
@@ -146,16 +72,22 @@ def _is_common(column: Column, rows: list[int]) -> bool:
     return len(rows) * count >= len(column.cells)
 
 
-def _codes(look: Look, column: Column) -> Iterator[Finding]:
-    """-999 and its like: outside of all other values by more than their whole range."""
-    assert column.numbers is not None
+def codes(values: Array) -> list[float]:
+    """-999 and its like in numbers (N,): outside of all others by more than their whole range."""
+    found = []
     for code in _CODES:
-        rows = np.flatnonzero(column.numbers == code)
-        rest = column.known[column.known != code]
-        if not len(rows) or len(rest) < 10 or not _stands_apart(code, rest):
-            continue
-        if len(rows) > 1 or str(abs(code)).strip("9") == "":
-            yield _disguised(look, column, rows.tolist(), [f"{code}"])
+        count, rest = int((values == code).sum()), values[np.isfinite(values) & (values != code)]
+        often = count > 1 or (count == 1 and str(abs(code)).strip("9") == "")
+        if often and len(rest) >= 10 and _stands_apart(code, rest):
+            found.append(float(code))
+    return found
+
+
+def _codes(look: Look, column: Column) -> Iterator[Finding]:
+    assert column.numbers is not None
+    for code in codes(column.numbers):
+        rows = np.flatnonzero(column.numbers == code).tolist()
+        yield _disguised(look, column, rows, [f"{code:.0f}"])
 
 
 def _stands_apart(code: float, rest: Array) -> bool:
@@ -170,7 +102,8 @@ def _disguised(look: Look, column: Column, rows: list[int], words: list[str]) ->
     return Finding(
         "missing values",
         "defect",
-        f"column {column.name!r} says {shown} in {len(rows):,} cells, which seems to mean missing",
+        f"column {column.name!r} says {shown} in {counted(len(rows), 'cell')}, which seems to mean "
+        "missing",
         "leave these cells empty",
         look.data.named(rows),
         rows,

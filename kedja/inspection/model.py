@@ -3,7 +3,7 @@
 What it says of an example never rests on that example's own label: the folds take turns, and the
 answers of several trainings with other folds and weights are averaged.
 
-Not here: what is made of its answers (`wrong_labels.py`). Next: `wrong_labels.py`.
+Not here: what is made of its answers (`label_noise.py`). Next: `label_noise.py`.
 """
 
 from __future__ import annotations

@@ -6,6 +6,12 @@ larger half of such values no α is bent). A value is an outlier where k (x / u_
 how many as large would be expected. Tails that fall faster, as the normal one, make it err towards
 silence. Sources: B. Hill (1975), with the median for the mean; J. Pickands (1975).
 
+*Alone.* So do values in the end of such a tail, so a gap counts, too: of values that fall as a
+power, i · log(u_i / u_(i+1)) for the i-th largest are exponential with one mean (A. Rényi, 1953),
+and the ratio of one to the mean of the next 20 has an F distribution with 2 and 40 degrees of
+freedom. What is beyond the gap must be twice as far out as the next value. A gap below the i-th
+value may use 2^(−i) of the chance that there is, so that all gaps together use no more.
+
 An example is as far out as its K-th nearest neighbour is away; a number to be predicted, as far as
 it is from what networks answer that did not see it.
 
@@ -19,14 +25,17 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kedja.ground.suggest import listed
+from kedja.ground.suggest import counted, listed
 from kedja.inspection.chance import LEVEL, said
+from kedja.inspection.columns import codes
 from kedja.inspection.finding import Finding
 from kedja.inspection.look import FEWEST_ROWS, Look
 from kedja.inspection.subject import Array
 
 _SHARE = 0.05
 _FEWEST = 20
+_MOST_ALONE = 10  # values beyond a gap
+_TWICE = 2.0
 
 
 def expected_as_large(u: Array) -> Array:
@@ -50,6 +59,27 @@ def expected_as_large(u: Array) -> Array:
     return found
 
 
+def beyond_gap(u: Array) -> Array:
+    """The chance of a gap as wide below each of u (N,), all ≥ 0; 1 for those beyond none: (N,).
+
+    >>> u = np.r_[np.abs(np.random.default_rng(0).normal(size=500)), 30, 31]
+    >>> (beyond_gap(u) < LEVEL).nonzero()[0].tolist()
+    [500, 501]
+    """
+    chances = np.ones(len(u))
+    order = np.argsort(-u, kind="stable")[: _MOST_ALONE + _FEWEST + 1]
+    top = u[order]
+    if len(u) < 3 * len(order) or top[-1] <= 0:
+        return chances
+    spacings = np.arange(1, len(top)) * np.log(top[:-1] / top[1:])
+    for alone in range(_MOST_ALONE, 0, -1):
+        mean = max(float(spacings[alone : alone + _FEWEST].mean()), 1e-12)
+        if top[alone - 1] >= _TWICE * top[alone]:
+            chance = (1 + spacings[alone - 1] / mean / _FEWEST) ** -_FEWEST
+            chances[order[:alone]] = np.minimum(chances[order[:alone]], 2**alone * chance)
+    return chances
+
+
 def far_values(look: Look) -> Iterator[Finding]:
     """Numbers of a column, or numbers to be predicted, that are far from all others."""
     labels = look.data.labels
@@ -59,11 +89,13 @@ def far_values(look: Look) -> Iterator[Finding]:
     for name, values in columns.items():
         assert values is not None
         rows = np.flatnonzero(np.isfinite(values))
+        rows = rows[~np.isin(values[rows], codes(values))]  # those are told as missing
         known = values[rows]
         if len(np.unique(known)) < 2 * _FEWEST:
             continue
         middle = float(np.median(known))
-        both = [expected_as_large(np.maximum(sign * (known - middle), 0.0)) for sign in (1.0, -1.0)]
+        sides = [np.maximum(sign * (known - middle), 0.0) for sign in (1.0, -1.0)]
+        both = [np.minimum(expected_as_large(side), beyond_gap(side)) for side in sides]
         expected = np.minimum(*both) * 2 * len(columns)
         far = rows[expected < LEVEL]
         if len(far):
@@ -76,7 +108,7 @@ def _far(look: Look, who: str, rows: Array, shown: Sequence[str], chance: float)
     return Finding(
         "outliers",
         "notice",
-        f"{who} {len(rows):,} values far from all others: {listed(shown, 3)}",
+        f"{who} {counted(len(rows), 'value')} far from all others: {listed(shown, 3)}",
         "check them; correct those that are mistakes",
         look.data.named(rows),
         rows.tolist(),
@@ -99,7 +131,7 @@ def far_examples(look: Look) -> Iterator[Finding]:
         yield Finding(
             "outliers",
             "notice",
-            f"{len(rows):,} examples are unlike all others: {listed(shown, 3)}",
+            f"{counted(len(rows), 'example')} unlike all others: {listed(shown, 3)}",
             "look at them: do they belong to these data?",
             shown,
             rows.tolist(),
@@ -127,7 +159,7 @@ def doubted_numbers(look: Look) -> Iterator[Finding]:
         yield Finding(
             "doubted numbers",
             "notice",
-            f"{len(chosen):,} numbers are far from what a model makes of the others: "
+            f"{counted(len(chosen), 'number')} far from what a model makes of the others: "
             f"{listed(shown, 3)}",
             "check them; correct those that are mistakes",
             shown,

@@ -18,10 +18,19 @@ from tests.inspection import planted
 def look(tmp_path):
     """Inspect a table; `without` the model, which the other checks do not need."""
 
-    def inspect(table, names=planted.NAMES, **options):
-        return kj.inspection.inspect(
-            planted.write(tmp_path / "data.csv", table, names), label="kind", **options
-        )
+    def inspect(table, names=planted.NAMES, label="kind", **options):
+        file = planted.write(tmp_path / "data.csv", table, names)
+        return kj.inspection.inspect(file, label=label, **options)
+
+    return inspect
+
+
+@pytest.fixture
+def cells(look):
+    """What is found without labels, for which no network is trained."""
+
+    def inspect(table, names=planted.NAMES):
+        return look(table, names, label="none")
 
     return inspect
 
@@ -71,13 +80,13 @@ def test_equal_inputs_with_different_labels_are_found(look):
     assert set(found.rows) == {*range(6), *range(400, 406)}
 
 
-def test_words_and_codes_for_missing_values_are_found(look):
+def test_words_and_codes_for_missing_values_are_found(cells):
     table = planted.rows()
     for row in (5, 50, 51):
         table[row][2] = "-999"
     table[9][1] = "unknown"
     table[11][0] = ""
-    found = [each for each in look(table).findings if each.check == "missing values"]
+    found = [each for each in cells(table).findings if each.check == "missing values"]
     by_column = {each.figures["column"]: each for each in found}
     assert list(by_column["age"].rows) == [5, 50, 51]
     assert by_column["age"].severity == by_column["weight"].severity == "defect"
@@ -92,9 +101,9 @@ def test_words_and_codes_for_missing_values_are_found(look):
         (lambda row: "tall" if row[0].endswith("07") else row[0], "hold numbers, but"),
     ],
 )
-def test_cells_of_another_type_are_found(look, change, words):
+def test_cells_of_another_type_are_found(cells, change, words):
     table = [[change(row), *row[1:]] for row in planted.rows()]
-    found = only(look(table), "types")
+    found = only(cells(table), "types")
     assert found.severity == "defect"
     assert words.replace("hold ", "holds ") in found.what
 
@@ -105,12 +114,13 @@ def test_cells_of_another_type_are_found(look, change, words):
         (["01/02/2024", "03/04/2024", "07/08/2023"], "notice", "days or months come first"),
         (["13/02/2024", "02/14/2024", "03/04/2024"], "defect", "others the month"),
         (["2024-02-03T10:00", "2024-02-03T10:00Z"], "defect", "offset from UTC"),
-        (["3 Mar 2024", "2024-05-06"], None, ""),
+        (["3 Mar 2024", "2024-05-06", "2024-05-06"], "notice", "2 ways: '2024-05-06' (266), '3 M"),
+        (["2024-05-06", "2024-05-07 10:15"], None, ""),
     ],
 )
-def test_dates_that_are_not_clear_are_told(look, dates, severity, words):
+def test_dates_that_are_not_clear_are_told(cells, dates, severity, words):
     table = [[dates[number % len(dates)], *row] for number, row in enumerate(planted.rows())]
-    report = look(table, ("day", *planted.NAMES))
+    report = cells(table, ("day", *planted.NAMES))
     if severity is None:
         assert not report.findings
         return
@@ -119,10 +129,91 @@ def test_dates_that_are_not_clear_are_told(look, dates, severity, words):
     assert words in found.what
 
 
-def test_spellings_of_one_category_are_found(look):
+def test_spellings_of_one_category_are_found(cells):
     table = planted.rows()
     table[7][3] = table[7][3].upper()
-    assert list(only(look(table), "types").rows) == [7]
+    assert list(only(cells(table), "types").rows) == [7]
+
+
+def test_y_and_yes_are_told_and_spellings_of_labels(look):
+    table = [[*row[:3], ("yes", "no")[n % 2], row[4]] for n, row in enumerate(planted.rows())]
+    table[2][3] = "Y"
+    table[10][4], table[11][4] = "Cat", "dog"
+    found = {each.what[:9]: each for each in look(table).findings if each.check == "types"}
+    assert list(found["column 'c"].rows) == [2]
+    whole = [each for each in look(table).findings if "label 'kind'" in each.what]
+    assert [(list(each.rows), each.severity) for each in whole] == [([10], "defect")]
+
+
+@pytest.mark.parametrize(
+    ("change", "severity", "words"),
+    [
+        (lambda n, cell: "low" if n % 5 == 0 else cell, "defect", "80% of its cells, and in the"),
+        (lambda n, cell: f"A{n}" if n % 5 == 0 else cell, "notice", "'A0' (1)"),
+        (
+            lambda n, cell: f"{cell} {('kg', 'lb')[n % 3 == 0]}",
+            "defect",
+            "units: kg (266), lb (134)",
+        ),
+        (lambda n, cell: ("1", "2", "3+")[n % 3], None, ""),
+    ],
+)
+def test_numbers_among_words_are_told(cells, change, severity, words):
+    table = [[change(n, row[0]), *row[1:]] for n, row in enumerate(planted.rows())]
+    found = [each for each in cells(table).findings if each.check == "types"]
+    assert [each.severity for each in found] == ([severity] if severity else [])
+    assert all(words in each.what for each in found)
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("MalmÃ¶", "'MalmÃ¶' for 'Malmö'"),
+        ("â€œLundâ€\x9d", "for '“Lund”'"),
+        ("Malm\ufffd", "'Malm\ufffd'"),
+        ("„Spaß“", ""),
+        ("São Paulo – Âge", ""),
+    ],
+)
+def test_letters_that_were_read_in_another_encoding_are_told(cells, cell, told):
+    table = planted.rows()
+    table[7][3] = cell
+    found = [each for each in cells(table).findings if each.check == "damaged letters"]
+    assert len(found) == bool(told)
+    assert all(told in each.what and list(each.rows) == [7] for each in found)
+
+
+def test_values_that_cannot_be_are_told_by_the_name_of_their_column(cells):
+    table = planted.rows()
+    table[3][2], table[9][2] = "-3", "150"
+    report = cells(table)
+    assert sorted(only(report, "impossible values").rows) == [3, 9]
+    days = [[*row[:2], f"{365 * float(row[2]):.0f}", *row[3:]] for row in planted.rows()]
+    assert not [each for each in cells(days).findings if each.check == "impossible values"]
+
+
+def test_a_value_alone_in_the_tail_is_told_on_either_side(cells):
+    table = planted.rows()
+    table[40][0], table[41][0] = "17.42", "1742"
+    found = only(cells(table), "outliers")
+    assert "2 values far from all others" in found.what
+    assert list(found.rows) == [41, 40]
+
+
+@pytest.mark.parametrize("draw", ["standard_normal", "standard_cauchy", "standard_exponential"])
+def test_tails_alone_have_no_outliers(draw):
+    for seed in range(5):
+        x = getattr(np.random.default_rng(seed), draw)((500, 3))
+        report = kj.inspection.inspect_arrays(x)
+        assert not [each for each in report.findings if "far from all others" in each.what]
+
+
+def test_the_most_harmful_is_told_first(look):
+    table = [[*row[:4], row[4], row[4]] for row in planted.rows()]
+    table += table[:3]
+    table[5][3] = table[5][3].upper()
+    report = look(table, (*planted.NAMES[:4], "outcome", "kind"))
+    assert [each.check for each in report.defects] == ["leaks", "duplicates", "types"]
 
 
 @pytest.mark.parametrize(
