@@ -208,6 +208,7 @@ FAMILIES = (
             "reinforce": GRADIENTS,
             "dqn": Q_LEARNING,
         },
+        exports=True,
         plays=True,
         common=("model", "seed"),
     ),

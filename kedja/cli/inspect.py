@@ -100,7 +100,8 @@ def _require_no_run(data: str) -> None:
     """UsageError for the folder of a run, with the command that looks at it."""
     if data not in source.NAMES and runs.exists(Path(data)):
         what = f"{data} is the folder of a run, not of data"
-        raise UsageError(what, fix=f"for which groups it is wrong: kedja errors {data}")
+        fix = f"for which groups it is wrong: kedja errors {data}; what an agent does: kedja play"
+        raise UsageError(what, fix=fix)
 
 
 def _inspected(data: str, test: Path | None, label: str | None) -> Report:

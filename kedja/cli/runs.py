@@ -95,7 +95,7 @@ def load(folder: Path) -> Record:
     model = model_of(folder)
     if model not in MODELS:
         what = f"{folder} is a run of the model {model}, which has no rows for inputs"
-        raise UsageError(what, fix="name a run on pictures or on a table")
+        raise UsageError(what, fix="name a run on pictures or on a table; agents: kedja play")
     return read(folder, _record)
 
 

@@ -15,7 +15,9 @@ pytest.importorskip("gymnasium")
 pytest.importorskip("pygame")
 
 import gymnasium
+import numpy as np
 
+from kedja import models
 from kedja.cli import families, runs
 from kedja.cli.agents import learning
 from kedja.rl.copies import Copies
@@ -119,6 +121,29 @@ def test_ctrl_c_in_the_test_keeps_the_policy_and_says_how_to_test_it(kedja, monk
     assert f"in the test; the trained network is in cart; go on with: {command}" in found.err
     assert kedja("play cart --limit 5").code == 0
     assert kedja(command.removeprefix("kedja ")).code == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("Pendulum-v1 --model ppo --rollout 16", "float32[batch, 1]"),
+        ("CartPole-v1 --model dqn --updates 2", "int64[batch]"),
+        ("robots:Pole --model a2c", "int64[batch, 2]"),
+    ],
+)
+def test_a_policy_is_exported(line, kind, own, kedja):
+    """What the file computes, the agent does."""
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    assert kedja(f"train {line} --steps 64 --out run {SMALL}").code == 0
+    written = kedja("export run --to policy.onnx")
+    assert written.code == 0, written.err
+    assert f"-> action {kind}" in written.out
+    policy = models.load("run").model
+    seen = np.random.default_rng(0).normal(size=(7, policy.config.observations)).astype("float32")
+    session = runtime.InferenceSession("policy.onnx", providers=["CPUExecutionProvider"])
+    [actions] = session.run(None, {"observation": seen})
+    np.testing.assert_allclose(actions, policy(seen, ())[0].numpy(), rtol=1e-5, atol=1e-6)
 
 
 OWN = """

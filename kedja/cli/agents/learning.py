@@ -18,9 +18,11 @@ import numpy as np
 from kedja import models
 from kedja.cli import runs
 from kedja.cli.agents.told import points, told
+from kedja.cli.export import Exported
 from kedja.cli.families import Request
 from kedja.cli.options import layers
 from kedja.cli.output import note, say, say_json
+from kedja.front.tensor import Tensor
 from kedja.ground.errors import Interrupted, UsageError
 from kedja.ground.flags import scope
 from kedja.models import folder as folders
@@ -78,9 +80,27 @@ def train(request: Request) -> None:
 
 def agent(run: Path, environment: Any) -> Agent:
     """The policy of a run as an agent in its environment; for `kedja play`."""
+    return agent_of(_policy(run), environment)
+
+
+def exported(run: Path) -> Exported:
+    """The policy of a run as a file's content: observations, made flat, to the best actions."""
+    policy, [name] = _policy(run), runs.sources_of(run)
+    example = np.zeros((1, policy.config.observations), np.float32)
+    about = {"environment": name, "model": runs.model_of(run)}
+
+    def best(observations: Tensor) -> Tensor:
+        action, _ = policy(observations, policy.start())
+        return action
+
+    return Exported(best, example, "observation", "action", name, about)
+
+
+def _policy(run: Path) -> Any:
+    """The policy that a run has kept; UsageError where that is none yet."""
     if not (run / folders.WEIGHTS).exists():
         raise runs.nothing_kept(run)
-    return agent_of(models.load(run).model, environment)
+    return models.load(run).model
 
 
 def _own(made: Options) -> Options:
