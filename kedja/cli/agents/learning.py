@@ -89,9 +89,8 @@ def exported(run: Path) -> Exported:
     example = np.zeros((1, policy.config.observations), np.float32)
     about = {"environment": name, "model": runs.model_of(run)}
 
-    def best(observations: Tensor) -> Tensor:
-        action, _ = policy(observations, policy.start())
-        return action
+    def best(observations: Tensor) -> Any:
+        return policy(observations, policy.start())[0]
 
     return Exported(best, example, "observation", "action", name, about)
 
