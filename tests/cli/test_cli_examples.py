@@ -44,7 +44,7 @@ def kedja(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_example_under_a_commands_help_works(name, kedja, capsys):
     assert kedja(f"kedja {name} --help") == 0
-    shown = re.findall(r"^ +(kedja .*)$", capsys.readouterr().out.split("Example")[1], re.M)
+    shown = re.findall(r"^ +(kedja .*)$", capsys.readouterr().out.split("Example")[-1], re.M)
     assert shown == list(COMMANDS[name].example)
     for line in shown:
         assert kedja(line) == 0, line
