@@ -18,7 +18,7 @@ from kedja.cli import judging, recipes, runs
 from kedja.cli.families import Request
 from kedja.cli.options import sizes
 from kedja.cli.output import note, say, say_json
-from kedja.data import source
+from kedja.data import series, source
 from kedja.data.dataset import Dataset
 from kedja.ground.errors import UsageError
 from kedja.inspection.judged import Judged
@@ -63,9 +63,20 @@ def _start(request: Request, given: Mapping[str, Any]) -> tuple[Path, runs.Recor
         record = runs.Record(data, target, found.name, made, found.preparation)
         folder = runs.fresh(request.out, found.name, made.model)
     runs.save(folder, record)
-    for line in (*found.describe(), f"{record.recipe.text}", f"run: {folder}"):
+    hint = _forecast_instead(data, found)
+    for line in (*found.describe(), *hint, f"{record.recipe.text}", f"run: {folder}"):
         note(line)
     return folder, record, found
+
+
+def _forecast_instead(data: str, found: Dataset) -> list[str]:
+    """What is told of a table that looks like several series, one below the other."""
+    part = series.several_in(data) if found.kind == "table" and Path(data).is_file() else None
+    if part is None:
+        return []
+    by, value = part
+    line = "rows are taken without their order; to forecast one series: --model autoregression"
+    return [f"{line} --only '{by}={value}'"]
 
 
 def read(data: str, target: str | None, seed: int, *, embeddings: bool) -> Dataset:

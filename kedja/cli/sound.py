@@ -326,7 +326,7 @@ def predict(asked: Asked) -> None:
         what = f"--text or --explain, but {asked.run} was trained on sound"
         raise UsageError(what, fix="give FILES alone, or --plot FILE")
     if not asked.files:
-        raise UsageError("there is nothing to predict", fix="give WAV or FLAC files")
+        raise UsageError("there is nothing to predict", fix=f"give {sound.KINDS} files")
     if asked.plot is not None:
         figures.require(asked.plot)
     model = asked.model

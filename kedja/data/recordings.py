@@ -37,6 +37,7 @@ MEMBER = 64 * 2**20  # bytes of a member of an archive that are looked at
 LOOKED = 1000  # files and folders that are looked at to recognise a set
 LONG = 10.0  # seconds, at most, of a picture, unless more are asked for
 SHARE = 0.98  # of the recordings fit into the usual length
+ODD = 3.0  # times as long as the middle one is not usual
 HIGH = 16_000  # the highest rate that is used, unless a higher one is asked for
 BANDS = 40
 UNREAD_SHARE, UNREAD_FEW = 0.2, 3  # more files than both that cannot be read are an error
@@ -117,9 +118,10 @@ def load(
     `pattern` says what the names mean: `{label}`, `{speaker}` and `{index}` stand for parts, others
     stand for themselves, and with a `/` in it folders count, too. Without one, folders are classes;
     files side by side are `{label}_{speaker}_{index}`. `rate` is the commonest of the files', up to
-    16,000, unless given; `seconds` are as many as 98 % of the recordings have, up to 10; a `shape`
-    that a network knows decides both. Longer recordings are cut, shorter ones filled up with
-    silence. `progress` is called with (what, done, all) after each file.
+    16,000, unless given; `seconds` are as many as 98 % of the recordings have, up to 10 and to
+    three times as many as the middle one; a `shape` that a network knows decides both. Longer
+    recordings are cut, shorter ones filled up with silence. `progress` is called with (what, done,
+    all) after each file.
 
     Files that cannot be read (see `sound.read`) are left out, and named in the notes.
 
@@ -201,6 +203,9 @@ def _shape(
     if seconds is None:
         lengths = sorted(each.seconds for each in headers)
         fitting = lengths[min(len(lengths) - 1, int(SHARE * len(lengths)))]
+        fitting = min(
+            fitting, ODD * lengths[len(lengths) // 2]
+        )  # one long one of a few decides not
         seconds = min(LONG, max(0.1, -(-fitting * 10 // 1) / 10))
     return log_mel(rate or usual, seconds, bands)
 

@@ -159,6 +159,18 @@ def is_in(path: str | os.PathLike[str]) -> bool:
     return distinct and any(_is_nearly_numeric(cells, each) for each in others)
 
 
+def several_in(path: str | os.PathLike[str]) -> tuple[str, str] | None:
+    """The column, and one of its values, by which series in a CSV file are told apart.
+
+    None where a look at the file's head finds no such column, or no dates.
+    """
+    try:
+        cells = csvfile.head(path)
+        return several.told_apart_by(cells, _date_column(cells, None))
+    except DataError:
+        return None
+
+
 def read(
     path: str | os.PathLike[str],
     *,

@@ -39,9 +39,12 @@ def rows_of(cells: Cells, only: Mapping[str, str]) -> Cells:
 def told_apart_by(cells: Cells, date: str) -> tuple[str, str] | None:
     """The column that tells series apart, and its commonest value: with it no date is there twice.
 
-    Of several such columns the one of fewest values; None where there is none.
+    Of several such columns the one of fewest values; None where there is none, and where no date is
+    there twice anyway.
     """
     dates, found = cells.columns[date], []
+    if len(set(dates)) == len(dates):
+        return None
     for name, values in cells.columns.items():
         counts = Counter(values)
         alone = len(set(zip(dates, values, strict=True))) == len(dates)

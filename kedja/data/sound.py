@@ -1,4 +1,4 @@
-"""Files of sound as waves: WAV and FLAC, one channel, at the rate that is asked for.
+"""Files of sound as waves: WAV, FLAC, OGG, MP3, AIFF; one channel, at the rate that is asked for.
 
 Not here: which files belong to a set, and what they are called (`recordings.py`), the method of
 changing rates (`resample.py`). Next: `recordings.py`.
@@ -22,7 +22,8 @@ from kedja.ground.errors import DataError, MissingExtra, UsageError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-SUFFIXES = (".wav", ".flac")
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+KINDS = "WAV, FLAC, OGG, MP3 or AIFF"
 LONGEST = 60.0  # seconds that are read of a file, unless fewer are asked for
 RATES = (1_000, 768_000)  # samples a second that are believed
 BLOCK = 65_536  # samples, of all channels together, that are decoded at once
@@ -147,7 +148,7 @@ def _told(where: str) -> Iterator[None]:
     except (RuntimeError, TypeError, ValueError, OSError) as error:
         reason = getattr(error, "error_string", str(error)).rstrip(".")
         what = f"this is no sound that can be read: {reason}"
-        raise DataError(what, where=where, fix="give WAV or FLAC files") from error
+        raise DataError(what, where=where, fix=f"give {KINDS} files") from error
 
 
 def _library() -> Any:

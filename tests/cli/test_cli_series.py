@@ -181,6 +181,8 @@ def test_one_of_several_series_in_a_file(kedja):
     both = [f"{day},{sold},{shop}" for (day, _, one), (_, _, other) in pairs
             for shop, sold in (("north", one), ("south", other))]  # fmt: skip
     Path("shops.csv").write_text("\n".join([f"{lines[0]},shop", *both]))
+    ended = kedja("train", "shops.csv", "--epochs", "1", "--out", "rows")
+    assert "to forecast one series: --model autoregression --only 'shop=north'" in ended.err
     options = ("--model", "autoregression", "--target", "sales", *TINY)
     ended = kedja("train", "shops.csv", *options)
     assert "take one series, --only 'shop=north', or gather" in ended.err

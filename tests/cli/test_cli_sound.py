@@ -42,7 +42,7 @@ SMALL = ["--epochs", 2, "--batch", 8, "--width", 2, "--lr", 0.02]
 def kedja(terminal, tmp_path, monkeypatch):
     """The command line beside a folder of tones; a baseline is cut short."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sounds, "STEPS", 1)
+    monkeypatch.setattr(sounds, "PLAIN_STEPS", 1)
     tones(tmp_path / "tones")
     return terminal
 

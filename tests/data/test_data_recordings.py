@@ -104,6 +104,14 @@ def test_long_recordings_are_cut_and_the_commonest_rate_is_taken(tmp_path):
     assert recordings.load(path, seconds=3, rate=4000).shape.rate == 4000
 
 
+def test_one_long_recording_of_a_few_decides_no_length(tmp_path):
+    path = folder(tmp_path, [f"{label}_a_{i}.wav" for label in "xy" for i in range(4)])
+    (path / "x_a_9.wav").write_bytes(wave(seconds=20))
+    found = recordings.load(path)
+    assert found.shape.samples < 8000
+    assert found.cut == 1
+
+
 def test_sets_are_recognised_by_what_they_hold(tmp_path):
     assert recordings.are_in(str(folder(tmp_path / "a", SIDE_BY_SIDE)))
     assert recordings.are_in(str(archive(tmp_path / "a.tgz", SIDE_BY_SIDE)))

@@ -38,6 +38,20 @@ def test_a_wave_comes_back_as_it_was_written(tmp_path, ending, kind):
     assert sound.header(file) == (RATE, 1, 0.5)
 
 
+@pytest.mark.parametrize("ending", ["aiff", "ogg", "mp3"])
+def test_other_kinds_are_read_too(tmp_path, ending):
+    file, wave = tmp_path / f"a.{ending}", 0.5 * tone(440, rate=16_000)
+    if ending.upper() not in soundfile.available_formats():
+        pytest.skip(f"this libsndfile knows no {ending}")
+    soundfile.write(file, wave, 16_000)
+    found, rate = sound.read(file)
+    assert sound.is_named_so(str(file))
+    assert rate == 16_000
+    power = np.abs(np.fft.rfft(found)) ** 2
+    assert abs(np.argmax(power) * rate / len(found) - 440) < 4  # hertz
+    assert abs(len(found) - len(wave)) < 3000  # MP3 fills up its frames
+
+
 def test_channels_become_their_mean(tmp_path):
     file, left, right = tmp_path / "a.wav", 0.5 * tone(440), 0.25 * tone(1000)
     soundfile.write(file, np.stack([left, right], 1), RATE, subtype="FLOAT")
