@@ -137,7 +137,8 @@ def numbers(cells: Cells, name: str) -> Numbers:
         else:
             if not (np.abs(values) > LARGEST).any():
                 return Numbers(values, [])
-    return _as_written(cells, name, [_number(text) for text in texts])
+    known = {text: _number(text) for text in set(texts)}  # texts of categories come again
+    return _as_written(cells, name, [known[text] for text in texts])
 
 
 def texts(cells: Cells, name: str) -> list[str | None]:
@@ -260,17 +261,17 @@ def _number(text: str) -> float | None:
 def _as_written(cells: Cells, name: str, plain: list[float | None]) -> Numbers:
     """Plain numbers, and those with marks and units, if all of the column have the same."""
     given, comma = cells.columns[name], cells.decimal_comma
-    found = [
-        written.number(cell, decimal_comma=comma) if value is None else None
-        for cell, value in zip(given, plain, strict=True)
-    ]
-    mark, unit = written.usual(found)
+    unclear = {cell for cell, value in zip(given, plain, strict=True) if value is None}
+    found = {cell: written.number(cell, decimal_comma=comma) for cell in unclear}
+    mark, unit = written.usual([found[cell] for cell in given if cell in unclear])
     if mark == ".":  # then 1.234 is no plain number either
-        found = [written.number(cell, decimal_comma=True) for cell in given]
-    values = [
-        each.value if each is not None and written.fits(each, mark, unit) else value
-        for each, value in zip(found, plain, strict=True)
-    ]
+        found = {cell: written.number(cell, decimal_comma=True) for cell in set(given)}
+    taken = {
+        cell: each.value
+        for cell, each in found.items()
+        if each is not None and written.fits(each, mark, unit)
+    }
+    values = [taken.get(cell, value) for cell, value in zip(given, plain, strict=True)]
     bad = [(row, given[row]) for row, value in enumerate(values) if value is None]
     numbers = np.array([np.nan if v is None else v for v in values], np.float64)
     return Numbers(numbers, bad, written.told(mark, unit))

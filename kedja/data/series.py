@@ -346,7 +346,8 @@ def _even(where: str, times: Array) -> Spacing:
         return step
     steps = np.diff(times.astype(np.int64)) / spacing.DAY
     what = f"the dates are not evenly spaced: {steps.min():.6g} to {steps.max():.6g} days apart"
-    raise DataError(what, where=where, fix="gather the rows: --every day, hour, week, month …")
+    fix = "gather the rows: --every day, hour, week, month …; or --model mlp, if this is no series"
+    raise DataError(what, where=where, fix=fix)
 
 
 def _gathered(numbers: Array, table: Array, how: str) -> tuple[Array, Array]:

@@ -21,7 +21,7 @@ import numpy as np
 
 import kedja as kj
 from kedja import Tensor
-from kedja.ground.errors import ShapeError, UsageError
+from kedja.ground.errors import DataError, ShapeError, UsageError
 from kedja.ground.suggest import did_you_mean
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -59,8 +59,9 @@ def kernel_matrix(
     """K(xᵢ, zⱼ) of the rows of x (N, D) and z (M, D), or of x and itself: (N, M).
 
     `gamma` is a number, or "scale", 1/(D · the variance of x), or "auto", 1/D. A kernel of your
-    own is called with both arrays. Raises UsageError for an unknown kernel, ShapeError for rows
-    that do not fit, and where a kernel of your own gives another shape than (N, M).
+    own is called with both arrays. Raises UsageError for an unknown kernel or a degree that is no
+    whole number, ShapeError for rows that do not fit and where a kernel of your own gives another
+    shape than (N, M), DataError where it gives NaN.
 
     >>> kernel_matrix([[0.0], [1.0]], kernel="rbf", gamma=1.0).round(3).tolist()
     [[1.0, 0.368], [0.368, 1.0]]
@@ -74,7 +75,7 @@ def kernel_matrix(
         return _own(kernel, x, z)
     if kernel not in KERNELS:
         raise UsageError(f"there is no kernel {kernel!r}", fix=did_you_mean(kernel, KERNELS))
-    given = width(gamma, x), int(degree), float(coef0)
+    given = width(gamma, x), _whole(degree), float(coef0)
     # Not compiled: each part of a cross-validation would have a program of its own.
     found: Array = KERNELS[kernel](kj.asarray(x), kj.asarray(z), *given).numpy()
     return found
@@ -92,6 +93,12 @@ def width(gamma: float | str, x: Array) -> float:
     return float(gamma)
 
 
+def _whole(degree: Any) -> int:
+    if not float(degree).is_integer() or degree < 0:
+        raise UsageError(f"degree is {degree!r}", fix="a whole number, 0 or more")
+    return int(degree)
+
+
 def _rows(x: Any) -> Array:
     rows = np.asarray(x)
     if rows.ndim != 2:
@@ -105,4 +112,7 @@ def _own(kernel: Callable[[Any, Any], Any], x: Array, z: Array) -> Array:
     if matrix.shape != (len(x), len(z)):
         what = f"the kernel gave shape {list(matrix.shape)}, not {[len(x), len(z)]}"
         raise ShapeError(what, fix="kernel(x, z) must give one number for each pair of rows")
+    if not np.isfinite(matrix).all():
+        what = "the kernel gave NaN or infinity for some pairs of rows"
+        raise DataError(what, fix="kernel(x, z) must give numbers: scale the columns, or mend it")
     return matrix

@@ -16,7 +16,7 @@ from sklearn.svm import SVC, LinearSVC
 
 import kedja as kj
 from kedja.estimators import KernelSVM, LinearSVM, kernel_matrix, margin
-from kedja.ground.errors import ShapeError, UsageError
+from kedja.ground.errors import DataError, ShapeError, UsageError
 
 LOSSES = ("hinge", "squared_hinge")
 
@@ -140,3 +140,14 @@ def test_kernels_refuse_what_does_not_fit(iris):
         kernel_matrix(x, x[:, :2])
     with pytest.raises(ShapeError, match="one number for each pair"):
         KernelSVM(lambda a, b: np.zeros(3)).fit(x, y)
+
+
+@pytest.mark.parametrize("degree", [-1, 1.5])
+def test_degrees_are_whole_numbers(degree):
+    with pytest.raises(UsageError, match="degree is"):
+        kernel_matrix([[0.0], [1.0]], kernel="polynomial", degree=degree)
+
+
+def test_a_kernel_that_gives_nan_is_told():
+    with pytest.raises(DataError, match="the kernel gave NaN"):
+        kernel_matrix([[0.0], [1.0]], kernel=lambda a, b: np.full((len(a), len(b)), np.nan))
