@@ -17,7 +17,7 @@ from zlib import crc32
 import numpy as np
 
 from kedja.ground.errors import DataError, UsageError
-from kedja.rl.environments import library, limited, make
+from kedja.rl.environments import library, limited, make, require_interface
 from kedja.rl.spaces import actions_of, encoder, require_known
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -131,7 +131,11 @@ class Copies:
         for place in range(count) if only is None else only:
             action = given[place]
             self._taken[place].append(action)
-            observation, reward, over, cut, _ = envs[place].step(action)
+            try:
+                observation, reward, over, cut, _ = envs[place].step(action)
+            except (TypeError, ValueError):
+                require_interface(envs[place])
+                raise
             rows[place] = encoded(observation)
             rewards[place] = reward
             self._rewards[place] += float(reward)
@@ -163,9 +167,14 @@ class Copies:
         """What a copy shows first in its present episode."""
         # The 1 at the end keeps seeds of other lengths apart, since zeros are added to them.
         seeds = np.random.SeedSequence([*self._seed, place, self._episodes[place], 1])
-        observation, _ = self._envs[place].reset(seed=int(seeds.generate_state(1)[0]))
-        row = self._encoded(observation)
+        try:
+            observation, _ = self._envs[place].reset(seed=int(seeds.generate_state(1)[0]))
+            row = self._encoded(observation)
+        except (TypeError, ValueError, KeyError):
+            require_interface(self._envs[place])
+            raise
         if np.shape(row) != self._shape:
+            require_interface(self._envs[place])
             what = f"an observation of shape {list(np.shape(row))}, not {list(self._shape)}"
             raise DataError(f"the environment gives {what}", fix="mend its observation_space")
         self._marks[place] = crc32(np.asarray(row, np.float32).tobytes())

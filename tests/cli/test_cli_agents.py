@@ -136,6 +136,13 @@ def test_a_run_that_was_not_solved_says_how_to_look_on(kedja, tmp_path):
         assert not out
 
 
+def test_a_policy_too_large_for_a_covariance_leaves_no_folder(kedja, tmp_path):
+    code, _, notes = kedja("train CartPole-v1 --model cma-es --hidden 100,100 --out none")
+    assert code == 2
+    assert "cma-es is for at most 5,000 weights, and the policy has 10,802" in notes
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_fitness_that_does_not_fit_leaves_no_folder(kedja, tmp_path):
     assert kedja("train Pendulum-v1 --model cma-es --fitness gruau --out none")[0] == 2
     assert not (tmp_path / "none").exists()

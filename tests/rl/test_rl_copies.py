@@ -184,6 +184,37 @@ def test_environments_are_made_of_names_of_themselves_and_by_functions():
     assert [name_of(each) for each in ("A-v0", env, Arms)] == ["A-v0", "CartPole-v1", "Arms"]
 
 
+@pytest.mark.parametrize("base", [Arms, Reach, Switches])
+def test_an_environment_that_does_not_keep_to_the_interface_is_told_how(base):
+    class WithoutSeed(base):
+        def reset(self):
+            return super().reset()
+
+    class WithoutInfo(base):
+        def reset(self, *, seed=None, options=None):
+            return super().reset(seed=seed)[0]
+
+    class OfOldGym(base):
+        def step(self, action):
+            return *super().step(action)[:3], {}
+
+    class Broken(base):
+        def step(self, action):
+            raise ValueError("of its own")
+
+    for environment, message in (
+        (WithoutSeed, "takes no seed\n  fix: def reset"),
+        (WithoutInfo, "not two values\n  fix: return observation, info"),
+        (OfOldGym, "step of the environment gives 4, not five values"),
+    ):
+        with pytest.raises(DataError, match=message):
+            copies = Copies(environment, 2)
+            copies.step(actions_for(copies, RNG))
+    copies = Copies(Broken, 2)
+    with pytest.raises(ValueError, match="of its own"):
+        copies.step(actions_for(copies, RNG))
+
+
 def test_wrong_environments_have_one_clear_message():
     with pytest.raises(UsageError, match="did you mean 'CartPole-v1'"):
         Copies("CartPol-v1", 1)

@@ -26,6 +26,7 @@ from kedja.rl.environments import TASKS, make
 from kedja.rl.evolution import kept, poles
 from kedja.rl.evolution.episodes import require_fitness
 from kedja.rl.evolution.evolve import Evolution, evolve
+from kedja.rl.evolution.searches import require_search
 from kedja.rl.physics import TWO, Task
 from kedja.rl.playing import Agent, agent_of, play
 from kedja.rl.policies import Policy, filled
@@ -76,6 +77,7 @@ def train(request: Request) -> None:
         made = {**usual(name), **request.given}
         require_fitness(env, made["fitness"])
         policy = _policy(env, made)
+        require_search(made["model"], policy.num_parameters)
         folder = runs.fresh(request.out, name, made["model"])
         folders.describe(folder, policy)
     else:

@@ -16,12 +16,13 @@ the cart does (`cart.py`, which needs Gymnasium). Next: `cart.py`.
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from kedja.ground.errors import MissingExtra, UsageError
+from kedja.ground.errors import DataError, MissingExtra, UsageError
 from kedja.ground.suggest import did_you_mean
 from kedja.rl.physics import ONE, TWO, Task
 
@@ -113,6 +114,25 @@ def limited(environment: gymnasium.Env[Any, Any], limit: int | None = None) -> A
     if limit is None and environment.has_wrapper_attr("_max_episode_steps"):
         return environment
     return library().wrappers.TimeLimit(environment, limit or LONGEST)
+
+
+def require_interface(environment: gymnasium.Env[Any, Any]) -> None:
+    """Raise DataError where an environment that failed does not keep to Gymnasium's interface."""
+    own = environment.unwrapped
+    taken = inspect.signature(own.reset).parameters.values()
+    if not any(each.name == "seed" or each.kind is each.VAR_KEYWORD for each in taken):
+        what = "reset of the environment takes no seed"
+        raise DataError(what, fix="def reset(self, *, seed=None, options=None)")
+    shown: Any = own.reset(seed=0)
+    if not (isinstance(shown, tuple) and len(shown) == 2):
+        what = f"reset of the environment gives {type(shown).__name__}, not two values"
+        raise DataError(what, fix="return observation, info")
+    stepped: Any = own.step(own.action_space.sample())
+    if not (isinstance(stepped, tuple) and len(stepped) == 5):
+        count = len(stepped) if isinstance(stepped, tuple) else type(stepped).__name__
+        what = f"step of the environment gives {count}, not five values"
+        fix = "return observation, reward, terminated, truncated, info"
+        raise DataError(what, fix=fix)
 
 
 def _spec(name: str) -> Any:

@@ -103,11 +103,11 @@ def evolve(
     >>> found.solved, found.fitness, found.evaluations
     (True, 200.0, 32)
     """
-    require_search(search)
     require({"generations": generations, "episodes": episodes}, WHOLE)
     env = environment if isinstance(environment, library().Env) else maker(environment)()
     if policy is None:
         policy = Policy(config_for(env, tuple(hidden), recurrent=recurrent))
+    require_search(search, policy.num_parameters)
     shape: dict[str, Any] = {"population": population, "sigma": sigma, "seed": seed}
     shape |= {} if least is None else {"least": least}
     trial: dict[str, Any] = {"episodes": episodes, "limit": limit, "fitness": fitness}

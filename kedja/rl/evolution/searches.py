@@ -150,10 +150,21 @@ class Genetic:
 SEARCHES: Mapping[str, Callable[..., Search]] = {"cma-es": CmaEs, "genetic": Genetic}
 
 
-def require_search(name: str) -> None:
-    """Raise UsageError where there is no search of that name."""
+MOST = 5000  # weights of CMA-ES: a matrix of 200 MB, some 20 s for each generation
+
+
+def require_search(name: str, weights: int) -> None:
+    """Raise UsageError where there is no search of that name, or it cannot do with so many weights.
+
+    CMA-ES learns the covariance of every pair, and takes time with the cube of their number.
+    """
     if name not in SEARCHES:
         raise UsageError(f"there is no search {name!r}", fix=" or ".join(SEARCHES))
+    if name == "cma-es" and weights > MOST:
+        raise UsageError(
+            f"cma-es is for at most {MOST:,} weights, and the policy has {weights:,}",
+            fix="fewer hidden units, the genetic algorithm, or a method that learns by gradients",
+        )
 
 
 def _library() -> Any:
