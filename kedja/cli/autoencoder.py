@@ -63,6 +63,7 @@ def _prepare(found: Pictures, data: tuple[str, ...], made: task.Options) -> task
 
 def _figures(found: Pictures, model: Any) -> dict[str, Any]:
     """How well pictures come back, and what codes are worth, beside principal components."""
+    note("beside it: principal components, and logistic regression on codes and on pixels")
     train, test, width = found.train.inputs, found.test.inputs, model.config.width
     figures: dict[str, Any] = {
         "test_error": training.reconstruction_error(model, test),

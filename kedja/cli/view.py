@@ -170,7 +170,7 @@ def _drawn(asked: Asked) -> Any:
     if asked.kind == "ideals":
         return views.plot_ideals(_of_classes(asked, None), list(asked.labels) or None)
     if asked.picture is None:
-        return views.plot_reconstruction(asked.model, _tested(asked)[0])
+        return views.plot_reconstruction(asked.model, _tested(asked, views.ACROSS)[0])
     pixels = pictures.reader(asked.run, asked.model)(asked.picture)
     if asked.kind == "maps":
         return views.plot_maps(asked.model, pixels, asked.layer)
@@ -198,22 +198,30 @@ def _of_classes(asked: Asked, pixels: Any) -> Any:
 
 def _map(asked: Asked) -> Any:
     """The pictures of the run's test on the map of their codes."""
-    shown, names = _tested(asked)
+    shown, names = _tested(asked, SHOWN)
     note(f"{len(shown):,} pictures of the test, by their codes")
     return plot_codes(asked.model, shown, names)
 
 
-def _tested(asked: Asked) -> tuple[Any, list[str] | None]:
-    """Pictures of the run's test, and the names of their classes where they are known."""
+def _tested(asked: Asked, most: int) -> tuple[Any, list[str] | None]:
+    """Pictures of the run's test, and the names of their classes where they are known.
+
+    They are evenly spread over the test, since those of a folder stand there class by class.
+    """
     if isinstance(asked.model, Clip):
         given = captions.loaded(asked.run)
         _, first = np.unique(given.test.numbers, return_index=True)
-        first = first[:SHOWN]
-        names = None if given.answers is None else [given.asked[n] for n in given.answers[first]]
-        return given.test.pictures[first], names
+        rows = first[_spread(len(first), most)]
+        names = None if given.answers is None else [given.asked[n] for n in given.answers[rows]]
+        return given.test.pictures[rows], names
     height, width = asked.model.config.shape[1:]
     sources = runs.sources_of(asked.run)
     request = Request(sources, {"size": f"{height}x{width}"}, out=asked.run, resume=True)
     found, _ = pictures.loaded(request)
-    names = [found.classes[number] for number in found.test.targets[:SHOWN]]
-    return found.test.inputs[:SHOWN], names
+    rows = _spread(len(found.test), most)
+    return found.test.inputs[rows], [found.classes[n] for n in found.test.targets[rows]]
+
+
+def _spread(count: int, most: int) -> Any:
+    """Rows from the first to the last, at most so many."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

@@ -9,7 +9,7 @@ Dimensions: N pictures, C classes, D numbers of a code.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,6 +38,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 RATE, BATCH, STEPS = 2e-3, 64, 4000
 LABELLED = (50, 100, 300, 1000)
 DRAWS = 3  # of the labelled pictures
+EXACT, ROUNDS, MORE, BLOCK = 1600, 8, 10, 1024  # of principal components
 STRENGTHS, FOLDS, MOST_STEPS = (0.001, 0.01, 0.1, 1.0), 3, 300  # of the classifier
 
 
@@ -122,16 +123,53 @@ def reconstruction_error(model: Autoencoder, pictures: Array) -> float:
 def projection_error(train: Array, test: Array, width: int) -> float:
     """The same of the projection onto `width` principal components: the best linear code."""
     mean, axes = components(train, width)
-    rest = _rows(test) - mean
-    return float(np.sqrt(np.mean((rest - rest @ axes @ axes.T) ** 2)))
+    squares = 0.0
+    for rows in _blocks(test, mean):
+        squares += float(np.sum((rows - rows @ axes @ axes.T) ** 2))
+    return float(np.sqrt(squares / test.size))
 
 
 def components(train: Array, width: int) -> tuple[Array, Array]:
-    """The mean of pictures and the `width` axes along which they differ most: (P,), (P, width)."""
-    rows = _rows(train)
-    mean = rows.mean(0)
-    _, vectors = np.linalg.eigh((rows - mean).T @ (rows - mean))  # ascending
-    return mean, vectors[:, -width:]
+    """The mean of pictures and the `width` axes along which they differ most: (P,), (P, width).
+
+    Exactly, by what pixels have in common, or where there are fewer pictures, by what these have;
+    where both are many, by subspace iteration: N. Halko, P. Martinsson, J. Tropp: Finding structure
+    with randomness (2011), algorithm 4.4.
+    """
+    flat = train.reshape(len(train), -1)
+    count, size = flat.shape
+    mean = np.asarray(np.mean(flat, axis=0, dtype=np.float64) / 255)
+    if size <= EXACT:
+        return mean, np.linalg.eigh(_common(train, mean, np.eye(size)))[1][:, -width:]  # ascending
+    if count <= EXACT:
+        rows = np.concatenate(list(_blocks(train, mean)))
+        return mean, _span(rows.T @ np.linalg.eigh(rows @ rows.T)[1][:, -width:])
+    draws = np.random.Generator(np.random.Philox(0))
+    axes = _span(draws.standard_normal((size, width + MORE)))
+    for _ in range(ROUNDS):
+        axes = _span(_common(train, mean, axes))
+    small = axes.T @ _common(train, mean, axes)
+    return mean, axes @ np.linalg.eigh((small + small.T) / 2)[1][:, -width:]
+
+
+def _common(train: Array, mean: Array, axes: Array) -> Array:
+    """What pixels have in common, times `axes`, without the matrix of all pairs of pixels."""
+    total: Array = np.zeros(axes.shape)
+    for rows in _blocks(train, mean):
+        total += rows.T @ (rows @ axes)
+    return total
+
+
+def _span(columns: Array) -> Array:
+    """Columns at right angles to each other, of length 1, with the same span."""
+    found: Array = np.linalg.qr(columns)[0]
+    return found
+
+
+def _blocks(pictures: Array, mean: Array) -> Iterator[Array]:
+    """Pictures as rows of pixels from 0 to 1 without their mean, some at a time."""
+    for start in range(0, len(pictures), BLOCK):
+        yield _rows(pictures[start : start + BLOCK]) - mean
 
 
 class Features(NamedTuple):
@@ -210,12 +248,24 @@ def _accuracy(drawn: Sequence[tuple[Array, Array]], count: int, asked: Array, tr
     for place, (rows, labels) in enumerate(drawn):
         x, y = rows[:count], labels[:count]
         mean, scale = x.mean(0), max(float(np.sqrt(x.var(0).mean())), 1e-12)
-        x = (x - mean) / scale
+        x, seen = _in_span((x - mean) / scale, (asked - mean) / scale)
         folds = min(FOLDS, int(np.unique(y, return_counts=True)[1].min()))
         if place == 0 and folds > 1:
             grid = {"C": list(STRENGTHS)}
             plain = linear.LogisticRegression(max_iter=MOST_STEPS)
             chosen = selection.GridSearchCV(plain, grid, cv=folds).fit(x, y).best_params_["C"]
         fitted = linear.LogisticRegression(C=chosen, max_iter=MOST_STEPS).fit(x, y)
-        rights.append(float((fitted.predict((asked - mean) / scale) == true).mean()))
+        rights.append(float((fitted.predict(seen) == true).mean()))
     return float(np.mean(rights))
+
+
+def _in_span(x: Array, asked: Array) -> tuple[Array, Array]:
+    """Rows with as many numbers as there are rows to learn from, if they have more.
+
+    The weights of a regression that is held back lie in the span of what it learns from, and the
+    products of all rows with these stay as they are: so do its answers.
+    """
+    if x.shape[0] >= x.shape[1]:
+        return x, asked
+    span = _span(x.T)
+    return x @ span, asked @ span

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from kedja.cli import view
 from kedja.io import weights
 from kedja.train import autoencoding, pictures
+from kedja.views import figures
 from tests.cli.terminal import Kept, interrupted_runs
+from tests.data.drawn import folder
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 pytest.importorskip("sklearn")
@@ -83,6 +87,23 @@ def test_a_network_of_pairs_is_looked_into(kedja, monkeypatch):
     ):
         done = kedja("view", "pairs", *arguments)
         assert (done.code, message in done.err) == (2, True), done.err
+
+
+def test_what_is_shown_of_the_test_is_of_all_classes(kedja, monkeypatch):
+    folder(Path("shapes"), 20)
+    train(kedja, "shapes", "--model", "cnn", "--epochs", "1", "--widths", "4", out="shapes-run")
+    asked = []
+    monkeypatch.setattr(view, "SHOWN", 4)
+    monkeypatch.setattr(view, "plot_codes", lambda *given: asked.append(given) or drawn("codes"))
+    assert kedja("view", "shapes-run", "--kind", "codes").code == 0
+    [(_, pixels, names)] = asked
+    assert (len(pixels), names) == (4, ["cross", "cross", "disc", "disc"])
+
+
+def drawn(title):
+    figure = figures.figure(figsize=(1, 1))
+    figures.title(figure, title)
+    return figure
 
 
 def test_an_autoencoder_is_trained_told_and_asked(kedja):

@@ -69,6 +69,37 @@ def test_training_brings_pictures_back(bars, trained):
     assert after < 0.6 * before
 
 
+@pytest.mark.parametrize("pictures", [30, 400])
+def test_principal_components_of_many_pixels_are_those_of_few(monkeypatch, pictures):
+    draws = np.random.default_rng(0)
+    factors = draws.normal(size=(pictures, 6)) * [9, 7, 5, 4, 3, 2]
+    x = factors @ draws.normal(size=(6, 144)) + draws.normal(size=(pictures, 144))
+    x = np.clip(128 + 4 * x, 0, 255).astype(np.uint8).reshape(-1, 12, 12)
+    mean, wanted = training.components(x, 3)
+    assert np.allclose(mean, x.reshape(pictures, -1).mean(0) / 255)
+    monkeypatch.setattr(training, "EXACT", 100)  # by the pictures, or by iteration
+    found = training.components(x, 3)[1]
+    assert np.allclose(np.abs(np.linalg.svd(found.T @ wanted)[1]), 1, atol=1e-5)
+
+
+def test_coloured_photographs_do_not_take_minutes(monkeypatch):
+    asked = []
+    monkeypatch.setattr(np.linalg, "eigh", lambda x: asked.append(x.shape) or (x[0], x))
+    training.components(np.zeros((20, 64, 64, 3), np.uint8), 5)
+    assert asked == [(20, 20)]
+
+
+def test_pixels_in_the_span_of_few_pictures_have_the_same_products():
+    draws = np.random.default_rng(0)
+    x, asked = draws.normal(size=(7, 40)), draws.normal(size=(5, 40))
+    x -= x.mean(0)
+    few, seen = training._in_span(x, asked)
+    assert (few.shape, seen.shape) == ((7, 7), (5, 7))
+    np.testing.assert_allclose(few @ few.T, x @ x.T, atol=1e-12)
+    np.testing.assert_allclose(seen @ few.T, asked @ x.T, atol=1e-12)
+    assert training._in_span(x.T, x.T)[0].shape == (40, 7)
+
+
 def test_principal_components_are_the_best_linear_code(bars):
     rows = bars.train.inputs.reshape(120, -1) / 255
     centred = rows - rows.mean(0)
