@@ -28,6 +28,7 @@ from kedja.inspection.page import EXAMPLES
 
 REPORT, CURVE, OUTPUT = panel("Report"), panel("Learning curve"), panel("Output")
 _BLOCKS = " ▁▂▃▄▅▆▇█"
+_WIDEST = 30  # letters of a name
 
 
 def inspect(
@@ -150,15 +151,25 @@ def _row(each: Summary) -> list[str]:
     numbers = [_number(figures.get(name)) for name in ("mean", "min", "median", "max")]
     bars = sparkline(each.bars.counts)
     if each.kind == "category" and each.bars.names:
-        bars = f"{bars} {listed(each.bars.names, 3)}"
+        bars = f"{bars} {listed([_line(name) for name in each.bars.names], 3)}"
     return [
-        each.name,
+        _line(each.name),
         each.kind,
         f"{figures['distinct']:,}",
         f"{missing:,}" if missing else "",
         *numbers,
         bars,
     ]
+
+
+def _line(name: str) -> str:
+    """A name as it fits into a line of the table.
+
+    >>> _line("two\\nlines"), _line("a" * 40)
+    ('two lines', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaa…')
+    """
+    plain = " ".join(name.split())
+    return plain if len(plain) <= _WIDEST else f"{plain[: _WIDEST - 1]}…"
 
 
 def _number(value: Any) -> str:

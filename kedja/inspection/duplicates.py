@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kedja.ground.suggest import listed
+from kedja.ground.suggest import counted, listed
 from kedja.inspection.chance import LEVEL, poisson_tail, said
 from kedja.inspection.finding import Finding
 from kedja.inspection.look import Look
@@ -162,7 +162,7 @@ def near_duplicates(look: Look) -> Iterator[Finding]:
     yield Finding(
         "near-duplicates",
         "defect" if defect else "notice",
-        f"{len(pairs):,} pairs of examples are nearly the same: {listed(where, 3)}",
+        f"{counted(len(pairs), 'pair')} of examples nearly the same: {listed(where, 3)}",
         "keep one of each, or both on the same side of training and test data",
         where,
         sorted({max(pair) for pair in pairs}),
@@ -194,7 +194,7 @@ def conflicts(look: Look) -> Iterator[Finding]:
     yield Finding(
         "conflicting labels",
         "notice" if natural else "defect",
-        f"{len(found):,} times the same input has different labels: "
+        f"{counted(len(found), 'input has', 'inputs have')} different labels: "
         f"{listed([_with_labels(look.data, each) for each in found], 2)}",
         f"no model gets more than {1 - wrong / len(look.data):.1%} of these labels right; add what "
         "tells such examples apart"

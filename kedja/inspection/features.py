@@ -27,6 +27,7 @@ Encoder = Callable[[Subject], Array]
 
 MOST_STANDARD = 5.0
 TEXT_FEATURES = 1024
+_FLAT = 0.05  # of the deviation of all pixels: below, a picture's own contrast is noise
 _WORD = re.compile(r"\w+")
 
 
@@ -34,12 +35,13 @@ def encoder(subject: Subject, *, without: Sequence[str] = (), measured: bool = F
     """What turns examples like those of `subject` into float32 (N, F); `without` these columns.
 
     With `measured`, of a table only numbers and dates: between categories there is no distance
-    that is comparable to that of numbers. F is 0 where nothing is left that could be compared.
+    that is comparable to that of numbers; and pictures whatever their light. F is 0 where nothing
+    is left that could be compared.
     """
     if subject.kind == "table":
         left_out = {each.name for each in subject.columns if measured and each.numbers is None}
         return _table(subject, left_out | set(without))
-    return _texts(subject) if subject.kind == "texts" else _pictures(subject)
+    return _texts(subject) if subject.kind == "texts" else _pictures(subject, measured)
 
 
 def useful(column: Column) -> bool:
@@ -133,7 +135,10 @@ def _counts(texts: Sequence[str]) -> Array:
 # -------------------------------------------------------------------------------------- pictures
 
 
-def _pictures(subject: Subject) -> Encoder:
+def _pictures(subject: Subject, measured: bool) -> Encoder:
+    """Pixels in common units; `measured`, each picture in its own, so that a copy that is brighter
+    or has less contrast is near: less its mean, by its deviation.
+    """
     assert subject.pixels is not None
     flat = subject.pixels.reshape(len(subject), -1)
     mean = flat.mean(0, dtype=np.float64)
@@ -144,7 +149,12 @@ def _pictures(subject: Subject) -> Encoder:
         rows = other.pixels.reshape(len(other), -1)
         if rows.shape[1] != len(mean):
             return np.empty((len(other), 0), np.float32)
-        out: Array = ((rows - mean) / spread).astype(np.float32)
-        return out
+        if not measured:
+            out: Array = ((rows - mean) / spread).astype(np.float32)
+            return out
+        level = rows.mean(1, keepdims=True, dtype=np.float64)
+        contrast = rows.std(1, keepdims=True, dtype=np.float64)
+        own: Array = ((rows - level) / np.maximum(contrast, _FLAT * spread)).astype(np.float32)
+        return own
 
     return encode

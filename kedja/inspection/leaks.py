@@ -78,8 +78,7 @@ def _near(look: Look, test: Subject, exact: set[int]) -> dict[int, int]:
     if found is None:
         return {}
     chances = found.chances(look.neighbours.dimension)
-    near = unlikely(chances) & (found.distances[:, 0] > 0)
-    close = np.flatnonzero(near).tolist()
+    close = np.flatnonzero(unlikely(chances) & look.apart(found)).tolist()
     return {row: int(look.firsts[found.rows[row, 0]]) for row in close if row not in exact}
 
 

@@ -93,12 +93,19 @@ class Look:
         if found is None or len(self.firsts) < FEWEST_ROWS:
             return [], np.empty(0)
         chances = found.chances(found.dimension)
-        close = np.flatnonzero(unlikely(chances) & (found.distances[:, 0] > 0))
+        close = np.flatnonzero(unlikely(chances) & self.apart(found))
         unique: dict[tuple[int, int], float] = {}
         for a, b in zip(self.firsts[close], self.firsts[found.rows[close, 0]], strict=True):
             pair = (int(min(a, b)), int(max(a, b)))
             unique.setdefault(pair, float(chances[np.searchsorted(self.firsts, a)]))
         return list(unique), np.array(list(unique.values()))
+
+    def apart(self, found: Neighbours) -> Array:
+        """Which nearest neighbours are told to be near, bool (N,): rows of a table with the same
+        numbers differ in what is not measured.
+        """
+        apart: Array = (found.distances[:, 0] > 0) | (self.data.kind != "table")
+        return apart
 
     @cached_property
     def labelled(self) -> Array:

@@ -20,7 +20,7 @@ import numpy as np
 
 from kedja.ground.suggest import listed
 from kedja.inspection.chance import LEVEL, said
-from kedja.inspection.finding import Finding
+from kedja.inspection.finding import Finding, Severity
 from kedja.inspection.label_noise import Noise, noise
 from kedja.inspection.look import Look
 from kedja.inspection.subject import Array, Labels
@@ -32,6 +32,9 @@ EXPECTED_RIGHT = 2 / 3
 # Fewer wrong labels change no accuracy that is worth reporting; and so few may be what the model of
 # the labels leaves out, which many examples make sure of.
 MEANINGFUL = 0.002
+# Of the examples that a model takes for others, so many must be wrong ones: where nearly all of
+# them are hard, a small flaw in what is made of those would look the same.
+AMONG_HARD = 0.15
 # Of fewer examples that a model takes for others nothing is said, where they may be hard.
 FEWEST_HARD = 5
 
@@ -82,7 +85,9 @@ def doubted_labels(look: Look) -> Iterator[Finding]:
         classes = found.classes[chosen]
         classes[np.arange(len(chosen)), y[chosen]] = 0
         better = _Better.of(look, labels, chosen, classes.argmax(1))
-        yield _wrong(better, found, found.replaced[chosen], int((counted != y).sum()))
+        severity = _severity(found.share, float((p.argmax(1) != y).mean()))
+        count = int((counted != y).sum())
+        yield _wrong(severity, better, found, found.replaced[chosen], count)
     elif (counted != y).sum() >= FEWEST_HARD:
         margin = p[np.arange(len(y)), counted] - p[np.arange(len(y)), y]
         hard = np.flatnonzero(counted != y)
@@ -118,10 +123,21 @@ class _Better(NamedTuple):
         return dict(Counter(f"{old} → {new}" for old, new in pairs).most_common(10))
 
 
-def _wrong(doubted: _Better, found: Noise, probable: Array, counted: int) -> Finding:
+def _severity(share: float, error: float) -> Severity:
+    """Of a share of wrong labels, beside that of the examples that a model takes for others.
+
+    >>> _severity(0.02, 0.08), _severity(0.02, 0.2), _severity(0.001, 0.001)
+    ('defect', 'notice', 'notice')
+    """
+    return "defect" if share >= max(MEANINGFUL, AMONG_HARD * error) else "notice"
+
+
+def _wrong(
+    severity: Severity, doubted: _Better, found: Noise, probable: Array, counted: int
+) -> Finding:
     return Finding(
         "wrong labels",
-        "defect" if found.share >= MEANINGFUL else "notice",
+        severity,
         f"about {100 * found.share:.2g} % of the labels are wrong; "
         f"{_in_doubt(len(doubted.rows))}, first {listed(doubted.where, 3)}",
         "look at them, the surest come first, and correct or remove those that are wrong",

@@ -39,6 +39,12 @@ def test_findings_are_printed_with_what_where_and_what_to_do(kedja, table):
     assert re.search(r"^1 defect, by \d+ checks$", out, re.M)
 
 
+def test_a_cell_of_several_lines_takes_one_in_the_table(kedja, tmp_path):
+    (tmp_path / "notes.csv").write_text('note,n\n"one\ntwo",1\nthree,2\n')
+    out = kedja("inspect", str(tmp_path / "notes.csv"), "--label", "none").out
+    assert "█ one two, three" in out
+
+
 def test_json_has_the_keys_that_it_always_has(kedja, table):
     found = json.loads(kedja("inspect", str(table), "--json").out)
     assert set(found) == {

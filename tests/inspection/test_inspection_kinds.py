@@ -131,6 +131,16 @@ def test_near_copies_of_digits_are_found():
     assert list(found.rows) == [400, 401, 402]
 
 
+def test_copies_with_less_contrast_or_other_light_are_found():
+    from kedja.data import digits
+
+    x = digits.load().train.inputs[:300].astype(np.float64)
+    near = np.concatenate([x[:2] * 0.7 + 3, x[2:4] + 2])
+    (found,) = inspect_arrays(np.concatenate([x, near])).defects
+    assert found.check == "near-duplicates"
+    assert list(found.rows) == [300, 301, 302, 303]
+
+
 def test_a_folder_with_training_and_test_pictures_is_both(folder, tmp_path):
     whole = tmp_path / "whole"
     (whole / "test").mkdir(parents=True)
