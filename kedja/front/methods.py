@@ -19,7 +19,9 @@ from kedja.front import (
     sorting,
 )
 from kedja.front.device import require_cpu
+from kedja.ground.absent import TENSOR, absent
 from kedja.ground.dtypes import as_dtype
+from kedja.ground.errors import UsageError
 from kedja.ir.graph import locating
 
 if TYPE_CHECKING:
@@ -36,10 +38,22 @@ def _elementwise(name: str) -> Callable[[Any], Tensor]:
     return method
 
 
+def _require_none(out: Any) -> None:
+    """NumPy hands `out` over in np.sum(x), which calls x.sum()."""
+    if out is not None:
+        raise UsageError("out=: nothing is written into an array", fix="use what is returned")
+
+
 class Methods:
     """What makes `Tensor` answer to names."""
 
     __slots__ = ()
+
+    if not TYPE_CHECKING:  # to which a class with this method would have every attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Called for what is not there."""
+            raise absent(self, name, TENSOR)
 
     abs = _elementwise("abs")
     sign = _elementwise("sign")
@@ -73,17 +87,27 @@ class Methods:
 
     # ------------------------------------------------------------------ reductions
 
-    def sum(self, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
+    def sum(
+        self, axis: Any = None, keepdims: bool = False, *, dtype: Any = None, out: None = None
+    ) -> Tensor:
         """Σ over some axes or all."""
+        _require_none(out)
         return reductions.sum(self, axis, keepdims, dtype=dtype)
 
-    def prod(self, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
+    def prod(
+        self, axis: Any = None, keepdims: bool = False, *, dtype: Any = None, out: None = None
+    ) -> Tensor:
         """The product over some axes or all."""
+        _require_none(out)
         return reductions.prod(self, axis, keepdims, dtype=dtype)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def mean(
+        self, axis: Any = None, keepdims: bool = False, *, dtype: Any = None, out: None = None
+    ) -> Tensor:
         """The mean over some axes or all."""
-        return arithmetic.mean(self, axis, keepdims)
+        _require_none(out)
+        x = self if dtype is None else self.astype(dtype)
+        return arithmetic.mean(x, axis, keepdims)
 
     def var(self, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
         """Σ(x − mean)²/(n − correction) over some axes or all."""
@@ -93,20 +117,24 @@ class Methods:
         """The square root of `var`."""
         return reductions.std(self, axis, correction, keepdims)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Any = None, keepdims: bool = False, *, out: None = None) -> Tensor:
         """The largest element over some axes or all."""
+        _require_none(out)
         return arithmetic.reduce("max", self, axis, keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Any = None, keepdims: bool = False, *, out: None = None) -> Tensor:
         """The smallest element over some axes or all."""
+        _require_none(out)
         return arithmetic.reduce("min", self, axis, keepdims)
 
-    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def any(self, axis: Any = None, keepdims: bool = False, *, out: None = None) -> Tensor:
         """Whether any element is true, over some axes or all."""
+        _require_none(out)
         return arithmetic.reduce("any", self, axis, keepdims)
 
-    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def all(self, axis: Any = None, keepdims: bool = False, *, out: None = None) -> Tensor:
         """Whether all elements are true, over some axes or all."""
+        _require_none(out)
         return arithmetic.reduce("all", self, axis, keepdims)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:

@@ -13,6 +13,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from kedja.front import tree
+from kedja.ground.absent import MODULE, absent
 from kedja.nn import fields
 
 FieldsMaker = Callable[[tree.Leaves], dict[str, Any]]
@@ -33,7 +34,12 @@ class Base:
             """Called for what is not there: a field that is yet to be made, or nothing."""
             if name not in _SLOTS:
                 make(self)
-                return object.__getattribute__(self, name)
+                try:
+                    return object.__getattribute__(self, name)
+                except AttributeError:
+                    if name in MODULE:
+                        raise absent(self, name, MODULE) from None
+                    raise
             raise AttributeError(name)
 
 

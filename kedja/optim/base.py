@@ -19,10 +19,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kedja.front import evaluate, functions, tree
 from kedja.front.tensor import Tensor, as_tensor, from_value
+from kedja.ground.absent import OPTIMIZER, absent
 from kedja.ground.dtypes import float64, int64, is_float
 from kedja.ground.errors import DtypeError, ShapeError, UsageError
 
@@ -41,6 +42,12 @@ class Optimizer(ABC):
     """
 
     lr: Rate
+
+    if not TYPE_CHECKING:  # to which a class with this method would have every attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Called for what is not there."""
+            raise absent(self, name, OPTIMIZER)
 
     @abstractmethod
     def init(self, params: Any) -> State:

@@ -71,6 +71,9 @@ class Settings:
     def __post_init__(self) -> None:
         if isinstance(self.loss, str) and self.loss not in LOSSES:
             raise UsageError(f"unknown loss {self.loss!r}", fix=f"one of {', '.join(LOSSES)}")
+        if isinstance(self.optimizer, type):
+            name = self.optimizer.__name__
+            raise UsageError(f"the optimizer is the class {name}", fix=f"make one: {name}(0.001)")
         for method in ("init", "update"):
             if not callable(getattr(self.optimizer, method, None)):
                 raise UsageError(

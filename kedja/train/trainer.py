@@ -173,6 +173,9 @@ class Trainer:
         if validation is None:
             return whole, None
         if isinstance(validation, tuple):
+            if len(validation) != 2:
+                what = f"validation data of {len(validation)} parts"
+                raise UsageError(what, fix="give a pair (x, y), or the share to hold out")
             held_x, held_y = validation
             held = examples(held_x, held_y, dtype, "validation data")
             if held.kinds.keys() != whole.kinds.keys():
