@@ -88,7 +88,7 @@ class Family(NamedTuple):
         return (*self.common, *self.models[model])
 
 
-ROWS = ("epochs", "target", "optimizer", "schedule")
+ROWS = ("epochs", "target", "task", "optimizer", "schedule")
 TEXTS = (
     *("layers", "width", "context", "dropout", "steps", "evaluations", "weight_decay"),
     *("tokenizer", "vocabulary", "lines", "samples", "patience"),

@@ -18,13 +18,17 @@ from kedja.cli import judging, recipes, runs
 from kedja.cli.families import Request
 from kedja.cli.options import sizes
 from kedja.cli.output import note, say, say_json
-from kedja.data import series, source
+from kedja.data import series, source, table
 from kedja.data.dataset import Dataset
 from kedja.ground.errors import UsageError
+from kedja.ground.suggest import did_you_mean
 from kedja.inspection.judged import Judged
 from kedja.train import checkpoint, tables
 from kedja.train.evaluation import predict as outputs_of
 from kedja.train.history import History
+
+DATA = ("target", "task")  # options that say how the data are read
+TASKS = (table.CLASSIFICATION, table.REGRESSION)
 
 
 def train(request: Request) -> None:
@@ -49,17 +53,18 @@ def train(request: Request) -> None:
 
 def _start(request: Request, given: Mapping[str, Any]) -> tuple[Path, runs.Record, Dataset]:
     """The run's folder, its record and its data; what was recognised and chosen is printed."""
-    data, target = _only(request.data), given.get("target")
+    data, target, task = _only(request.data), given.get("target"), given.get("task")
+    if task not in (None, *TASKS):
+        raise UsageError(f"there is no task {task!r}", fix=did_you_mean(str(task), TASKS))
     folder = request.resumed()
     if folder is not None:
-        record = _continued(folder, data, target, given)
-        embeddings, seed = record.recipe.embeddings, record.recipe.seed
-        found = read(data, record.target, seed, embeddings=embeddings)
+        record = _continued(folder, data, given)
+        found = _again(record)
     else:
         embeddings = given.get("model", "mlp") == "mlp"
-        found = read(data, target, given.get("seed", 0), embeddings=embeddings)
+        found = read(data, target, given.get("seed", 0), embeddings=embeddings, task=task)
         _require_table(found, given)
-        made = recipes.recipe(found, {k: v for k, v in given.items() if k != "target"})
+        made = recipes.recipe(found, {k: v for k, v in given.items() if k not in DATA})
         record = runs.Record(data, target, found.name, made, found.preparation)
         folder = runs.fresh(request.out, found.name, made.model)
     runs.save(folder, record)
@@ -79,10 +84,18 @@ def _forecast_instead(data: str, found: Dataset) -> list[str]:
     return [f"{line} --only '{by}={value}'"]
 
 
-def read(data: str, target: str | None, seed: int, *, embeddings: bool) -> Dataset:
+def read(
+    data: str, target: str | None, seed: int, *, embeddings: bool, task: str | None = None
+) -> Dataset:
     """The data; a table as the network for tables wants it, if that is to be trained."""
     pieces = 0 if embeddings else None
-    return source.load(data, target=target, seed=seed, progress=_loaded, pieces=pieces)
+    return source.load(data, target=target, seed=seed, progress=_loaded, pieces=pieces, task=task)
+
+
+def _again(record: runs.Record) -> Dataset:
+    """The data of a run, read as they were."""
+    made, task = record.recipe, record.preparation.target.task
+    return read(record.data, record.target, made.seed, embeddings=made.embeddings, task=task)
 
 
 def _require_table(found: Dataset, given: Mapping[str, Any]) -> None:
@@ -101,14 +114,14 @@ def _only(data: Sequence[str]) -> str:
     return data[0]
 
 
-def _continued(
-    folder: Path, data: str, target: str | None, given: Mapping[str, Any]
-) -> runs.Record:
+def _continued(folder: Path, data: str, given: Mapping[str, Any]) -> runs.Record:
     """The record of a run that goes on; UsageError where the command line contradicts it."""
     record = runs.load(folder)
     runs.require_same_data(folder, [data], [record.data])
-    if target is not None and target != record.target:
-        raise runs.other_data(folder, "--target", target, record.target)
+    before = {"target": record.target, "task": record.preparation.target.task}
+    for name in DATA:
+        if given.get(name, before[name]) != before[name]:
+            raise runs.other_data(folder, f"--{name}", given[name], before[name])
     return replace(record, recipe=recipes.changed(record.recipe, given), results=None)
 
 
@@ -226,12 +239,7 @@ def summary(results: Mapping[str, Any]) -> str:
 
 def examples(run: Path, record: runs.Record, data: str | None) -> judging.Rows:
     """Rows whose answer is known: those of `data`, or those held out of the run's training."""
-    made = record.recipe
-
-    def own() -> Dataset:
-        return read(record.data, record.target, made.seed, embeddings=made.embeddings)
-
-    return judging.rows(run, record.preparation, record.data, own, data)
+    return judging.rows(run, record.preparation, record.data, lambda: _again(record), data)
 
 
 def judged(run: Path, data: str | None) -> Judged:

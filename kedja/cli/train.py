@@ -111,6 +111,13 @@ def train(
     target: Annotated[
         str | None, TABLES(help="The column to predict; the last unless given.", metavar="COLUMN")
     ] = None,
+    task: Annotated[
+        str | None,
+        TABLES(
+            help="regression or classification, where few whole numbers may be either.",
+            metavar="TASK",
+        ),
+    ] = None,
     size: Annotated[
         str | None,
         PICTURES(help="Pixels of the pictures: 48, or 48x64 (height × width).", metavar="SIDE"),

@@ -35,23 +35,28 @@ def load(
     seed: int = 0,
     progress: mnist.Progress | None = None,
     pieces: int | None = None,
+    task: str | None = None,
 ) -> Dataset:
     """Read the data set that `data` means.
 
     `digits` is bundled with scikit-learn; `mnist` comes from the cache, or from the network if
     it is not there (no other data does), `progress` being told of each chunk; a folder holds
     MNIST's IDX files; a file is a table, of which `target` names the column to predict (None: the
-    last), `seed` draws the rows to test on, and `pieces` prepares it for a network for tables, as
-    `table.load` says. A name wins over a file of that name: write
-    `./digits` for the file.
+    last), `seed` draws the rows to test on, `task` says what the target is for, and `pieces`
+    prepares it for a network for tables, as `table.load` says. A name wins over a file of that
+    name: write `./digits` for the file.
 
     Raises UsageError where nothing of that name or kind is found, or where pictures are given a
     target; DataError where the content cannot be read.
     """
     if data not in NAMES and _is_table(data):
-        found = table.load(data, target=target, seed=seed, pieces=pieces)
+        found = table.load(data, target=target, seed=seed, pieces=pieces, task=task)
     else:
         read = _picture_reader(data, progress)
+        if task == table.REGRESSION:
+            raise UsageError(
+                f"regression, but {data} holds pictures of classes", fix="leave it out"
+            )
         if target is not None:
             what = f"there is no column {target!r}: {data} holds pictures, which have labels"
             raise UsageError(what, fix="leave the target out")

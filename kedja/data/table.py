@@ -56,6 +56,9 @@ MAX_INPUT_BYTES = 4 * 1024**3
 # Texts that are all different are kept as categories only in tables smaller than this.
 _FEW_ROWS = 20
 
+CLASSIFICATION, REGRESSION = "classification", "regression"
+_TASK_FIX = "name the other task, or another target"
+
 # Whole numbers that are all different number the rows if the column is called like one of these.
 _ID_NAME = re.compile(
     r"(?:^|[_.\s-])(?:id|index|idx|uuid|row|nr|key)$|^(?:unnamed: |column )\d+$|[a-z]I[dD]$",
@@ -68,6 +71,7 @@ def load(
     target: str | None = None,
     seed: int = 0,
     pieces: int | None = None,
+    task: str | None = None,
 ) -> Dataset:
     """Read a CSV file as a data set that predicts the column `target` (the last, if None).
 
@@ -75,7 +79,8 @@ def load(
     many pieces (0: as suits the number of rows), texts as category numbers, of which there may be
     more.
 
-    The task is classification if the target holds texts or few whole numbers, else regression.
+    Unless `task` says so, it is classification if the target holds texts or few whole numbers, else
+    regression.
     Rows without a target are left out; a fifth of the others, drawn by `seed`, is for testing.
     Missing values are allowed everywhere else. Raises DataError, with the line where there is
     one, for files that cannot be read as such a table, and UsageError for an unknown target.
@@ -87,7 +92,7 @@ def load(
     rows = np.flatnonzero(~_missing(columns[name]))
     with _located(cells.where):
         columns = {column: _take(raw, rows) for column, raw in columns.items()}
-        classes, answers = _answers(name, columns.pop(name))
+        classes, answers = _answers(name, columns.pop(name), task)
         train, test = divide(len(rows), seed, answers if classes else None)
         kept, notes = choose(columns, MAX_CATEGORIES if pieces is None else MAX_CODES)
         pieces = prepare.pieces_for(len(train)) if pieces == 0 else pieces
@@ -285,13 +290,17 @@ def _take(column: RawColumn, rows: Array) -> RawColumn:
     return [column[row] for row in rows.tolist()]
 
 
-def _answers(name: str, column: RawColumn) -> tuple[tuple[str, ...], Array]:
+def _answers(
+    name: str, column: RawColumn, task: str | None = None
+) -> tuple[tuple[str, ...], Array]:
     """The classes and each row's class number, int64; or no classes and each row's number."""
     if not len(column):
         fix = "choose another target"
         raise DataError(f"the target column {name!r} is empty", fix=fix)
-    if isinstance(column, np.ndarray) and not _are_classes(column):
+    if isinstance(column, np.ndarray) and _task(name, column, task) == REGRESSION:
         return (), column
+    if task == REGRESSION:
+        raise UsageError(f"{name!r} holds texts: there is no regression of them", fix=_TASK_FIX)
     values = _distinct(column)
     if len(values) == 1 < len(column):
         what = f"every row has the same target, {name} = {values[0]}"
@@ -302,6 +311,13 @@ def _answers(name: str, column: RawColumn) -> tuple[tuple[str, ...], Array]:
     codes = {value: code for code, value in enumerate(values)}
     classes = tuple(v if isinstance(v, str) else f"{v:.0f}" for v in values)
     return classes, np.array([codes[value] for value in column], np.int64)
+
+
+def _task(name: str, values: Array, task: str | None) -> str:
+    """Which task a target of numbers is for: what is asked for, or else what they look like."""
+    if task == CLASSIFICATION and (values != np.rint(values)).any():
+        raise UsageError(f"{name!r} holds fractions, which name no classes", fix=_TASK_FIX)
+    return task or (CLASSIFICATION if _are_classes(values) else REGRESSION)
 
 
 def _are_classes(values: Array) -> bool:

@@ -120,6 +120,19 @@ def test_a_number_of_a_table_in_its_own_units(kedja):
     assert "root of the mean square" in out and "R²" in out
 
 
+def test_few_whole_numbers_may_be_a_regression(kedja):
+    rows = "\n".join(f"{i % 20},{i % 5 + 1}" for i in range(60))
+    Path("stars.csv").write_text(f"x,stars\n{rows}\n")
+    asked = kedja("train", "stars.csv", "--task", "regression", *SMALL, "--out", "run", "--json")
+    assert json.loads(asked.out)["task"] == "regression"
+    told = kedja("importance", "run", "--repeats", "1", "--json")  # reads the data again
+    assert json.loads(told.out)["measure"] == "rmse"
+    other = kedja("train", "stars.csv", "--task", "classification", "--resume", "--out", "run")
+    assert other.code == 2
+    assert "--task is classification, but" in other.err
+    assert kedja("train", "stars.csv", "--task", "ranking").code == 2
+
+
 @needs(SHARED / "mnist")
 def test_a_folder_of_mnists_files(kedja):
     options = ["--hidden", "8", "--epochs", "1", "--batch", "500", "--json"]

@@ -326,6 +326,19 @@ def test_a_slip_among_dates_names_its_line(file):
         table.load(file(text))
 
 
+def test_the_task_may_be_asked_for(file):
+    path = file(rows(90, lambda i: {"x": i, "stars": i % 5 + 1, "code": i % 30, "half": i / 2}))
+    stars = table.load(path, target="stars", task="regression")
+    assert stars.task == "regression"
+    assert table.load(path, target="stars").task == "classification"
+    assert len(table.load(path, target="code", task="classification").classes) == 30
+    with pytest.raises(UsageError, match="holds fractions"):
+        table.load(path, target="half", task="classification")
+    named = file(rows(60, lambda i: {"x": i, "kind": "ab"[i % 2]}), "named.csv")
+    with pytest.raises(UsageError, match="'kind' holds texts"):
+        table.load(named, task="regression")
+
+
 def test_prices_with_thousands_are_numbers(file):
     text = rows(40, lambda i: {"area": f'"{900 + 10 * i:,}"', "y": f'"${1000 * i:,}"'})
     found = table.load(file(text))
