@@ -54,8 +54,12 @@ def export(
     family = families.MODELS.get(runs.model_of(run))
     if family is not None and family.exports:
         found: Exported = importlib.import_module(family.module).exported(run)
-    else:
+    elif runs.model_of(run) in recipes.MODELS:
         found = _of_rows(run)
+    else:
+        can = [name for name, each in families.MODELS.items() if each.exports]
+        what = f"{run} is a run of the model {runs.model_of(run)}, which is not exported"
+        raise UsageError(what, fix=f"name a run of {', '.join((*recipes.MODELS, *can))}")
     onnx.save(
         to,
         found.answer,

@@ -149,6 +149,7 @@ def _figures(found: Pictures, model: Any) -> dict[str, Any]:
         "test_examples": len(found.test),
         "test_accuracy": mine.accuracy,
         "test_balanced_accuracy": mine.balanced_accuracy,
+        "most_frequent_accuracy": training.most_frequent(found.train, found.test),
         "logistic_regression_accuracy": training.pixels_logistic(found),
         "nearest_neighbour_accuracy": nearest,
         "nearest_neighbour_examples": asked,
@@ -168,7 +169,8 @@ def _told(results: Mapping[str, Any]) -> list[str]:
         f"(mean of the classes {results['test_balanced_accuracy']:.2%})",
         f"beside it, on the pixels: logistic regression "
         f"{results['logistic_regression_accuracy']:.2%}, the nearest neighbour "
-        f"{results['nearest_neighbour_accuracy']:.2%}{of}",
+        f"{results['nearest_neighbour_accuracy']:.2%}{of}; "
+        f"the commonest class {results['most_frequent_accuracy']:.2%}",
         *table,
     ]
 

@@ -89,6 +89,9 @@ class Captioned(Described):
     answers: Array | None = None
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return "\n".join(self.describe())
+
     def describe(self) -> tuple[str, ...]:
         """What was recognised, one line per fact."""
         channels, height, width = self.shape

@@ -65,6 +65,9 @@ class Pictures(Described):
     test_files: tuple[str, ...] = ()
     validation: Split | None = None
 
+    def __repr__(self) -> str:
+        return "\n".join(self.describe())
+
     def describe(self) -> tuple[str, ...]:
         """What was recognised, one line per fact, warnings last."""
         channels, height, width = self.shape
@@ -119,16 +122,17 @@ def are_in(data: str) -> bool:
 def load(
     data: str,
     *,
-    size: tuple[int, int] | None = None,
+    size: tuple[int, int] | int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
     test: str | None = None,
 ) -> Pictures:
     """The pictures of a folder of classes, of `mnist`, `digits`, or a folder with MNIST's files.
 
-    `size` is (height, width); where it is not given, that of the pictures if they all have one
-    that is not above 64, else a square that suits them. `seed` draws those to test on, where the
-    folder does not divide them itself, and none of another folder, `test`, are given.
+    `size` is (height, width), or the side of squares; where it is not given, that of the pictures
+    if they all have one that is not above 64, else a square that suits them. `seed` draws those to
+    test on, where the folder does not divide them itself, and none of another folder, `test`, are
+    given.
     `progress(done, total)` is told of each block.
 
     Raises UsageError where nothing is found, DataError where too many files cannot be read, or
@@ -146,6 +150,7 @@ def load(
     if test is not None and not picture_files.are_in(Path(test)):
         raise UsageError(f"--test {test}: there are no pictures by class", fix=_OWN_TEST)
     held = None if test is None else Path(test)
+    size = (size, size) if isinstance(size, int) else size
     return _of_folder(Path(data), held, size, seed, progress or (lambda done, total: None))
 
 

@@ -216,6 +216,11 @@ def measured(said: Array, true: Array, classes: tuple[str, ...]) -> PictureQuali
 # ------------------------------------------------------------------------------ baselines
 
 
+def most_frequent(train: Split, test: Split) -> float:
+    """The accuracy of always saying the class that is commonest among the pictures to train on."""
+    return float((test.targets == np.bincount(train.targets).argmax()).mean())
+
+
 def pixels_logistic(pictures: Pictures, seed: int = 0, **options: Any) -> float:
     """The accuracy of logistic regression on the pixels, on the pictures to test on."""
     config = usual_config(pictures)

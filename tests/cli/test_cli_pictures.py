@@ -42,6 +42,7 @@ def test_a_folder_is_recognised_trained_and_told(kedja):
     assert np.sum(results["confusion"]) == results["test_examples"] == 4
     assert 0 <= results["nearest_neighbour_accuracy"] <= 1
     assert 0 <= results["logistic_regression_accuracy"] <= 1
+    assert results["most_frequent_accuracy"] == 0.5
 
 
 def test_the_summary_has_the_table_of_what_is_taken_for_what(kedja):

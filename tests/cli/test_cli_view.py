@@ -117,6 +117,8 @@ def test_an_autoencoder_is_trained_told_and_asked(kedja):
     drawn = kedja("view", found["run"], "--kind", "reconstruction", "--plot", "ten.png")
     assert (drawn.code, drawn.out) == (0, "ten.png\n"), drawn.err
     assert kedja("view", found["run"], "one.png").out.strip().endswith("reconstruction.png")
+    told = kedja("export", found["run"], "--to", "a.onnx")
+    assert (told.code, "autoencoder, which is not exported" in told.err) == (2, True)
     refused = kedja("view", found["run"], "--kind", "ideals")
     assert refused.code == 2
     assert "knows no classes" in refused.err

@@ -28,6 +28,12 @@ def test_a_folder_of_folders_is_recognised(tmp_path):
     assert not pictures.are_in("mnist")
 
 
+def test_pictures_tell_what_they_are_and_a_side_makes_squares(tmp_path):
+    found = pictures.load(str(folder(tmp_path / "shapes")), size=8)
+    assert found.shape == (3, 8, 8)
+    assert repr(found).splitlines()[1] == "2 classes: cross, disc"
+
+
 def test_a_fifth_of_each_class_is_held_out(tmp_path):
     found = pictures.load(str(folder(tmp_path / "shapes", 10)))
     assert found.classes == CLASSES
