@@ -44,6 +44,7 @@ def _read(look: Look) -> Iterator[Finding]:
 # The first ones spoil most: in this order findings are told.
 CHECKS: dict[str, Check] = {
     "files that cannot be read": _read,
+    "a line of names": written.headless,
     "columns that give the target away": leaks.given_away,
     "test examples seen in training": leaks.seen,
     "groups and times on both sides": leaks.both_sides,

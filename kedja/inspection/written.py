@@ -52,6 +52,33 @@ def types(look: Look) -> Iterator[Finding]:
         yield from _spellings(look, who, name, cells)
 
 
+def headless(look: Look) -> Iterator[Finding]:
+    """Names of columns that are values of them: the file has no line of names."""
+    columns = [each for each in look.data.columns if each.kind in ("number", "category")]
+    numbers = [float(each.name) for each in columns if is_number(each.name)]
+    counted_up = len(numbers) > 1 and bool((np.diff(numbers) > 0).all())  # as years and pixels are
+    if look.data.kind != "table" or len(columns) < 2 or counted_up:
+        return
+    if all(_is_value(each) for each in columns):
+        shown = listed([repr(each.name) for each in columns], 3)
+        yield Finding(
+            "reading",
+            "defect",
+            f"the first line seems to hold values, not names of columns: {shown}",
+            "write a line with the names of the columns above it",
+            ["line 1"],
+            sure="every name is a value that its column might have",
+        )
+
+
+def _is_value(column: Column) -> bool:
+    """Whether the name of a column of numbers or of a category might be one of its cells."""
+    if column.kind == "category":
+        return column.name.strip() in {cell.strip() for cell in column.cells}
+    known = column.known
+    return is_number(column.name) and bool(known.min() <= float(column.name) <= known.max())
+
+
 def _categories(look: Look, kinds: Sequence[str] = ("category",)) -> Iterator[Named]:
     """What to call each column of these kinds and the labels, their name, and their cells."""
     for column in look.data.columns:

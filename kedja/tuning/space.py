@@ -147,6 +147,8 @@ def _given(name: str, text: str, usual: Span | Choice) -> Span | Choice:
         fix = f"two numbers: --{name} 0.001:0.1"
         raise UsageError(f"--{name} {text!r} is no span", fix=fix) from None
     if isinstance(usual, Span):
+        if ends[0] > ends[1]:
+            raise UsageError(f"--{name} {text}", fix="the smaller number first")
         return replace(usual, low=ends[0], high=ends[1])
     inside = [each for each in usual.values if ends[0] <= each <= ends[1]]
     values = sorted({int(ends[0]), *inside, int(ends[1])})

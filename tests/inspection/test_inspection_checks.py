@@ -183,6 +183,13 @@ def test_letters_that_were_read_in_another_encoding_are_told(cells, cell, told):
     assert all(told in each.what and list(each.rows) == [7] for each in found)
 
 
+def test_a_file_without_a_line_of_names_is_told(cells):
+    first, *rest = planted.rows()
+    assert repr(first[0]) in only(cells(rest, tuple(first)), "reading").what
+    years = [[row[3], *(f"{1000 * float(cell):.0f}" for cell in row[:3])] for row in rest]
+    assert not cells(years, ("town", "2001", "2002", "2003")).defects
+
+
 def test_values_that_cannot_be_are_told_by_the_name_of_their_column(cells):
     table = planted.rows()
     table[3][2], table[9][2] = "-3", "150"
