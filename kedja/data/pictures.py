@@ -65,9 +65,6 @@ class Pictures(Described):
     test_files: tuple[str, ...] = ()
     validation: Split | None = None
 
-    def __repr__(self) -> str:
-        return "\n".join(self.describe())
-
     def describe(self) -> tuple[str, ...]:
         """What was recognised, one line per fact, warnings last."""
         channels, height, width = self.shape

@@ -33,10 +33,11 @@ def test_series_and_ratings_show_what_they_hold():
 
 def test_a_report_shows_its_findings():
     x = np.random.default_rng(0).normal(size=(80, 3))
-    clean = kj.inspection.inspect_arrays(x, np.arange(80) % 2)
+    clean = kj.inspection.inspect_arrays(x)
     assert repr(clean).startswith("arrays: 0 defects, 0 notices, by ")
-    twice = kj.inspection.inspect_arrays(np.concatenate([x, x[:4]]), np.arange(84) % 2)
-    assert "\ndefect: duplicates: " in repr(twice)
+    twice = kj.inspection.inspect_arrays(np.concatenate([x, x[:4]]))
+    assert len(repr(twice).splitlines()) == 1 + len(twice.findings)
+    assert "duplicates: 4 examples" in repr(twice)
 
 
 def test_figures_show_themselves():
