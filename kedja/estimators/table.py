@@ -140,8 +140,9 @@ class BaseTable(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         cells, _ = self._cells(X, reset=False)
         columns = self.preparation_.columns
         raw = {each.name: _like(each, cells[each.name]) for each in columns}
-        inputs = self.preparation_.encode(raw)
-        return [predict(each, inputs) for each in self.networks_]
+        # In float64, so that a row's answer does not depend on how many others are asked with it.
+        inputs = self.preparation_.encode(raw).astype(np.float64)
+        return [predict(each.astype(np.float64), inputs) for each in self.networks_]
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickled as plain arrays, without the networks that follow from them."""
