@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from kedja.cli.descent import BLOCK, descend
 from kedja.cli.expression import parse
 from kedja.ground.errors import NonFiniteError
 from kedja.ground.flags import scope
+from kedja.views import figures
 from tests.cli.terminal import Terminal
 from tests.fixtures import TIERS
 
@@ -99,7 +101,8 @@ def test_the_plot_is_drawn(terminal: Terminal, tmp_path: Path, name: str) -> Non
 def test_a_plot_needs_matplotlib(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr(figures, "_class", figures._class.__wrapped__)  # not the one made before
     found = terminal(*LECTURE, "--plot", str(tmp_path / "a.png"))
     assert (found.code, found.out) == (1, "")
     assert "pip install 'kedja[plots]'" in found.err

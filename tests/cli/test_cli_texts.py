@@ -284,7 +284,7 @@ def test_what_such_models_do_not_do(kedja, model):
     for arguments, says in [
         (["generate", "run", "--prompt", text], "does not"),
         (["explain", text, "--run", "run"], "does not"),
-        (["export", "run", "--to", "a.onnx"], "no rows for inputs"),
+        (["export", "run", "--to", "a.onnx"], "which is not exported"),
     ]:
         code, out, err = kedja(*arguments)
         assert code in (1, 2) and out == ""
