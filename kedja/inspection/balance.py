@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kedja.data.dataset import UNBALANCED
-from kedja.ground.suggest import listed
+from kedja.ground.suggest import counted, listed
 from kedja.inspection.finding import Finding
 from kedja.inspection.look import FEWEST, Look
 from kedja.inspection.subject import Labels
@@ -61,7 +61,8 @@ def _rare(labels: Labels, found: dict[str, int]) -> Iterator[Finding]:
     rare = [name for name, count in found.items() if count < FEWEST]
     if rare and len(found) > 1:
         shown = listed([f"{name} ({found[name]})" for name in rare])
-        what = f"{len(rare):,} classes have fewer than {FEWEST} examples: {shown}"
+        has = counted(len(rare), "class has", "classes have")
+        what = f"{has} fewer than {FEWEST} examples: {shown}"
         yield Finding("balance", "notice", what, "add examples, or join classes", rare)
     elif found and most > UNBALANCED * min(found.values()):
         least = min(found, key=lambda name: found[name])

@@ -2,7 +2,8 @@
 
 *Stuck.* A value repeats that of the row before with some probability, measured where the column is
 not stuck: the largest of how often rows repeat, how often this value repeats, and how common it is.
-A run of L equal values then has a chance of at most N · p^(L − 1).
+A run of L equal values then has a chance of at most N · p^(L − 1). Where numbers are cut off at a
+bound (`capped.py`), rows that have it are not stuck.
 
 *Units.* From one row on, or here and there, numbers are larger by a known factor (1000, 2.54 …).
 Here and there, they must lie beyond a gap that their own tail does not explain.
@@ -20,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kedja.inspection.capped import caps
 from kedja.inspection.chance import LEVEL, said, same_distribution
 from kedja.inspection.finding import Finding
 from kedja.inspection.look import Look
@@ -89,7 +91,7 @@ def longest_run(values: Array) -> Run:
 def _stuck(look: Look, column: Column, level: float) -> Iterator[Finding]:
     assert column.numbers is not None
     found = longest_run(column.numbers)
-    if found.chance >= level:
+    if found.chance >= level or column.numbers[found.start] in caps(column.numbers):
         return
     rows = range(found.start, found.start + found.length)
     first, last = look.data.places[rows[0]], look.data.places[rows[-1]]

@@ -142,6 +142,32 @@ def test_a_stuck_value_is_found(look):
     assert list(found.rows) == list(range(100, 108))
 
 
+def test_numbers_that_are_cut_off_are_told_and_are_not_stuck():
+    """In an order in which many follow each other; an end at 1, or of few values, is natural."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 3)) * 10
+    x = x[np.argsort(x[:, 0] + 6 * rng.normal(size=2000))]
+    x[:, 0] = np.minimum(x[:, 0], 12.5)
+    x[:, 1] = np.clip(x[:, 1], 1, None)
+    x[:, 2] = np.clip(np.round(x[:, 2] / 5), -1, 1)
+    found = inspect_arrays(x, names=["price", "share", "grade"]).findings
+    (cut,) = (each for each in found if each.check == "cut off")
+    assert cut.severity == "notice"
+    assert list(cut.rows) == np.flatnonzero(x[:, 0] == 12.5).tolist()
+    assert cut.figures == {"column": "price", "bound": 12.5, "rows": len(cut.rows)}
+    assert "none a larger one" in cut.what
+    assert "price" not in " ".join(each.what for each in found if each.check == "broken columns")
+
+
+def test_a_value_that_is_stuck_at_the_largest_one_is_not_cut_off(look):
+    table = planted.rows()
+    for row in table[100:130]:
+        row[1] = "99.5"
+    (found,) = defects(look(table), "broken columns")
+    assert list(found.rows) == list(range(100, 130))
+    assert not [each for each in look(table).findings if each.check == "cut off"]
+
+
 def test_a_changed_unit_is_found(look):
     table = [
         [*row[:2], f"{1000 * float(row[2]):.0f}", *row[3:]] if number >= 250 else row
