@@ -10,8 +10,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kedja.front import tensor as front
 from kedja.front.precision import PRODUCTS, narrower
 from kedja.ground.dtypes import (
@@ -303,11 +301,6 @@ def concatenate(parts: Sequence[Any], axis: int) -> Tensor:
         place = normal_axis("concatenate", axis, tensors[0].ndim)
         dtype = promote(*(each.dtype for each in tensors))
         return call("concatenate", *(cast(each, dtype) for each in tensors), axis=place)
-
-
-def as_array(x: Any) -> np.ndarray:
-    """The value of a tensor or of what can become one."""
-    return front.as_tensor(x).numpy()
 
 
 def nodes(tensors: Sequence[Tensor]) -> list[Node]:
