@@ -9,8 +9,7 @@
 
 An episode has at most 1,000 steps (20 s) unless `max_episode_steps` says otherwise. A class that is
 registered nowhere is named by its module, which may lie in the present folder: `my_robots:Walker`.
-Not here: what
-the cart does (`cart.py`, which needs Gymnasium). Next: `cart.py`.
+Not here: what the cart does (`cart.py`, which needs Gymnasium). Next: `cart.py`.
 """
 
 from __future__ import annotations
