@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from kedja.cli import bounds, runs
 from kedja.cli.output import note
+from kedja.cli.recipes import other_option
 from kedja.data import captioned, expressions, labelled, pictures, ratings, recordings, source
 from kedja.ground.errors import UsageError
 from kedja.ground.suggest import did_you_mean
@@ -290,10 +291,7 @@ def model_of(request: Request) -> str:
     earlier = request.earlier
     recorded = None if earlier is None else runs.model_of(earlier)
     if recorded is not None and asked not in (None, recorded):
-        raise UsageError(
-            f"--model {asked}, but the run was started with {recorded}",
-            fix="resume without this option, or train anew without --resume",
-        )
+        raise other_option("model", asked, recorded)
     return recorded or asked or usual(request.data)
 
 

@@ -254,12 +254,17 @@ def changed(made: Recipe, given: Mapping[str, Any]) -> Recipe:
         before = getattr(made, field.name)
         if value is None or value == before or field.name == "epochs":
             continue
-        raise UsageError(
-            f"--{field.name} {_shown(value)}, but the run was started with {_shown(before)}",
-            fix="resume without this option, or train anew without --resume",
-        )
+        raise other_option(field.name, _shown(value), _shown(before))
     epochs = given.get("epochs")
     return made if epochs is None else replace(made, epochs=epochs)
+
+
+def other_option(name: str, now: Any, before: Any) -> UsageError:
+    """The error for an option that is not what the run that goes on was started with."""
+    return UsageError(
+        f"--{name.replace('_', '-')} {now}, but the run was started with {before}",
+        fix="resume without this option, or train anew without --resume",
+    )
 
 
 def _shown(value: Any) -> str:

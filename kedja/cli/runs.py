@@ -262,7 +262,8 @@ def continued(
     require_same_data(folder, data, sources_of(folder))
     for name, value in given.items():
         if value != made.get(name) and name != longer:
-            raise other_data(folder, f"--{name}", str(value), str(made.get(name)))
+            option = f"--{name.replace('_', '-')}"
+            raise other_data(folder, option, str(value), str(made.get(name)))
     return {**made, **given}
 
 

@@ -16,9 +16,9 @@ from typing import Any
 from kedja.cli import runs
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
+from kedja.cli.recipes import other_option
 from kedja.data import learned
 from kedja.data.tokens import Tokenizer
-from kedja.ground.errors import UsageError
 from kedja.io import atomic
 from kedja.models import folder as folders
 from kedja.train import checkpoint
@@ -104,11 +104,7 @@ def _continued(folder: Path, request: Request) -> dict[str, Any]:
     runs.require_same_data(folder, request.data, runs.sources_of(folder))
     for name, value in request.given.items():
         if value != made.get(name) and name != "epochs":
-            raise UsageError(
-                f"--{name.replace('_', '-')} {value}, but the run was started with "
-                f"{made.get(name)}",
-                fix="resume without this option, or train anew without --resume",
-            )
+            raise other_option(name, value, made.get(name))
     return {**made, **request.given}
 
 

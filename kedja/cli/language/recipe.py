@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
+from kedja.cli.recipes import other_option
 from kedja.ground.errors import UsageError
 
 CORE_FLOPS = 50e9  # a second, of one core
@@ -215,7 +216,4 @@ def require_unchanged(made: Recipe, given: Mapping[str, Any]) -> None:
     for field in fields(Recipe):
         value, before = given.get(field.name), getattr(made, field.name)
         if value is not None and value != before:
-            raise UsageError(
-                f"--{field.name.replace('_', '-')} {value}, but the run was started with {before}",
-                fix="resume without this option, or train anew without --resume",
-            )
+            raise other_option(field.name, value, before)

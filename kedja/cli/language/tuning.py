@@ -24,6 +24,7 @@ from kedja import models
 from kedja.cli import runs
 from kedja.cli.families import Request
 from kedja.cli.output import note, say, say_json
+from kedja.cli.recipes import other_option
 from kedja.data import prompts as promptfile
 from kedja.data.prompts import Prompt
 from kedja.data.tokens import Tokenizer
@@ -209,10 +210,7 @@ def _require_unchanged(made: Recipe, given: Mapping[str, Any]) -> None:
         name = names.get(field.name, field.name)
         value, before = given.get(name), getattr(made, field.name)
         if value is not None and value != before:
-            raise UsageError(
-                f"--{name} {value}, but the run was started with {before}",
-                fix="resume without this option, or train anew without --resume",
-            )
+            raise other_option(name, value, before)
 
 
 # ---------------------------------------------------------------------------- the training
